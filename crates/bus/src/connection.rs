@@ -1,0 +1,181 @@
+//! The connection to NATS and the streams on it.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, stream};
+use chassis::config::BusConfig;
+use secrecy::ExposeSecret as _;
+
+use crate::subject;
+
+/// Oldest server that is good enough.
+const FLOOR: (u64, u64) = (2, 9);
+/// JetStream is transport, nobody's archive.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long the server drops an event that comes again.
+const DUPLICATES: Duration = Duration::from_secs(120);
+
+/// The bus cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The server does not answer or refuses.
+    #[error("the event bus at {url}: {problem}")]
+    Connect {
+        /// Where it should be.
+        url: String,
+        /// What it said.
+        problem: String,
+    },
+    /// The server is too old.
+    #[error("the event bus is NATS {found}; at least {}.{} is needed", FLOOR.0, FLOOR.1)]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The server stored something else than was asked.
+    #[error("the event bus keeps {what} otherwise than asked: {difference}")]
+    NotAsAsked {
+        /// Stream or consumer.
+        what: String,
+        /// The setting, asked and stored.
+        difference: String,
+    },
+    /// An operation failed.
+    #[error("{doing} on the event bus: {problem}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+impl BusError {
+    pub(crate) fn failed(doing: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self::Failed { doing, problem: problem.to_string() }
+    }
+}
+
+impl From<BusError> for chassis::Error {
+    fn from(error: BusError) -> Self {
+        Self::internal("using the event bus", error)
+    }
+}
+
+/// A connection to the event bus.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+}
+
+impl Bus {
+    /// Connects as `name`, checks the server's version, and makes the streams that are missing. The connection mends itself.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server does not answer, is too old, or keeps streams otherwise than asked.
+    pub async fn connect(config: &BusConfig, name: &str) -> Result<Self, BusError> {
+        let mut options = async_nats::ConnectOptions::new().name(name);
+        if !config.user.is_empty() {
+            options = options
+                .user_and_password(config.user.clone(), config.password.expose_secret().to_owned());
+        }
+        let client = options.connect(&config.url).await.map_err(|error| BusError::Connect {
+            url: config.url.clone(),
+            problem: chassis::error::chain(&error),
+        })?;
+        check_version(&client.server_info().version)?;
+        let bus = Self { jetstream: jetstream::new(client.clone()), client };
+        bus.ensure_streams().await?;
+        Ok(bus)
+    }
+
+    /// Makes the streams that are missing: at the start, and after somebody wiped the server's folder.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server refuses or stores something else.
+    pub async fn ensure_streams(&self) -> Result<(), BusError> {
+        for area in subject::AREAS {
+            self.ensure_stream(&subject::stream_name(area), subject::stream_subjects(area)).await?;
+        }
+        self.ensure_stream(subject::DEAD_STREAM, subject::DEAD_SUBJECTS.to_owned()).await
+    }
+
+    async fn ensure_stream(&self, name: &str, subjects: String) -> Result<(), BusError> {
+        let asked = stream::Config {
+            name: name.to_owned(),
+            subjects: vec![subjects],
+            max_age: KEPT,
+            duplicate_window: DUPLICATES,
+            storage: stream::StorageType::File,
+            num_replicas: 1,
+            ..stream::Config::default()
+        };
+        self.ensure(asked).await
+    }
+
+    /// Makes one stream and compares what the server stored with what was asked: old servers drop what they do not know.
+    pub(crate) async fn ensure(&self, asked: stream::Config) -> Result<(), BusError> {
+        let mut found = self
+            .jetstream
+            .get_or_create_stream(asked.clone())
+            .await
+            .map_err(|error| BusError::failed("making a stream", error))?;
+        let stored = &found
+            .info()
+            .await
+            .map_err(|error| BusError::failed("reading a stream", error))?
+            .config;
+        let settings = [
+            ("subjects", format!("{:?}", asked.subjects), format!("{:?}", stored.subjects)),
+            ("max_age", format!("{:?}", asked.max_age), format!("{:?}", stored.max_age)),
+            ("storage", format!("{:?}", asked.storage), format!("{:?}", stored.storage)),
+            ("allow_rollup", asked.allow_rollup.to_string(), stored.allow_rollup.to_string()),
+            ("allow_direct", asked.allow_direct.to_string(), stored.allow_direct.to_string()),
+        ];
+        for (setting, asked_value, stored_value) in settings {
+            if asked_value != stored_value {
+                return Err(BusError::NotAsAsked {
+                    what: format!("stream {}", asked.name),
+                    difference: format!("{setting}: asked {asked_value}, stored {stored_value}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// JetStream on this connection.
+    pub fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+
+    /// The plain connection, for live state that need not last.
+    pub fn client(&self) -> &async_nats::Client {
+        &self.client
+    }
+}
+
+fn check_version(version: &str) -> Result<(), BusError> {
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u64>().ok());
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < FLOOR {
+        return Err(BusError::TooOld { found: version.to_owned() });
+    }
+    if found < (2, 10) {
+        tracing::warn!(version, "this NATS release is out of support upstream; 2.10 or newer is recommended in production");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_refused() {
+        assert!(check_version("2.9.10").is_ok());
+        assert!(check_version("2.15.1").is_ok());
+        assert!(check_version("2.8.4").is_err());
+        assert!(check_version("garbage").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! Consumers: one durable pull consumer per subscriber and stream, each event handled until it succeeds or is parked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::{AckKind, consumer};
+use futures::StreamExt as _;
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{Bus, BusError, Delivery, dead, subject};
+
+/// A failing event is tried this often before it is parked.
+const TRIES: i64 = 8;
+/// Time that a handler has before the event is given out again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Pause after a failed try, times the number of tries so far.
+const BACKOFF: Duration = Duration::from_millis(250);
+/// Pause before a broken consumer is set up again.
+const REPAIR: Duration = Duration::from_millis(500);
+
+/// What a subscriber does with events.
+#[async_trait::async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one event, once or more often. `Ok(false)` = the type is unknown here.
+    ///
+    /// # Errors
+    /// The event is tried again, and parked after some tries.
+    async fn handle(&self, delivery: &Delivery) -> chassis::Result<bool>;
+}
+
+/// One subscriber of one area's stream.
+pub struct Consumer {
+    bus: Bus,
+    name: String,
+    area: &'static str,
+    handler: Arc<dyn Handler>,
+    handled: Counter<u64>,
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Consumer {
+    /// The consumer of `area`'s events for `subscriber`.
+    pub fn new(bus: Bus, subscriber: &str, area: &'static str, handler: Arc<dyn Handler>) -> Self {
+        let handled = global::meter("quire")
+            .u64_counter("quire_events")
+            .with_description("events taken from the bus, by what became of them")
+            .build();
+        Self { bus, name: format!("{subscriber}-{area}"), area, handler, handled }
+    }
+
+    /// Handles events until `cancel`. A broken connection or a wiped server is mended and work goes on.
+    ///
+    /// # Errors
+    /// Never by itself.
+    pub async fn run(self, cancel: CancellationToken) -> chassis::Result<()> {
+        while !cancel.is_cancelled() {
+            if let Err(error) = self.consume(&cancel).await {
+                tracing::warn!(consumer = self.name, %error, "consuming events; trying again");
+                self.bus.ensure_streams().await.ok();
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(REPAIR) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn consume(&self, cancel: &CancellationToken) -> Result<(), BusError> {
+        let asked = consumer::pull::Config {
+            durable_name: Some(self.name.clone()),
+            filter_subject: subject::stream_subjects(self.area),
+            ack_policy: consumer::AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            ..consumer::pull::Config::default()
+        };
+        let consumer = self
+            .bus
+            .jetstream()
+            .create_consumer_on_stream(asked.clone(), subject::stream_name(self.area))
+            .await
+            .map_err(|error| BusError::failed("making a consumer", error))?;
+        let stored = &consumer.cached_info().config;
+        if stored.filter_subject != asked.filter_subject || stored.ack_wait != asked.ack_wait {
+            return Err(BusError::NotAsAsked {
+                what: format!("consumer {}", self.name),
+                difference: format!("{:?} and {:?}", stored.filter_subject, stored.ack_wait),
+            });
+        }
+        let mut messages = consumer
+            .messages()
+            .await
+            .map_err(|error| BusError::failed("reading events", error))?;
+        loop {
+            let message = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                message = messages.next() => message,
+            };
+            let Some(message) = message else { return Ok(()) };
+            let message = message.map_err(|error| BusError::failed("reading events", error))?;
+            self.take(&message).await?;
+        }
+    }
+
+    async fn take(&self, message: &async_nats::jetstream::Message) -> Result<(), BusError> {
+        let delivered = message.info().map(|info| info.delivered).unwrap_or(1);
+        let Some(delivery) = Delivery::read(message.headers.as_ref(), message.payload.clone()) else {
+            self.count("not_an_event");
+            return dead::park(&self.bus, &self.name, message, "the message has no event headers").await;
+        };
+        let span = tracing::info_span!("event", otel.name = %delivery.ce_type, consumer = self.name, about = delivery.about);
+        if let Some(traceparent) = &delivery.traceparent {
+            chassis::telemetry::continue_trace_from(&span, traceparent);
+        }
+        let outcome = self.handler.handle(&delivery).instrument(span).await;
+        match outcome {
+            Ok(known) => {
+                self.count(if known { "handled" } else { "unknown" });
+                self.answer(message, AckKind::Ack).await
+            }
+            Err(error) if delivered >= TRIES => {
+                self.count("parked");
+                let reason = chassis::error::chain(&error);
+                tracing::error!(consumer = self.name, event = delivery.id, error = reason, "event parked");
+                dead::park(&self.bus, &self.name, message, &reason).await
+            }
+            Err(error) => {
+                self.count("failed");
+                let error = chassis::error::chain(&error);
+                tracing::warn!(consumer = self.name, event = delivery.id, delivered, error, "event failed; it will come again");
+                let pause = BACKOFF * u32::try_from(delivered).unwrap_or(1);
+                self.answer(message, AckKind::Nak(Some(pause))).await
+            }
+        }
+    }
+
+    async fn answer(&self, message: &async_nats::jetstream::Message, kind: AckKind) -> Result<(), BusError> {
+        message
+            .ack_with(kind)
+            .await
+            .map_err(|error| BusError::failed("acknowledging an event", error))
+    }
+
+    fn count(&self, outcome: &'static str) {
+        let labels = [KeyValue::new("consumer", self.name.clone()), KeyValue::new("outcome", outcome)];
+        self.handled.add(1, &labels);
+    }
+}

@@ -1,0 +1,32 @@
+//! Events between services, on NATS JetStream: a change and its event are one transaction (outbox), a consumer and its effect
+//! are one transaction (inbox), and what cannot be handled is parked where people see it (dead letters).
+//!
+//! Events are `CloudEvents` 1.0 in binary mode. An event is a fact and a wake-up; correctness never depends on its arrival.
+
+mod connection;
+mod consumer;
+mod dead;
+mod envelope;
+mod foundation;
+mod inbox;
+mod outbox;
+mod routes;
+mod subject;
+
+pub use connection::{Bus, BusError};
+pub use consumer::{Consumer, Handler};
+pub use dead::{DeadLetter, list_dead, send_again};
+pub use envelope::{Delivery, Envelope};
+pub use foundation::Foundation;
+pub use inbox::first_time;
+pub use outbox::{Outbox, run_relay};
+pub use routes::{Route, RouteEntry, Routes, Target};
+pub use subject::{AREAS, dead_letters, event_subject, stream_name, stream_subjects};
+
+/// Tables of the bus, which every service's migrations hold after the chassis' own.
+pub fn foundation() -> Box<dyn sea_orm_migration::MigrationTrait> {
+    Box::new(chassis::database::SqlMigration {
+        name: "bus_0001_outbox_inbox",
+        sql: include_str!("migrations/0001_outbox_inbox.sql"),
+    })
+}

@@ -1,0 +1,163 @@
+//! Routes: which workload answers under which web origin, in a JetStream key-value bucket that edges watch. A route is derived;
+//! its owner's reconciler can write all of them again at any time.
+
+use async_nats::jetstream::{kv, stream};
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::{Bus, BusError};
+
+const BUCKET: &str = "routes";
+/// Longest time that a whole reading of the bucket may take.
+const READ: Duration = Duration::from_secs(10);
+
+/// All that an edge needs to serve a web origin, also when nobody else answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// First label of the origin; the key.
+    pub id: String,
+    /// State to tell the visitor while there is no workload: "stopped", "starting", …
+    pub state: String,
+    /// Why, in words.
+    pub reason: String,
+    /// Where it runs now; `None` while it does not.
+    pub target: Option<Target>,
+    /// SHA-256 of the token that opens it, hexadecimal.
+    pub token_sha256: String,
+    /// Grows with each change of the owner's row: a lower one never replaces a higher one.
+    pub revision: u64,
+}
+
+/// Where a workload runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Node.
+    pub node_id: String,
+    /// Workload.
+    pub workload_id: String,
+    /// Generation of its attempt.
+    pub generation: u64,
+}
+
+/// A change of the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteEntry {
+    /// The route is now so.
+    Put(Route),
+    /// The route with this id is gone.
+    Gone(String),
+}
+
+/// The bucket.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    store: kv::Store,
+}
+
+impl Routes {
+    /// Opens the bucket, making it when it is missing.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server refuses.
+    pub async fn open(bus: &Bus) -> Result<Self, BusError> {
+        // By hand: the client's own way asks for what servers before 2.10 do not answer.
+        bus.ensure(stream::Config {
+            name: format!("KV_{BUCKET}"),
+            subjects: vec![format!("$KV.{BUCKET}.>")],
+            max_messages_per_subject: 1,
+            allow_rollup: true,
+            deny_delete: true,
+            allow_direct: true,
+            num_replicas: 1,
+            ..stream::Config::default()
+        })
+        .await?;
+        let store = bus
+            .jetstream()
+            .get_key_value(BUCKET)
+            .await
+            .map_err(|error| BusError::failed("opening the routes", error))?;
+        Ok(Self { store })
+    }
+
+    /// Writes `route` unless the bucket has one of the same or a higher revision.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server refuses, or another writer was faster: try again.
+    pub async fn put(&self, route: &Route) -> Result<(), BusError> {
+        let failed = |error: &dyn std::fmt::Display| BusError::failed("writing a route", error);
+        let value = serde_json::to_vec(route).map_err(|error| failed(&error))?;
+        let entry = self.store.entry(&route.id).await.map_err(|error| failed(&error))?;
+        match entry.filter(|entry| entry.operation == kv::Operation::Put) {
+            Some(entry) => {
+                let stored: Option<Route> = serde_json::from_slice(&entry.value).ok();
+                if stored.is_some_and(|stored| stored.revision >= route.revision) {
+                    return Ok(());
+                }
+                self.store
+                    .update(&route.id, value.into(), entry.revision)
+                    .await
+                    .map_err(|error| failed(&error))?;
+            }
+            None => {
+                self.store
+                    .create(&route.id, value.into())
+                    .await
+                    .map_err(|error| failed(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a route.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server refuses.
+    pub async fn remove(&self, id: &str) -> Result<(), BusError> {
+        self.store.purge(id).await.map_err(|error| BusError::failed("removing a route", error))
+    }
+
+    /// All routes.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server cannot be asked.
+    pub async fn all(&self) -> Result<Vec<Route>, BusError> {
+        let failed = |error: &dyn std::fmt::Display| BusError::failed("reading the routes", error);
+        let read = async {
+            let mut keys = self.store.keys().await.map_err(|error| failed(&error))?;
+            let mut routes = Vec::new();
+            while let Some(key) = keys.next().await {
+                let key = key.map_err(|error| failed(&error))?;
+                if let Some(value) = self.store.get(key).await.map_err(|error| failed(&error))? {
+                    routes.push(serde_json::from_slice(&value).map_err(|error| failed(&error))?);
+                }
+            }
+            Ok(routes)
+        };
+        tokio::time::timeout(READ, read).await.map_err(|error| failed(&error))?
+    }
+
+    /// Changes from now on.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server cannot be asked.
+    pub async fn watch(&self) -> Result<impl futures::Stream<Item = RouteEntry> + Send + Unpin, BusError> {
+        let watch = self
+            .store
+            .watch_all()
+            .await
+            .map_err(|error| BusError::failed("watching the routes", error))?;
+        Ok(watch
+            .take_while(|entry| std::future::ready(entry.is_ok()))
+            .filter_map(|entry| std::future::ready(entry.ok().and_then(|entry| change(&entry))))
+            .boxed())
+    }
+}
+
+fn change(entry: &kv::Entry) -> Option<RouteEntry> {
+    match entry.operation {
+        kv::Operation::Put => serde_json::from_slice(&entry.value).ok().map(RouteEntry::Put),
+        kv::Operation::Delete | kv::Operation::Purge => Some(RouteEntry::Gone(entry.key.clone())),
+    }
+}

@@ -1,0 +1,116 @@
+//! SQLite or PostgreSQL by URL; one way to open, migrate and begin.
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+/// Key of the PostgreSQL advisory lock that migrations hold ("quire" as a number).
+const MIGRATION_LOCK: i64 = 0x71_75_69_72_65;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const SQLITE_CONNECTIONS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open database of one service.
+#[derive(Clone, Debug)]
+pub struct Database {
+    connection: DatabaseConnection,
+}
+
+impl Database {
+    /// Opens the database at `url` and brings its schema up to date, one program at a time.
+    ///
+    /// # Errors
+    /// Those of the database, and a wrong URL.
+    pub async fn open<M: MigratorTrait>(url: &SecretString) -> Result<Self, DbErr> {
+        let url = url.expose_secret();
+        let sqlite = url.starts_with("sqlite:");
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(if sqlite { SQLITE_CONNECTIONS } else { POSTGRES_CONNECTIONS })
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(|options| {
+                use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+                options
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(BUSY_TIMEOUT)
+                    .foreign_keys(true)
+            });
+        let connection = sea_orm::Database::connect(options).await?;
+        let database = Self { connection };
+        database.migrate::<M>(sqlite).await?;
+        Ok(database)
+    }
+
+    async fn migrate<M: MigratorTrait>(&self, sqlite: bool) -> Result<(), DbErr> {
+        // One transaction for the lock and all migrations: a crash leaves the schema as it was, and nobody waits for a lock
+        // whose holder is gone.
+        let transaction = self.begin().await?;
+        if !sqlite {
+            let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+            transaction.execute_unprepared(&lock).await?;
+        }
+        M::up(&transaction, None).await?;
+        transaction.commit().await
+    }
+
+    /// Begins a transaction. On SQLite it takes the one write lock at once, so what it reads stays true until it commits; on
+    /// PostgreSQL rows that matter are locked by the statements themselves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.connection
+            .begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    /// For reads outside a transaction.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+}
+
+/// A migration that is a file of SQL which both engines understand.
+#[derive(Clone, Copy, Debug)]
+pub struct SqlMigration {
+    /// Name that records that it was applied; never changes.
+    pub name: &'static str,
+    /// The statements, separated by semicolons.
+    pub sql: &'static str,
+}
+
+impl MigrationName for SqlMigration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SqlMigration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(self.sql).await?;
+        Ok(())
+    }
+}
+
+/// Tables of the chassis itself, which every service's migrations begin with.
+pub fn foundation() -> Box<dyn MigrationTrait> {
+    Box::new(SqlMigration {
+        name: "chassis_0001_leases",
+        sql: include_str!("migrations/0001_leases.sql"),
+    })
+}
+
+/// Whether `error` says that a unique constraint was violated.
+pub fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}
