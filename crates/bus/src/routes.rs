@@ -17,11 +17,13 @@ const READ: Duration = Duration::from_secs(10);
 pub struct Route {
     /// First label of the origin; the key.
     pub id: String,
-    /// State to tell the visitor while there is no workload: "stopped", "starting", …
+    /// It answers: requests go to the target.
+    pub running: bool,
+    /// State to tell the visitor while it does not run: "Pending", "Provisioned", "Stopped", …
     pub state: String,
-    /// Why, in words.
+    /// Why, in words, with the next step where there is one.
     pub reason: String,
-    /// Where it runs now; `None` while it does not.
+    /// Where its newest attempt is or was; `None` before the first.
     pub target: Option<Target>,
     /// SHA-256 of the token that opens it, hexadecimal.
     pub token_sha256: String,
