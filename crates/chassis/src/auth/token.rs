@@ -80,6 +80,13 @@ impl Claims {
         Some(Self { iss: QUIRE.to_owned(), aud: QUIRE.to_owned(), exp, subject })
     }
 
+    /// The same, ending at `at` when that is earlier.
+    #[must_use]
+    pub fn ending_by(mut self, at: Timestamp) -> Self {
+        self.exp = self.exp.min(at.timestamp());
+        self
+    }
+
     fn principal(&self, now: Timestamp) -> Result<Principal> {
         let wrong = || Error::Unauthenticated("the token is not one of this installation".to_owned());
         if self.exp <= now.timestamp() {
