@@ -1,7 +1,14 @@
 //! Names on the bus, as functions: no subject is written out anywhere else.
 
 /// Areas that publish events: one stream each.
-pub const AREAS: [&str; 6] = ["identity", "inventory", "volume", "scheduler", "notebook", "billing"];
+pub const AREAS: [&str; 6] = [
+    "identity",
+    "inventory",
+    "volume",
+    "scheduler",
+    "notebook",
+    "billing",
+];
 
 /// Stream of an area.
 pub fn stream_name(area: &str) -> String {

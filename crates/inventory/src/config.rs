@@ -20,7 +20,11 @@ pub struct InventoryConfig {
 
 impl Default for InventoryConfig {
     fn default() -> Self {
-        Self { service: ServiceConfig::default(), heartbeat_ms: 2_000, silence_timeout_ms: 8_000 }
+        Self {
+            service: ServiceConfig::default(),
+            heartbeat_ms: 2_000,
+            silence_timeout_ms: 8_000,
+        }
     }
 }
 
@@ -32,7 +36,8 @@ impl InventoryConfig {
             return Err(Error::invalid("heartbeat_ms", "is 0; 1 or more is needed"));
         }
         if timeout / 2 < heartbeat {
-            let problem = format!("is {timeout}; at least two heartbeats of {heartbeat} ms are needed");
+            let problem =
+                format!("is {timeout}; at least two heartbeats of {heartbeat} ms are needed");
             return Err(Error::invalid("silence_timeout_ms", problem));
         }
         Ok(())

@@ -32,7 +32,8 @@ pub async fn run(
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
     config.check()?;
-    let mut foundation = Foundation::lay::<Migrator>("inventory", &config.service, clock.clone(), cancel).await?;
+    let mut foundation =
+        Foundation::lay::<Migrator>("inventory", &config.service, clock.clone(), cancel).await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
@@ -42,7 +43,12 @@ pub async fn run(
         remembered: app::Remembered::default(),
         heartbeat_ms: config.heartbeat_ms,
     };
-    let observer = reconcile::Observer::new(app.clone(), config.silence_timeout(), config.heartbeat());
-    foundation.tasks.start("observer", observer.run(foundation.tasks.cancel()));
-    foundation.serve(Routes::new(InventoryServiceServer::new(app)), ready).await
+    let observer =
+        reconcile::Observer::new(app.clone(), config.silence_timeout(), config.heartbeat());
+    foundation
+        .tasks
+        .start("observer", observer.run(foundation.tasks.cancel()));
+    foundation
+        .serve(Routes::new(InventoryServiceServer::new(app)), ready)
+        .await
 }

@@ -60,7 +60,8 @@ impl Observer {
 
     async fn look(&mut self) -> Result<()> {
         let now = self.app.clock.now();
-        let Some(leading) = lease::acquire(&self.app.database, LEASE, &self.name, now).await? else {
+        let Some(leading) = lease::acquire(&self.app.database, LEASE, &self.name, now).await?
+        else {
             self.watch.stand_by();
             return Ok(());
         };
@@ -76,7 +77,11 @@ impl Observer {
             }
             Verdict::TooMany { late, ready } if !self.reported => {
                 self.reported = true;
-                tracing::warn!(late, ready, "many nodes are silent at once: the network is broken, or the nodes are; none is marked");
+                tracing::warn!(
+                    late,
+                    ready,
+                    "many nodes are silent at once: the network is broken, or the nodes are; none is marked"
+                );
             }
             Verdict::TooMany { .. } => {}
         }

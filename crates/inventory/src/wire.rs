@@ -24,7 +24,13 @@ pub(crate) fn node(node: Node) -> wire::Node {
 }
 
 pub(crate) fn machine_type(offer: Offer) -> wire::MachineType {
-    let MachineType { name, resources, gpu_memory_mib, max_duration_seconds, free } = offer.machine_type;
+    let MachineType {
+        name,
+        resources,
+        gpu_memory_mib,
+        max_duration_seconds,
+        free,
+    } = offer.machine_type;
     wire::MachineType {
         name,
         resources: Some(resources.into()),
@@ -45,7 +51,12 @@ pub(crate) fn environment(environment: Environment) -> wire::Environment {
 }
 
 pub(crate) fn read_hardware(hardware: wire::Hardware) -> Hardware {
-    let gpu = |gpu: wire::Gpu| Gpu { index: gpu.index, uuid: gpu.uuid, model: gpu.model, memory_mib: gpu.memory_mib };
+    let gpu = |gpu: wire::Gpu| Gpu {
+        index: gpu.index,
+        uuid: gpu.uuid,
+        model: gpu.model,
+        memory_mib: gpu.memory_mib,
+    };
     Hardware {
         milli_cores: hardware.milli_cores,
         memory_mib: hardware.memory_mib,
@@ -65,7 +76,12 @@ pub(crate) fn read_schedulable(schedulable: wire::NodeSchedulable) -> Option<Sch
 }
 
 fn hardware(hardware: Hardware) -> wire::Hardware {
-    let gpu = |gpu: Gpu| wire::Gpu { index: gpu.index, uuid: gpu.uuid, model: gpu.model, memory_mib: gpu.memory_mib };
+    let gpu = |gpu: Gpu| wire::Gpu {
+        index: gpu.index,
+        uuid: gpu.uuid,
+        model: gpu.model,
+        memory_mib: gpu.memory_mib,
+    };
     wire::Hardware {
         milli_cores: hardware.milli_cores,
         memory_mib: hardware.memory_mib,

@@ -26,15 +26,24 @@ impl Engine {
     ///
     /// # Panics
     /// When it cannot be made.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its database")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test cannot go on without its database"
+    )]
     pub fn database(self) -> Database {
         match self {
             Self::Sqlite => {
                 let folder = tempfile::tempdir().expect("a temporary folder");
                 let url = format!("sqlite://{}/test.db", folder.path().display()).into();
-                Database { url, _folder: Some(folder) }
+                Database {
+                    url,
+                    _folder: Some(folder),
+                }
             }
-            Self::Postgres => Database { url: Postgres::shared().database().into(), _folder: None },
+            Self::Postgres => Database {
+                url: Postgres::shared().database().into(),
+                _folder: None,
+            },
         }
     }
 }

@@ -37,10 +37,19 @@ impl Identity {
     ///
     /// # Panics
     /// When it cannot listen.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its identity")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test cannot go on without its identity"
+    )]
     pub async fn start(clock: Arc<dyn Clock>) -> Self {
-        let signer = Signer::generate().and_then(|key| Signer::from_pkcs8(&key)).expect("a signing key");
-        let keys = Arc::new(Keys { signer, clock: clock.clone(), principals: Mutex::default() });
+        let signer = Signer::generate()
+            .and_then(|key| Signer::from_pkcs8(&key))
+            .expect("a signing key");
+        let keys = Arc::new(Keys {
+            signer,
+            clock: clock.clone(),
+            principals: Mutex::default(),
+        });
         let routes = Routes::new(IdentityServiceServer::from_arc(keys.clone()));
         let server = Server::new("identity", Verifier::new(keys.clone(), clock), routes);
         let service = Service::start(|cancel, ready| async move {
@@ -92,26 +101,41 @@ pub fn person(team: TeamId, role: Role) -> Principal {
 impl Keys {
     fn key(&self, principal: Principal) -> String {
         let key = KeyId::generate().to_string();
-        let mut principals = self.principals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         principals.insert(key.clone(), principal);
         key
     }
 
     fn token(&self, principal: &Principal) -> Result<String> {
         let claims = Claims::new(principal, self.clock.now());
-        self.signer.sign(&claims.ok_or_else(|| Error::Unauthenticated("nobody has no token".to_owned()))?)
+        self.signer
+            .sign(&claims.ok_or_else(|| Error::Unauthenticated("nobody has no token".to_owned()))?)
     }
 
     fn exchange(&self, key: &str) -> Result<wire::ExchangeKeyResponse> {
-        let principals = self.principals.lock().unwrap_or_else(PoisonError::into_inner);
-        let principal = principals.get(key).ok_or_else(|| Error::Unauthenticated("the key is unknown".to_owned()))?;
+        let principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let principal = principals
+            .get(key)
+            .ok_or_else(|| Error::Unauthenticated("the key is unknown".to_owned()))?;
         let expires_at = Some(contracts::to_wire_time(self.clock.now() + TOKEN_LIFETIME));
-        Ok(wire::ExchangeKeyResponse { token: self.token(principal)?, expires_at })
+        Ok(wire::ExchangeKeyResponse {
+            token: self.token(principal)?,
+            expires_at,
+        })
     }
 
     /// A new key for `node`; its older ones end.
     fn node_key(&self, node: NodeId) -> String {
-        let mut principals = self.principals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         principals.retain(|_, principal| *principal != Principal::Agent(node));
         drop(principals);
         self.key(Principal::Agent(node))

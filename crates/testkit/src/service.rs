@@ -35,7 +35,11 @@ impl Service {
     ///
     /// # Panics
     /// When it ends before, or takes too long.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test cannot go on without its service")]
+    #[expect(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test cannot go on without its service"
+    )]
     pub async fn start<F, R>(run: F) -> Self
     where
         F: FnOnce(CancellationToken, Ready) -> R,
@@ -52,7 +56,11 @@ impl Service {
             ended = &mut task => panic!("the service ended at its start: {ended:?}"),
         };
         match address {
-            Some(address) => Self { address, task, stop: cancel.drop_guard() },
+            Some(address) => Self {
+                address,
+                task,
+                stop: cancel.drop_guard(),
+            },
             None => panic!("the service ended at its start: {:?}", task.await),
         }
     }
@@ -69,7 +77,8 @@ impl Service {
     #[expect(clippy::expect_used, reason = "a test cannot go on without its client")]
     pub fn channel(&self, token: &str) -> TestChannel {
         let channel = chassis::grpc::connect(&self.address).expect("an address to connect to");
-        let header = (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
+        let header =
+            (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
         InterceptedService::new(channel, Bearer(header))
     }
 
@@ -94,7 +103,9 @@ pub struct Bearer(Option<MetadataValue<Ascii>>);
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> std::result::Result<Request<()>, Status> {
         if let Some(header) = &self.0 {
-            request.metadata_mut().insert("authorization", header.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", header.clone());
         }
         Ok(request)
     }

@@ -18,7 +18,10 @@ impl Remembered {
     /// The revision at which `node` last reported just this.
     fn revision_of(&self, node: NodeId, report: &Report) -> Option<u64> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&node).filter(|(_, last)| last == report).map(|(revision, _)| *revision)
+        known
+            .get(&node)
+            .filter(|(_, last)| last == report)
+            .map(|(revision, _)| *revision)
     }
 
     fn remember(&self, node: NodeId, revision: u64, report: Report) {

@@ -21,13 +21,22 @@ const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(1);
 
 impl App {
     /// A new token that lets one node in, and when it ends.
-    pub(crate) async fn create_join_token(&self, ttl_seconds: u32) -> Result<(SecretString, Timestamp)> {
+    pub(crate) async fn create_join_token(
+        &self,
+        ttl_seconds: u32,
+    ) -> Result<(SecretString, Timestamp)> {
         let now = self.clock.now();
         let expires_at = now + join::lifetime(ttl_seconds)?;
         let token = join::generate()?;
         let transaction = self.database.begin().await?;
         join_tokens::forget(&transaction, now - FORGOTTEN_AFTER).await?;
-        join_tokens::insert(&transaction, &join::hash(token.expose_secret()), now, expires_at).await?;
+        join_tokens::insert(
+            &transaction,
+            &join::hash(token.expose_secret()),
+            now,
+            expires_at,
+        )
+        .await?;
         transaction.commit().await?;
         Ok((token, expires_at))
     }
@@ -41,10 +50,14 @@ impl App {
         new: NewNode,
     ) -> Result<(NodeId, SecretString)> {
         text::name("request_id", request_id, LONGEST_REQUEST_ID)?;
-        let node = self.admit(&join::hash(token.expose_secret()), request_id, new.check()?).await?;
+        let node = self
+            .admit(&join::hash(token.expose_secret()), request_id, new.check()?)
+            .await?;
         let key = grpc::retry(|| {
             let mut identity = self.identity.clone();
-            let request = CreateNodeKeyRequest { node_id: node.into() };
+            let request = CreateNodeKeyRequest {
+                node_id: node.into(),
+            };
             async move { Ok(identity.create_node_key(request).await?.into_inner().key) }
         })
         .await?;
@@ -56,13 +69,19 @@ impl App {
         let transaction = self.database.begin().await?;
         let token = join_tokens::lock(&transaction, token_hash)
             .await?
-            .ok_or_else(|| Error::Unauthenticated("the join token is unknown; create a new one".to_owned()))?;
+            .ok_or_else(|| {
+                Error::Unauthenticated("the join token is unknown; create a new one".to_owned())
+            })?;
         let node = match token.admit(request_id, now)? {
             Admission::Again(id) => same_node(&transaction, id, &new).await?,
             Admission::New => {
                 let node = new.join(now);
                 insert(&transaction, &node).await?;
-                let spent = Spent { by: node.id, request_id: request_id.to_owned(), at: now };
+                let spent = Spent {
+                    by: node.id,
+                    request_id: request_id.to_owned(),
+                    at: now,
+                };
                 join_tokens::spend(&transaction, token_hash, spent).await?;
                 self.publish(&transaction, &node).await?;
                 node.id
@@ -75,9 +94,14 @@ impl App {
 }
 
 /// The node that asks again must ask for the same.
-async fn same_node(transaction: &DatabaseTransaction, id: NodeId, asked: &NewNode) -> Result<NodeId> {
+async fn same_node(
+    transaction: &DatabaseTransaction,
+    id: NodeId,
+    asked: &NewNode,
+) -> Result<NodeId> {
     let node = nodes::lock(transaction, id).await?;
-    let same = node.is_some_and(|node| node.name == asked.name && node.cpu_overcommit == asked.cpu_overcommit);
+    let same = node
+        .is_some_and(|node| node.name == asked.name && node.cpu_overcommit == asked.cpu_overcommit);
     if same {
         return Ok(id);
     }
@@ -91,7 +115,9 @@ async fn insert(transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
     nodes::insert(transaction, node).await.map_err(|error| {
         if is_unique_violation(&error) {
             let name = &node.name;
-            return Error::Conflict(format!("a node named {name:?} exists already; join with another name"));
+            return Error::Conflict(format!(
+                "a node named {name:?} exists already; join with another name"
+            ));
         }
         error.into()
     })

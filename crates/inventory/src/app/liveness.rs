@@ -1,7 +1,7 @@
 //! Silence, as the observer decides it.
 
-use chassis::lease::{self, Held};
 use chassis::Result;
+use chassis::lease::{self, Held};
 
 use super::App;
 use crate::domain::silence::Heard;
@@ -18,7 +18,9 @@ impl App {
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, leading).await?;
         for heard in silent {
-            let Some(mut node) = nodes::lock(&transaction, heard.node).await? else { continue };
+            let Some(mut node) = nodes::lock(&transaction, heard.node).await? else {
+                continue;
+            };
             if node.fall_silent(heard.last_seen_at) {
                 tracing::warn!(node_id = %node.id, name = node.name, last_seen_at = %heard.last_seen_at, "node is silent");
                 nodes::update(&transaction, &node).await?;

@@ -38,7 +38,11 @@ pub(crate) struct App {
 impl App {
     /// Tells the others of a node that this transaction changed.
     async fn publish(&self, transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
-        let event = NodeChanged { node: Some(wire::node(node.clone())) };
-        self.outbox.append(transaction, &event, &node.id.to_string(), None).await
+        let event = NodeChanged {
+            node: Some(wire::node(node.clone())),
+        };
+        self.outbox
+            .append(transaction, &event, &node.id.to_string(), None)
+            .await
     }
 }

@@ -13,7 +13,11 @@ impl App {
     }
 
     /// Changes whether a node, named by identifier or name, takes work.
-    pub(crate) async fn set_schedulable(&self, id_or_name: &str, schedulable: Schedulable) -> Result<Node> {
+    pub(crate) async fn set_schedulable(
+        &self,
+        id_or_name: &str,
+        schedulable: Schedulable,
+    ) -> Result<Node> {
         let transaction = self.database.begin().await?;
         let mut node = nodes::lock_named(&transaction, id_or_name)
             .await?

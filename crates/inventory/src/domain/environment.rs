@@ -35,7 +35,12 @@ pub(crate) fn all() -> Vec<Environment> {
 }
 
 fn environment(name: &'static str, description: &'static str, lock: &'static str) -> Environment {
-    Environment { name, description, digest: sha256_hex(lock), lock }
+    Environment {
+        name,
+        description,
+        digest: sha256_hex(lock),
+        lock,
+    }
 }
 
 #[cfg(test)]
@@ -49,12 +54,21 @@ mod tests {
         let requirements = lock.replace("\\\n", " ");
         let pin = |line: &str| {
             let mut words = line.split_whitespace();
-            let (name, version) = words.next().unwrap().split_once("==").unwrap_or_else(|| panic!("{line} is not pinned"));
+            let (name, version) = words
+                .next()
+                .unwrap()
+                .split_once("==")
+                .unwrap_or_else(|| panic!("{line} is not pinned"));
             let hashes: Vec<_> = words.collect();
             assert!(!hashes.is_empty(), "{name} has no hash");
             for hash in hashes {
-                let digits = hash.strip_prefix("--hash=sha256:").unwrap_or_else(|| panic!("{name}: {hash}"));
-                assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}: {hash}");
+                let digits = hash
+                    .strip_prefix("--hash=sha256:")
+                    .unwrap_or_else(|| panic!("{name}: {hash}"));
+                assert!(
+                    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                    "{name}: {hash}"
+                );
             }
             (name.to_owned(), version.to_owned())
         };
@@ -68,9 +82,17 @@ mod tests {
         for environment in environments {
             let pins = pins(environment.lock);
             for package in ["jupyterlab", "ipykernel"] {
-                assert!(pins.contains_key(package), "{} lacks {package}", environment.name);
+                assert!(
+                    pins.contains_key(package),
+                    "{} lacks {package}",
+                    environment.name
+                );
             }
-            assert!(!environment.lock.contains("://"), "{} names a host", environment.name);
+            assert!(
+                !environment.lock.contains("://"),
+                "{} names a host",
+                environment.name
+            );
             assert_eq!(environment.digest, sha256_hex(environment.lock));
         }
     }
@@ -78,18 +100,30 @@ mod tests {
     #[test]
     fn environments_hold_what_they_are_named_for() {
         let packages = |name: &str| {
-            let found = all().into_iter().find(|environment| environment.name == name);
+            let found = all()
+                .into_iter()
+                .find(|environment| environment.name == name);
             pins(found.unwrap().lock)
         };
         let datascience = packages("datascience");
-        for package in ["numpy", "pandas", "matplotlib", "scikit-learn", "scipy", "seaborn"] {
+        for package in [
+            "numpy",
+            "pandas",
+            "matplotlib",
+            "scikit-learn",
+            "scipy",
+            "seaborn",
+        ] {
             assert!(datascience.contains_key(package), "{package}");
         }
         let pytorch = packages("pytorch");
         for package in ["torch", "torchvision", "transformers"] {
             assert!(pytorch.contains_key(package), "{package}");
         }
-        assert!(pytorch.keys().any(|package| package.starts_with("nvidia-")), "the CUDA libraries come with it");
+        assert!(
+            pytorch.keys().any(|package| package.starts_with("nvidia-")),
+            "the CUDA libraries come with it"
+        );
         assert!(!packages("python").contains_key("numpy"));
     }
 }

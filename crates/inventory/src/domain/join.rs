@@ -57,7 +57,10 @@ pub(crate) fn lifetime(ttl_seconds: u32) -> Result<TimeDelta> {
         seconds if TTL.contains(&seconds) => Ok(TimeDelta::seconds(i64::from(seconds))),
         seconds => {
             let (least, most) = (TTL.start(), TTL.end());
-            Err(Error::invalid("ttl_seconds", format!("is {seconds}; {least} to {most} are allowed")))
+            Err(Error::invalid(
+                "ttl_seconds",
+                format!("is {seconds}; {least} to {most} are allowed"),
+            ))
         }
     }
 }
@@ -74,7 +77,9 @@ impl JoinToken {
             )),
             None if self.expires_at <= now => {
                 let at = self.expires_at;
-                Err(Error::Unauthenticated(format!("the join token expired at {at}; create a new one")))
+                Err(Error::Unauthenticated(format!(
+                    "the join token expired at {at}; create a new one"
+                )))
             }
             None => Ok(Admission::New),
         }
@@ -90,17 +95,33 @@ mod tests {
     #[test]
     fn a_token_is_for_one_node() {
         let now = from_micros(10_000_000_000);
-        let fresh = JoinToken { expires_at: now + TimeDelta::seconds(1), spent: None };
+        let fresh = JoinToken {
+            expires_at: now + TimeDelta::seconds(1),
+            spent: None,
+        };
         assert_eq!(fresh.admit("a", now).unwrap(), Admission::New);
         let late = fresh.admit("a", fresh.expires_at).unwrap_err();
         assert!(matches!(late, Error::Unauthenticated(_)), "{late}");
 
         let by = NodeId::generate();
-        let spent = JoinToken { spent: Some(Spent { by, request_id: "a".to_owned(), at: now }), ..fresh };
-        assert_eq!(spent.admit("a", now + TimeDelta::minutes(59)).unwrap(), Admission::Again(by));
+        let spent = JoinToken {
+            spent: Some(Spent {
+                by,
+                request_id: "a".to_owned(),
+                at: now,
+            }),
+            ..fresh
+        };
+        assert_eq!(
+            spent.admit("a", now + TimeDelta::minutes(59)).unwrap(),
+            Admission::Again(by)
+        );
         for (request_id, at) in [("b", now), ("a", now + ASK_AGAIN)] {
             let error = spent.admit(request_id, at).unwrap_err();
-            assert!(matches!(&error, Error::Precondition(text) if text.contains("already used")), "{error}");
+            assert!(
+                matches!(&error, Error::Precondition(text) if text.contains("already used")),
+                "{error}"
+            );
         }
     }
 

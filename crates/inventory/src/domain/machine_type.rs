@@ -38,19 +38,41 @@ pub(crate) fn catalogue() -> Result<Vec<MachineType>> {
 
 /// All types with whether they can be had, smallest first.
 pub(crate) fn offers(catalogue: &[MachineType], nodes: &[Node]) -> Vec<Offer> {
-    let mut types: Vec<_> = catalogue.iter().cloned().chain(unlisted(catalogue, nodes)).collect();
+    let mut types: Vec<_> = catalogue
+        .iter()
+        .cloned()
+        .chain(unlisted(catalogue, nodes))
+        .collect();
     types.sort_by(|a, b| size(a).cmp(&size(b)));
     let hosts: Vec<_> = nodes.iter().filter(|node| takes_work(node)).collect();
     let offer = |machine_type: MachineType| {
-        let available = hosts.iter().any(|node| could_host(node, &machine_type.resources));
-        Offer { machine_type, available }
+        let available = hosts
+            .iter()
+            .any(|node| could_host(node, &machine_type.resources));
+        Offer {
+            machine_type,
+            available,
+        }
     };
     types.into_iter().map(offer).collect()
 }
 
 fn size(machine_type: &MachineType) -> (u32, u32, u32, u32, bool, &str) {
-    let MachineType { resources, gpu_memory_mib, free, name, .. } = machine_type;
-    (resources.gpus, *gpu_memory_mib, resources.milli_cores, resources.memory_mib, !free, name)
+    let MachineType {
+        resources,
+        gpu_memory_mib,
+        free,
+        name,
+        ..
+    } = machine_type;
+    (
+        resources.gpus,
+        *gpu_memory_mib,
+        resources.milli_cores,
+        resources.memory_mib,
+        !free,
+        name,
+    )
 }
 
 fn takes_work(node: &Node) -> bool {
@@ -61,7 +83,11 @@ fn takes_work(node: &Node) -> bool {
 fn could_host(node: &Node, needed: &Resources) -> bool {
     let has = &node.report.hardware;
     let milli_cores = u64::from(has.milli_cores) * u64::from(node.cpu_overcommit);
-    let of_model = has.gpus.iter().filter(|gpu| gpu.model == needed.gpu_model).count();
+    let of_model = has
+        .gpus
+        .iter()
+        .filter(|gpu| gpu.model == needed.gpu_model)
+        .count();
     milli_cores >= u64::from(needed.milli_cores)
         && has.memory_mib >= needed.memory_mib
         && has.disk_gib >= needed.disk_gib
@@ -85,16 +111,28 @@ struct Share {
 
 /// Types for GPU models that the catalogue does not know: a GPU with its share of the node, so that a full node wastes nothing.
 fn unlisted(catalogue: &[MachineType], nodes: &[Node]) -> Vec<MachineType> {
-    let known = |model: &str| catalogue.iter().any(|listed| listed.resources.gpu_model == model || listed.name == model);
+    let known = |model: &str| {
+        catalogue
+            .iter()
+            .any(|listed| listed.resources.gpu_model == model || listed.name == model)
+    };
     let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
     for node in nodes {
-        for (model, share) in node_shares(node).into_iter().filter(|(model, _)| !known(model)) {
-            shares.entry(model).and_modify(|least| *least = smaller(*least, share)).or_insert(share);
+        for (model, share) in node_shares(node)
+            .into_iter()
+            .filter(|(model, _)| !known(model))
+        {
+            shares
+                .entry(model)
+                .and_modify(|least| *least = smaller(*least, share))
+                .or_insert(share);
         }
     }
     let types = |(model, share): (&str, Share)| {
         let model = model.to_owned();
-        let counts = GPU_COUNTS.into_iter().filter(move |gpus| *gpus <= share.most);
+        let counts = GPU_COUNTS
+            .into_iter()
+            .filter(move |gpus| *gpus <= share.most);
         counts.map(move |gpus| of_share(&model, share, gpus))
     };
     shares.into_iter().flat_map(types).collect()
@@ -137,12 +175,24 @@ fn of_share(model: &str, share: Share, gpus: u32) -> MachineType {
         gpus,
         gpu_model: model.to_owned(),
     };
-    let name = if gpus == 1 { model.to_owned() } else { format!("{model}x{gpus}") };
-    MachineType { name, resources, gpu_memory_mib: share.gpu_memory_mib, max_duration_seconds: 0, free: false }
+    let name = if gpus == 1 {
+        model.to_owned()
+    } else {
+        format!("{model}x{gpus}")
+    };
+    MachineType {
+        name,
+        resources,
+        gpu_memory_mib: share.gpu_memory_mib,
+        max_duration_seconds: 0,
+        free: false,
+    }
 }
 
 fn parse(text: &str) -> Result<Vec<MachineType>> {
-    let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rows = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     rows.map(|row| {
         parse_row(row).ok_or_else(|| {
             let cause = format!("{row:?} has not the columns that the file's second line names");
@@ -154,7 +204,17 @@ fn parse(text: &str) -> Result<Vec<MachineType>> {
 
 fn parse_row(row: &str) -> Option<MachineType> {
     let columns: [&str; 9] = row.split(',').collect::<Vec<_>>().try_into().ok()?;
-    let [name, milli_cores, memory_mib, disk_gib, gpus, gpu_model, gpu_memory_mib, free, max_duration] = columns;
+    let [
+        name,
+        milli_cores,
+        memory_mib,
+        disk_gib,
+        gpus,
+        gpu_model,
+        gpu_memory_mib,
+        free,
+        max_duration,
+    ] = columns;
     Some(MachineType {
         name: String::from(name),
         resources: Resources {
@@ -189,24 +249,57 @@ mod tests {
     #[test]
     fn the_catalogue_holds_together() {
         let types = catalogue().unwrap();
-        let names: BTreeSet<_> = types.iter().map(|machine_type| &machine_type.name).collect();
+        let names: BTreeSet<_> = types
+            .iter()
+            .map(|machine_type| &machine_type.name)
+            .collect();
         assert_eq!((types.len(), names.len()), (59, 59));
         let single = |model: &str| {
-            let found = types.iter().find(|one| one.resources.gpus == 1 && one.resources.gpu_model == model);
+            let found = types
+                .iter()
+                .find(|one| one.resources.gpus == 1 && one.resources.gpu_model == model);
             found.unwrap().clone()
         };
-        for MachineType { name, resources, gpu_memory_mib, max_duration_seconds, free } in &types {
-            assert!(resources.milli_cores >= 1_000 && resources.memory_mib >= 512 && resources.disk_gib > 0, "{name}");
+        for MachineType {
+            name,
+            resources,
+            gpu_memory_mib,
+            max_duration_seconds,
+            free,
+        } in &types
+        {
+            assert!(
+                resources.milli_cores >= 1_000
+                    && resources.memory_mib >= 512
+                    && resources.disk_gib > 0,
+                "{name}"
+            );
             assert_eq!(*free, name.starts_with("Free-"), "{name}");
-            assert_eq!(*max_duration_seconds, if *free { 21_600 } else { 0 }, "{name}");
-            assert_eq!(resources.gpus == 0, resources.gpu_model.is_empty() && *gpu_memory_mib == 0, "{name}");
-            let multiple = (resources.gpus > 1).then(|| format!("x{}", resources.gpus)).unwrap_or_default();
+            assert_eq!(
+                *max_duration_seconds,
+                if *free { 21_600 } else { 0 },
+                "{name}"
+            );
+            assert_eq!(
+                resources.gpus == 0,
+                resources.gpu_model.is_empty() && *gpu_memory_mib == 0,
+                "{name}"
+            );
+            let multiple = (resources.gpus > 1)
+                .then(|| format!("x{}", resources.gpus))
+                .unwrap_or_default();
             assert!(name.ends_with(&multiple), "{name}");
             if resources.gpus > 0 {
                 let one = single(&resources.gpu_model);
                 assert_eq!(*gpu_memory_mib, one.gpu_memory_mib, "{name}");
-                assert!(resources.milli_cores <= one.resources.milli_cores * resources.gpus, "{name}");
-                assert!(resources.memory_mib >= one.resources.memory_mib * resources.gpus, "{name}");
+                assert!(
+                    resources.milli_cores <= one.resources.milli_cores * resources.gpus,
+                    "{name}"
+                );
+                assert!(
+                    resources.memory_mib >= one.resources.memory_mib * resources.gpus,
+                    "{name}"
+                );
             }
         }
     }
@@ -216,7 +309,12 @@ mod tests {
         let types = catalogue().unwrap();
         let row = |name: &str| {
             let one = types.iter().find(|one| one.name == name).unwrap();
-            (one.resources.milli_cores, one.resources.memory_mib, one.resources.gpus, one.gpu_memory_mib)
+            (
+                one.resources.milli_cores,
+                one.resources.memory_mib,
+                one.resources.gpus,
+                one.gpu_memory_mib,
+            )
         };
         assert_eq!(row("C1"), (1_000, 512, 0, 0));
         assert_eq!(row("C10"), (32_000, 244 * 1_024, 0, 0));
@@ -228,7 +326,12 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_parse_are_named() {
-        for wrong in ["C1,1000", "C1,a,512,5,0,,0,no,0", "C1,1000,512,5,0,,0,maybe,0", "C1,1000,512,5,0,,0,no,0,9"] {
+        for wrong in [
+            "C1,1000",
+            "C1,a,512,5,0,,0,no,0",
+            "C1,1000,512,5,0,,0,maybe,0",
+            "C1,1000,512,5,0,,0,no,0,9",
+        ] {
             let error = chassis::error::chain(&parse(wrong).unwrap_err());
             assert!(error.contains(wrong), "{error}");
         }
@@ -257,13 +360,24 @@ mod tests {
     #[test]
     fn unknown_models_become_types_with_their_share_of_the_node() {
         let catalogue = catalogue().unwrap();
-        let nodes = [node(16_000, 131_072, 1, "H200"), node(128_000, 1_048_576, 4, "H200"), node(8_000, 32_768, 1, "H100")];
+        let nodes = [
+            node(16_000, 131_072, 1, "H200"),
+            node(128_000, 1_048_576, 4, "H200"),
+            node(8_000, 32_768, 1, "H100"),
+        ];
         let offers = offers(&catalogue, &nodes);
         let one = &find(&offers, "H200").machine_type;
-        assert_eq!((one.resources.milli_cores, one.resources.memory_mib), (16_000, 131_072));
+        assert_eq!(
+            (one.resources.milli_cores, one.resources.memory_mib),
+            (16_000, 131_072)
+        );
         assert_eq!((one.resources.disk_gib, one.gpu_memory_mib), (125, 81_920));
         assert!(find(&offers, "H200").available && find(&offers, "H200x4").available);
-        assert_eq!(offers.len(), catalogue.len() + 3, "1, 2 and 4 GPUs, and H100 is no new type");
+        assert_eq!(
+            offers.len(),
+            catalogue.len() + 3,
+            "1, 2 and 4 GPUs, and H100 is no new type"
+        );
         assert!(offers.is_sorted_by_key(|offer| offer.machine_type.resources.gpus));
     }
 }

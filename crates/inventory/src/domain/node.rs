@@ -85,10 +85,16 @@ impl NewNode {
     pub(crate) fn check(self) -> Result<Self> {
         text::name("name", &self.name, LONGEST_NAME)?;
         if self.name.parse::<NodeId>().is_ok() {
-            return Err(Error::invalid("name", "has the form of an identifier; choose a name for people"));
+            return Err(Error::invalid(
+                "name",
+                "has the form of an identifier; choose a name for people",
+            ));
         }
         if !(1..=MOST_OVERCOMMIT).contains(&self.cpu_overcommit) {
-            let problem = format!("is {}; 1 to {MOST_OVERCOMMIT} are allowed", self.cpu_overcommit);
+            let problem = format!(
+                "is {}; 1 to {MOST_OVERCOMMIT} are allowed",
+                self.cpu_overcommit
+            );
             return Err(Error::invalid("cpu_overcommit", problem));
         }
         Ok(self)
@@ -115,7 +121,10 @@ impl Report {
     pub(crate) fn check(mut self) -> Result<Self> {
         text::name("boot_id", &self.boot_id, LONGEST_TEXT)?;
         let too_many = |field, found: usize, most: usize| {
-            Err(Error::invalid(field, format!("has {found} entries; at most {most} are allowed")))
+            Err(Error::invalid(
+                field,
+                format!("has {found} entries; at most {most} are allowed"),
+            ))
         };
         self.hardware.gpus.sort_by_key(|gpu| gpu.index);
         let gpus = &self.hardware.gpus;
@@ -123,7 +132,11 @@ impl Report {
             return too_many("hardware.gpus", gpus.len(), MOST_GPUS);
         }
         if self.missing_isolation.len() > MOST_MISSING {
-            return too_many("missing_isolation", self.missing_isolation.len(), MOST_MISSING);
+            return too_many(
+                "missing_isolation",
+                self.missing_isolation.len(),
+                MOST_MISSING,
+            );
         }
         for missing in &self.missing_isolation {
             text::name("missing_isolation", missing, LONGEST_TEXT)?;
@@ -135,7 +148,10 @@ impl Report {
         let uuids: BTreeSet<_> = gpus.iter().map(|gpu| &gpu.uuid).collect();
         let indexes: BTreeSet<_> = gpus.iter().map(|gpu| gpu.index).collect();
         if uuids.len() < gpus.len() || indexes.len() < gpus.len() {
-            return Err(Error::invalid("hardware.gpus", "names a GPU twice; each uuid and index must be unique"));
+            return Err(Error::invalid(
+                "hardware.gpus",
+                "names a GPU twice; each uuid and index must be unique",
+            ));
         }
         Ok(self)
     }
@@ -189,9 +205,21 @@ pub(crate) mod tests {
             model: model.to_owned(),
             memory_mib: 81_920,
         });
-        let hardware = Hardware { milli_cores, memory_mib, disk_gib: 500, gpus: gpus.collect() };
-        let report = Report { boot_id: "b1".to_owned(), hardware, missing_isolation: Vec::new() };
-        let new = NewNode { name: "box".to_owned(), cpu_overcommit: 1 };
+        let hardware = Hardware {
+            milli_cores,
+            memory_mib,
+            disk_gib: 500,
+            gpus: gpus.collect(),
+        };
+        let report = Report {
+            boot_id: "b1".to_owned(),
+            hardware,
+            missing_isolation: Vec::new(),
+        };
+        let new = NewNode {
+            name: "box".to_owned(),
+            cpu_overcommit: 1,
+        };
         let mut node = new.join(from_micros(0));
         assert!(node.hear(&report.check().unwrap(), from_micros(1)));
         node
@@ -207,7 +235,10 @@ pub(crate) mod tests {
         assert!(node.hear(&report, from_micros(3)));
         assert!(node.set_schedulable(Schedulable::Draining));
         assert!(!node.set_schedulable(Schedulable::Draining));
-        assert_eq!((node.revision, node.last_seen_at), (4, Some(from_micros(3))));
+        assert_eq!(
+            (node.revision, node.last_seen_at),
+            (4, Some(from_micros(3)))
+        );
     }
 
     #[test]
@@ -230,12 +261,23 @@ pub(crate) mod tests {
         let wrong: [(&str, Spoil); 7] = [
             ("boot_id", |report, long| report.boot_id = long),
             ("boot_id", |report, _| report.boot_id.clear()),
-            ("missing_isolation", |report, long| report.missing_isolation.push(long)),
-            ("missing_isolation", |report, _| report.missing_isolation = vec!["x".to_owned(); MOST_MISSING + 1]),
-            ("hardware.gpus.model", |report, long| report.hardware.gpus[3].model = long),
-            ("hardware.gpus", |report, _| report.hardware.gpus[3].index = 2),
+            ("missing_isolation", |report, long| {
+                report.missing_isolation.push(long)
+            }),
+            ("missing_isolation", |report, _| {
+                report.missing_isolation = vec!["x".to_owned(); MOST_MISSING + 1]
+            }),
+            ("hardware.gpus.model", |report, long| {
+                report.hardware.gpus[3].model = long
+            }),
             ("hardware.gpus", |report, _| {
-                let one_more = Gpu { index: 64, ..report.hardware.gpus[0].clone() };
+                report.hardware.gpus[3].index = 2
+            }),
+            ("hardware.gpus", |report, _| {
+                let one_more = Gpu {
+                    index: 64,
+                    ..report.hardware.gpus[0].clone()
+                };
                 report.hardware.gpus.push(one_more);
             }),
         ];
@@ -250,10 +292,22 @@ pub(crate) mod tests {
 
     #[test]
     fn nodes_are_named_for_people() {
-        let new = |name: &str, cpu_overcommit| NewNode { name: name.to_owned(), cpu_overcommit }.check();
+        let new = |name: &str, cpu_overcommit| {
+            NewNode {
+                name: name.to_owned(),
+                cpu_overcommit,
+            }
+            .check()
+        };
         assert!(new("gpu-box.lan", 16).is_ok());
         assert!(new(&NodeId::generate().to_string(), 1).is_err());
-        for (name, overcommit) in [("", 1), ("a\nb", 1), (&*"x".repeat(64), 1), ("a", 0), ("a", 17)] {
+        for (name, overcommit) in [
+            ("", 1),
+            ("a\nb", 1),
+            (&*"x".repeat(64), 1),
+            ("a", 0),
+            ("a", 17),
+        ] {
             assert!(new(name, overcommit).is_err(), "{name:?} {overcommit}");
         }
     }

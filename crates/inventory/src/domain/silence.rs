@@ -42,7 +42,10 @@ pub(crate) enum Verdict {
 
 impl Watch {
     pub(crate) fn new(timeout: TimeDelta) -> Self {
-        Self { timeout, current: None }
+        Self {
+            timeout,
+            current: None,
+        }
     }
 
     /// Another observer leads.
@@ -57,7 +60,11 @@ impl Watch {
             span.epoch == epoch && (span.last_look..=span.last_look + self.timeout).contains(&now)
         });
         let since = unbroken.map_or(now, |span| span.since);
-        self.current = Some(Span { epoch, since, last_look: now });
+        self.current = Some(Span {
+            epoch,
+            since,
+            last_look: now,
+        });
         now - since >= self.timeout * 2
     }
 }
@@ -65,11 +72,18 @@ impl Watch {
 /// Who of the ready nodes is silent at `now`. Nodes cut off together are overdue one after the other, as their last heartbeats
 /// were: so all that are late by half the timeout count as falling at once.
 pub(crate) fn judge(ready: &[Heard], timeout: TimeDelta, now: Timestamp) -> Verdict {
-    let later_than = |limit: TimeDelta| ready.iter().filter(move |heard| now - heard.last_seen_at > limit);
+    let later_than = |limit: TimeDelta| {
+        ready
+            .iter()
+            .filter(move |heard| now - heard.last_seen_at > limit)
+    };
     let silent: Vec<Heard> = later_than(timeout).copied().collect();
     let late = later_than(timeout / 2).count();
     if !silent.is_empty() && ready.len() >= CROWD && late * ONE_IN > ready.len() {
-        return Verdict::TooMany { late, ready: ready.len() };
+        return Verdict::TooMany {
+            late,
+            ready: ready.len(),
+        };
     }
     Verdict::Silent(silent)
 }
@@ -88,7 +102,10 @@ mod tests {
     }
 
     fn heard(seconds_ago: &[i64]) -> Vec<Heard> {
-        let heard = |ago: &i64| Heard { node: NodeId::generate(), last_seen_at: at(-ago) };
+        let heard = |ago: &i64| Heard {
+            node: NodeId::generate(),
+            last_seen_at: at(-ago),
+        };
         seconds_ago.iter().map(heard).collect()
     }
 
@@ -112,16 +129,25 @@ mod tests {
     #[test]
     fn one_of_five_is_silent_and_two_are_a_broken_network() {
         let nodes = heard(&[9, 0, 1, 2, 1]);
-        assert_eq!(judge(&nodes, TIMEOUT, at(0)), Verdict::Silent(vec![nodes[0]]));
+        assert_eq!(
+            judge(&nodes, TIMEOUT, at(0)),
+            Verdict::Silent(vec![nodes[0]])
+        );
         let cut_off = heard(&[9, 8, 1, 2, 1]);
-        assert_eq!(judge(&cut_off, TIMEOUT, at(0)), Verdict::TooMany { late: 2, ready: 5 });
+        assert_eq!(
+            judge(&cut_off, TIMEOUT, at(0)),
+            Verdict::TooMany { late: 2, ready: 5 }
+        );
         let few = heard(&[9, 9, 9, 9]);
         assert_eq!(judge(&few, TIMEOUT, at(0)), Verdict::Silent(few));
     }
 
     #[test]
     fn exactly_the_timeout_is_not_yet_silence() {
-        assert_eq!(judge(&heard(&[8]), TIMEOUT, at(0)), Verdict::Silent(Vec::new()));
+        assert_eq!(
+            judge(&heard(&[8]), TIMEOUT, at(0)),
+            Verdict::Silent(Vec::new())
+        );
         assert_eq!(judge(&[], TIMEOUT, at(0)), Verdict::Silent(Vec::new()));
     }
 

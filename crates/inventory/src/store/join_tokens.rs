@@ -4,7 +4,8 @@ use chassis::Result;
 use kernel::Timestamp;
 use kernel::time::from_micros;
 use sea_orm::{
-    ActiveValue::{Set, Unchanged}, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
 use super::broken;
@@ -26,12 +27,17 @@ pub(crate) async fn insert(
         request_id: Set(None),
         spent_at: Set(None),
     };
-    join_token::Entity::insert(row).exec_without_returning(transaction).await?;
+    join_token::Entity::insert(row)
+        .exec_without_returning(transaction)
+        .await?;
     Ok(())
 }
 
 /// Forgets tokens that expired before `oldest`.
-pub(crate) async fn forget(transaction: &DatabaseTransaction, oldest: Timestamp) -> Result<(), DbErr> {
+pub(crate) async fn forget(
+    transaction: &DatabaseTransaction,
+    oldest: Timestamp,
+) -> Result<(), DbErr> {
     join_token::Entity::delete_many()
         .filter(join_token::Column::ExpiresAt.lt(oldest.timestamp_micros()))
         .exec(transaction)
@@ -40,20 +46,35 @@ pub(crate) async fn forget(transaction: &DatabaseTransaction, oldest: Timestamp)
 }
 
 /// One token, locked until the transaction ends.
-pub(crate) async fn lock(transaction: &DatabaseTransaction, hash: &str) -> Result<Option<JoinToken>> {
-    let row = join_token::Entity::find_by_id(hash).lock_exclusive().one(transaction).await?;
+pub(crate) async fn lock(
+    transaction: &DatabaseTransaction,
+    hash: &str,
+) -> Result<Option<JoinToken>> {
+    let row = join_token::Entity::find_by_id(hash)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let spent = match (row.node_id, row.request_id, row.spent_at) {
-        (Some(node_id), Some(request_id), Some(at)) => {
-            Some(Spent { by: node_id.parse().map_err(|_| broken("node_id"))?, request_id, at: from_micros(at) })
-        }
+        (Some(node_id), Some(request_id), Some(at)) => Some(Spent {
+            by: node_id.parse().map_err(|_| broken("node_id"))?,
+            request_id,
+            at: from_micros(at),
+        }),
         _ => None,
     };
-    Ok(Some(JoinToken { expires_at: from_micros(row.expires_at), spent }))
+    Ok(Some(JoinToken {
+        expires_at: from_micros(row.expires_at),
+        spent,
+    }))
 }
 
 /// Notes who spent a token that was locked.
-pub(crate) async fn spend(transaction: &DatabaseTransaction, hash: &str, spent: Spent) -> Result<(), DbErr> {
+pub(crate) async fn spend(
+    transaction: &DatabaseTransaction,
+    hash: &str,
+    spent: Spent,
+) -> Result<(), DbErr> {
     let row = join_token::ActiveModel {
         hash: Unchanged(hash.to_owned()),
         node_id: Set(Some(spent.by.into())),

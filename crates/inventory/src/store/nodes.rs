@@ -6,8 +6,8 @@ use kernel::id::NodeId;
 use kernel::time::from_micros;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect,
 };
 
 use super::broken;
@@ -23,8 +23,14 @@ const DRAINING: &str = "draining";
 
 /// All nodes, by name. One statement, so that each node has the GPUs of its revision.
 pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Node>> {
-    let rows = node::Entity::find().find_with_related(gpu::Entity).all(connection).await?;
-    let mut nodes: Vec<Node> = rows.into_iter().map(|(row, gpus)| read(row, gpus)).collect::<Result<_>>()?;
+    let rows = node::Entity::find()
+        .find_with_related(gpu::Entity)
+        .all(connection)
+        .await?;
+    let mut nodes: Vec<Node> = rows
+        .into_iter()
+        .map(|(row, gpus)| read(row, gpus))
+        .collect::<Result<_>>()?;
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(nodes)
 }
@@ -35,7 +41,10 @@ pub(crate) async fn lock(transaction: &DatabaseTransaction, id: NodeId) -> Resul
 }
 
 /// One node by its identifier or name, locked until the transaction ends.
-pub(crate) async fn lock_named(transaction: &DatabaseTransaction, id_or_name: &str) -> Result<Option<Node>> {
+pub(crate) async fn lock_named(
+    transaction: &DatabaseTransaction,
+    id_or_name: &str,
+) -> Result<Option<Node>> {
     let either = Condition::any()
         .add(node::Column::Id.eq(id_or_name))
         .add(node::Column::Name.eq(id_or_name));
@@ -43,7 +52,11 @@ pub(crate) async fn lock_named(transaction: &DatabaseTransaction, id_or_name: &s
 }
 
 async fn lock_where(transaction: &DatabaseTransaction, which: Condition) -> Result<Option<Node>> {
-    let row = node::Entity::find().filter(which).lock_exclusive().one(transaction).await?;
+    let row = node::Entity::find()
+        .filter(which)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let gpus = gpu::Entity::find()
         .filter(gpu::Column::NodeId.eq(&row.id))
@@ -60,7 +73,10 @@ pub(crate) async fn ready(connection: &impl ConnectionTrait) -> Result<Vec<Heard
         .await?;
     let heard = |row: node::Model| {
         let last_seen_at = from_micros(row.last_seen_at.ok_or_else(|| broken("last_seen_at"))?);
-        Ok(Heard { node: row.id.parse().map_err(|_| broken("id"))?, last_seen_at })
+        Ok(Heard {
+            node: row.id.parse().map_err(|_| broken("id"))?,
+            last_seen_at,
+        })
     };
     rows.into_iter().map(heard).collect()
 }
@@ -73,7 +89,10 @@ pub(crate) async fn touch(
     now: Timestamp,
 ) -> Result<bool, DbErr> {
     let touched = node::Entity::update_many()
-        .col_expr(node::Column::LastSeenAt, Expr::value(now.timestamp_micros()))
+        .col_expr(
+            node::Column::LastSeenAt,
+            Expr::value(now.timestamp_micros()),
+        )
         .filter(node::Column::Id.eq(id.to_string()))
         .filter(node::Column::Revision.eq(column(revision)))
         .exec(connection)
@@ -83,7 +102,9 @@ pub(crate) async fn touch(
 
 /// Adds a node that has no hardware yet.
 pub(crate) async fn insert(transaction: &DatabaseTransaction, node: &Node) -> Result<(), DbErr> {
-    node::Entity::insert(row(node)).exec_without_returning(transaction).await?;
+    node::Entity::insert(row(node))
+        .exec_without_returning(transaction)
+        .await?;
     Ok(())
 }
 
@@ -94,14 +115,21 @@ pub(crate) async fn update(transaction: &DatabaseTransaction, node: &Node) -> Re
         .filter(gpu::Column::NodeId.eq(node.id.to_string()))
         .exec(transaction)
         .await?;
-    let gpus = node.report.hardware.gpus.iter().map(|gpu| gpu::ActiveModel {
-        node_id: Set(node.id.into()),
-        position: Set(gpu.index.into()),
-        uuid: Set(gpu.uuid.clone()),
-        model: Set(gpu.model.clone()),
-        memory_mib: Set(gpu.memory_mib.into()),
-    });
-    gpu::Entity::insert_many(gpus).exec_without_returning(transaction).await?;
+    let gpus = node
+        .report
+        .hardware
+        .gpus
+        .iter()
+        .map(|gpu| gpu::ActiveModel {
+            node_id: Set(node.id.into()),
+            position: Set(gpu.index.into()),
+            uuid: Set(gpu.uuid.clone()),
+            model: Set(gpu.model.clone()),
+            memory_mib: Set(gpu.memory_mib.into()),
+        });
+    gpu::Entity::insert_many(gpus)
+        .exec_without_returning(transaction)
+        .await?;
     Ok(())
 }
 
@@ -149,7 +177,11 @@ fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
         id: row.id.parse().map_err(|_| broken("id"))?,
         name: row.name,
         cpu_overcommit: number("cpu_overcommit", row.cpu_overcommit)?,
-        report: Report { boot_id: row.boot_id, hardware, missing_isolation },
+        report: Report {
+            boot_id: row.boot_id,
+            hardware,
+            missing_isolation,
+        },
         liveness: match row.liveness.as_str() {
             READY => Liveness::Ready,
             SILENT => Liveness::Silent,

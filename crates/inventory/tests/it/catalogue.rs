@@ -2,7 +2,8 @@
 
 use contracts::common::v1::Role;
 use contracts::inventory::v1::{
-    ListEnvironmentsRequest, ListMachineTypesRequest, MachineType, NodeSchedulable, SetNodeSchedulableRequest,
+    ListEnvironmentsRequest, ListMachineTypesRequest, MachineType, NodeSchedulable,
+    SetNodeSchedulableRequest,
 };
 use kernel::id::TeamId;
 use testkit::{Engine, person};
@@ -11,23 +12,47 @@ use crate::house::House;
 
 async fn machine_types(house: &House) -> Vec<MachineType> {
     let mut viewer = house.client(&person(TeamId::generate(), Role::Viewer));
-    viewer.list_machine_types(ListMachineTypesRequest {}).await.unwrap().into_inner().machine_types
+    viewer
+        .list_machine_types(ListMachineTypesRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .machine_types
 }
 
 async fn available(house: &House, name: &str) -> bool {
-    machine_types(house).await.iter().find(|one| one.name == name).unwrap().available
+    machine_types(house)
+        .await
+        .iter()
+        .find(|one| one.name == name)
+        .unwrap()
+        .available
 }
 
 async fn what_a_node_brings_can_be_had(engine: Engine) {
     let house = House::open(engine).await;
-    assert!(machine_types(&house).await.iter().all(|machine_type| !machine_type.available));
+    assert!(
+        machine_types(&house)
+            .await
+            .iter()
+            .all(|machine_type| !machine_type.available)
+    );
     let mut member = house.join("box").await;
     assert!(!available(&house, "C1").await, "it was not heard yet");
     member.beat().await;
-    for (name, there) in [("C1", true), ("C10", true), ("H100", true), ("H100x8", false), ("A100", false)] {
+    for (name, there) in [
+        ("C1", true),
+        ("C10", true),
+        ("H100", true),
+        ("H100x8", false),
+        ("A100", false),
+    ] {
         assert_eq!(available(&house, name).await, there, "{name}");
     }
-    let cordon = SetNodeSchedulableRequest { node: "box".to_owned(), schedulable: NodeSchedulable::Cordoned.into() };
+    let cordon = SetNodeSchedulableRequest {
+        node: "box".to_owned(),
+        schedulable: NodeSchedulable::Cordoned.into(),
+    };
     house.operator().set_node_schedulable(cordon).await.unwrap();
     assert!(!available(&house, "C1").await);
 }
@@ -45,20 +70,41 @@ async fn a_new_gpu_model_becomes_a_machine_type(engine: Engine) {
     let found = |name: &str| types.iter().find(|one| one.name == name).unwrap().clone();
     let (one, two) = (found("H200"), found("H200x2"));
     let resources = one.resources.unwrap();
-    assert_eq!((resources.milli_cores, resources.memory_mib, resources.gpus), (32_000, 524_288, 1));
-    assert_eq!((resources.gpu_model.as_str(), one.gpu_memory_mib), ("H200", 143_771));
+    assert_eq!(
+        (resources.milli_cores, resources.memory_mib, resources.gpus),
+        (32_000, 524_288, 1)
+    );
+    assert_eq!(
+        (resources.gpu_model.as_str(), one.gpu_memory_mib),
+        ("H200", 143_771)
+    );
     assert!(one.available && two.available && !one.free);
 }
 
 async fn environments_come_with_their_locks(engine: Engine) {
     let house = House::open(engine).await;
     let mut viewer = house.client(&person(TeamId::generate(), Role::Viewer));
-    let answer = viewer.list_environments(ListEnvironmentsRequest {}).await.unwrap().into_inner();
-    let names: Vec<_> = answer.environments.iter().map(|environment| environment.name.as_str()).collect();
+    let answer = viewer
+        .list_environments(ListEnvironmentsRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let names: Vec<_> = answer
+        .environments
+        .iter()
+        .map(|environment| environment.name.as_str())
+        .collect();
     assert_eq!(names, ["datascience", "python", "pytorch"]);
     for environment in answer.environments {
-        assert_eq!(environment.digest, chassis::seal::sha256_hex(&environment.lock));
-        assert!(environment.lock.contains("jupyterlab=="), "{}", environment.name);
+        assert_eq!(
+            environment.digest,
+            chassis::seal::sha256_hex(&environment.lock)
+        );
+        assert!(
+            environment.lock.contains("jupyterlab=="),
+            "{}",
+            environment.name
+        );
     }
 }
 

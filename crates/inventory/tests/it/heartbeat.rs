@@ -3,7 +3,8 @@
 use chassis::auth::Principal;
 use contracts::common::v1::Role;
 use contracts::inventory::v1::{
-    HeartbeatRequest, ListNodesRequest, NodeChanged, NodeLiveness, NodeSchedulable, SetNodeSchedulableRequest,
+    HeartbeatRequest, ListNodesRequest, NodeChanged, NodeLiveness, NodeSchedulable,
+    SetNodeSchedulableRequest,
 };
 use contracts::{from_wire_time, to_wire_time};
 use kernel::Clock as _;
@@ -14,7 +15,10 @@ use tonic::Code;
 use crate::house::{House, operator};
 
 fn set(node: &str, schedulable: NodeSchedulable) -> SetNodeSchedulableRequest {
-    SetNodeSchedulableRequest { node: node.to_owned(), schedulable: schedulable.into() }
+    SetNodeSchedulableRequest {
+        node: node.to_owned(),
+        schedulable: schedulable.into(),
+    }
 }
 
 async fn a_heartbeat_says_what_there_is(engine: Engine) {
@@ -24,7 +28,10 @@ async fn a_heartbeat_says_what_there_is(engine: Engine) {
     let node = house.node(&member.id).await;
     let report = member.report();
     assert_eq!((node.liveness(), node.revision), (NodeLiveness::Ready, 2));
-    assert_eq!((node.hardware, node.boot_id, node.missing_isolation), (report.hardware, report.boot_id, report.missing_isolation));
+    assert_eq!(
+        (node.hardware, node.boot_id, node.missing_isolation),
+        (report.hardware, report.boot_id, report.missing_isolation)
+    );
     assert_eq!(node.last_seen_at, Some(to_wire_time(house.clock.now())));
 }
 
@@ -41,7 +48,10 @@ async fn a_heartbeat_alone_changes_nothing(engine: Engine) {
     let seen = from_wire_time("last_seen_at", node.last_seen_at.unwrap()).unwrap();
     assert_eq!(seen, house.clock.now() - chrono::TimeDelta::seconds(1));
 
-    let rebooted = HeartbeatRequest { boot_id: "boot-2".to_owned(), ..member.report() };
+    let rebooted = HeartbeatRequest {
+        boot_id: "boot-2".to_owned(),
+        ..member.report()
+    };
     member.say(rebooted).await.unwrap();
     let mut smaller = member.report();
     smaller.hardware.as_mut().unwrap().gpus.pop();
@@ -53,7 +63,10 @@ async fn a_heartbeat_alone_changes_nothing(engine: Engine) {
         (events.len() == 4).then_some(events)
     })
     .await;
-    let revisions: Vec<u64> = events.into_iter().map(|event| event.node.unwrap().revision).collect();
+    let revisions: Vec<u64> = events
+        .into_iter()
+        .map(|event| event.node.unwrap().revision)
+        .collect();
     assert_eq!(revisions, [1, 2, 3, 4]);
 }
 
@@ -66,13 +79,32 @@ async fn a_node_speaks_of_itself_only(engine: Engine) {
     assert_eq!(refused.code(), Code::PermissionDenied);
 
     let gone = NodeId::generate();
-    let report = HeartbeatRequest { node_id: gone.into(), ..one.report() };
-    let unknown = house.client(&Principal::Agent(gone)).heartbeat(report).await.unwrap_err();
+    let report = HeartbeatRequest {
+        node_id: gone.into(),
+        ..one.report()
+    };
+    let unknown = house
+        .client(&Principal::Agent(gone))
+        .heartbeat(report)
+        .await
+        .unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
 
-    let too_much = HeartbeatRequest { missing_isolation: vec!["x".to_owned(); 33], ..one.report() };
-    for wrong in [too_much, HeartbeatRequest { hardware: None, ..one.report() }] {
-        assert_eq!(one.say(wrong).await.unwrap_err().code(), Code::InvalidArgument);
+    let too_much = HeartbeatRequest {
+        missing_isolation: vec!["x".to_owned(); 33],
+        ..one.report()
+    };
+    for wrong in [
+        too_much,
+        HeartbeatRequest {
+            hardware: None,
+            ..one.report()
+        },
+    ] {
+        assert_eq!(
+            one.say(wrong).await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
     }
     assert_eq!(house.node(&one.id).await.liveness(), NodeLiveness::Silent);
 }
@@ -81,14 +113,34 @@ async fn operators_steer_nodes(engine: Engine) {
     let house = House::open(engine).await;
     let member = house.join("box").await;
     let mut operator = house.operator();
-    let drained = operator.set_node_schedulable(set("box", NodeSchedulable::Draining)).await.unwrap().into_inner();
-    assert_eq!(drained.node.unwrap().schedulable(), NodeSchedulable::Draining);
-    operator.set_node_schedulable(set(&member.id, NodeSchedulable::Draining)).await.unwrap();
-    assert_eq!(house.node(&member.id).await.revision, 2, "the same again is no change");
+    let drained = operator
+        .set_node_schedulable(set("box", NodeSchedulable::Draining))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        drained.node.unwrap().schedulable(),
+        NodeSchedulable::Draining
+    );
+    operator
+        .set_node_schedulable(set(&member.id, NodeSchedulable::Draining))
+        .await
+        .unwrap();
+    assert_eq!(
+        house.node(&member.id).await.revision,
+        2,
+        "the same again is no change"
+    );
 
-    let unknown = operator.set_node_schedulable(set("nothing", NodeSchedulable::Open)).await.unwrap_err();
+    let unknown = operator
+        .set_node_schedulable(set("nothing", NodeSchedulable::Open))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
-    let unsaid = operator.set_node_schedulable(set("box", NodeSchedulable::Unspecified)).await.unwrap_err();
+    let unsaid = operator
+        .set_node_schedulable(set("box", NodeSchedulable::Unspecified))
+        .await
+        .unwrap_err();
     assert_eq!(unsaid.code(), Code::InvalidArgument);
 }
 
@@ -96,11 +148,30 @@ async fn teams_do_not_see_nodes(engine: Engine) {
     let house = House::open(engine).await;
     house.join("box").await;
     let mut owner = house.client(&person(TeamId::generate(), Role::Owner));
-    assert_eq!(owner.list_nodes(ListNodesRequest {}).await.unwrap_err().code(), Code::PermissionDenied);
-    let refused = owner.set_node_schedulable(set("box", NodeSchedulable::Open)).await.unwrap_err();
+    assert_eq!(
+        owner
+            .list_nodes(ListNodesRequest {})
+            .await
+            .unwrap_err()
+            .code(),
+        Code::PermissionDenied
+    );
+    let refused = owner
+        .set_node_schedulable(set("box", NodeSchedulable::Open))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let mut scheduler = house.client(&Principal::Service("scheduler".to_owned()));
-    assert_eq!(scheduler.list_nodes(ListNodesRequest {}).await.unwrap().into_inner().nodes.len(), 1);
+    assert_eq!(
+        scheduler
+            .list_nodes(ListNodesRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .nodes
+            .len(),
+        1
+    );
 }
 
 /// The same news to two replicas at once is one change, whichever of them remembers what.
@@ -108,9 +179,15 @@ async fn racing_heartbeats_are_one_change(engine: Engine) {
     let house = House::open(engine).await;
     let member = house.join("box").await;
     let principal = Principal::Agent(member.id.parse().unwrap());
-    let (mut one, mut two) = (house.client_of(0, &principal), house.client_of(1, &principal));
+    let (mut one, mut two) = (
+        house.client_of(0, &principal),
+        house.client_of(1, &principal),
+    );
     for round in 0..5 {
-        let report = HeartbeatRequest { boot_id: format!("boot-{round}"), ..member.report() };
+        let report = HeartbeatRequest {
+            boot_id: format!("boot-{round}"),
+            ..member.report()
+        };
         let (first, second) = tokio::join!(one.heartbeat(report.clone()), two.heartbeat(report));
         first.and(second).unwrap();
         assert_eq!(house.node(&member.id).await.revision, 2 + round);
@@ -123,9 +200,16 @@ async fn racing_changes_are_both_kept(engine: Engine) {
     let member = house.join("box").await;
     let mut operator = house.client_of(0, &operator());
     let mut agent = house.client_of(1, &Principal::Agent(member.id.parse().unwrap()));
-    let wanted = [NodeSchedulable::Cordoned, NodeSchedulable::Open, NodeSchedulable::Draining];
+    let wanted = [
+        NodeSchedulable::Cordoned,
+        NodeSchedulable::Open,
+        NodeSchedulable::Draining,
+    ];
     for (round, schedulable) in wanted.into_iter().enumerate() {
-        let report = HeartbeatRequest { boot_id: format!("boot-{round}"), ..member.report() };
+        let report = HeartbeatRequest {
+            boot_id: format!("boot-{round}"),
+            ..member.report()
+        };
         let (set, heard) = tokio::join!(
             operator.set_node_schedulable(set(&member.id, schedulable)),
             agent.heartbeat(report.clone()),
@@ -133,7 +217,10 @@ async fn racing_changes_are_both_kept(engine: Engine) {
         set.unwrap();
         heard.unwrap();
         let node = house.node(&member.id).await;
-        assert_eq!((node.schedulable(), node.boot_id), (schedulable, report.boot_id));
+        assert_eq!(
+            (node.schedulable(), node.boot_id),
+            (schedulable, report.boot_id)
+        );
         assert_eq!(node.revision, 3 + 2 * round as u64);
     }
 }

@@ -6,7 +6,8 @@ use chassis::auth::Principal;
 use contracts::common::v1::Role;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::inventory::v1::{
-    CreateJoinTokenRequest, Gpu, Hardware, HeartbeatRequest, JoinNodeRequest, ListNodesRequest, Node,
+    CreateJoinTokenRequest, Gpu, Hardware, HeartbeatRequest, JoinNodeRequest, ListNodesRequest,
+    Node,
 };
 use inventory::InventoryConfig;
 use kernel::id::{NodeId, TeamId};
@@ -33,11 +34,23 @@ impl House {
         let mut replicas = Vec::new();
         for _ in 0..2 {
             let service = identity.config("inventory", database.url(), &nats);
-            let config = InventoryConfig { service, heartbeat_ms: 20, silence_timeout_ms: 8_000 };
+            let config = InventoryConfig {
+                service,
+                heartbeat_ms: 20,
+                silence_timeout_ms: 8_000,
+            };
             let clock = clock.clone();
-            replicas.push(Service::start(|cancel, ready| inventory::run(config, clock, cancel, ready)).await);
+            replicas.push(
+                Service::start(|cancel, ready| inventory::run(config, clock, cancel, ready)).await,
+            );
         }
-        Self { clock, identity, nats, database, replicas }
+        Self {
+            clock,
+            identity,
+            nats,
+            database,
+            replicas,
+        }
     }
 
     /// A client of the replica with this number for `principal`.
@@ -60,23 +73,45 @@ impl House {
 
     pub async fn join_token(&self) -> String {
         let asked = CreateJoinTokenRequest { ttl_seconds: 0 };
-        self.operator().create_join_token(asked).await.unwrap().into_inner().token
+        self.operator()
+            .create_join_token(asked)
+            .await
+            .unwrap()
+            .into_inner()
+            .token
     }
 
     /// A new node, with the agent's client.
     pub async fn join(&self, name: &str) -> Member {
         let token = self.join_token().await;
-        let joined = self.stranger(0).join_node(ask(&token, name, name)).await.unwrap().into_inner();
+        let joined = self
+            .stranger(0)
+            .join_node(ask(&token, name, name))
+            .await
+            .unwrap()
+            .into_inner();
         let principal = Principal::Agent(joined.node_id.parse::<NodeId>().unwrap());
-        Member { id: joined.node_id, client: self.client(&principal) }
+        Member {
+            id: joined.node_id,
+            client: self.client(&principal),
+        }
     }
 
     pub async fn nodes(&self) -> Vec<Node> {
-        self.operator().list_nodes(ListNodesRequest {}).await.unwrap().into_inner().nodes
+        self.operator()
+            .list_nodes(ListNodesRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .nodes
     }
 
     pub async fn node(&self, id: &str) -> Node {
-        self.nodes().await.into_iter().find(|node| node.id == id).unwrap()
+        self.nodes()
+            .await
+            .into_iter()
+            .find(|node| node.id == id)
+            .unwrap()
     }
 }
 
@@ -102,9 +137,18 @@ pub struct Member {
 impl Member {
     /// What it says of itself.
     pub fn report(&self) -> HeartbeatRequest {
-        let gpu = |index| Gpu { index, uuid: format!("GPU-{index}"), model: "H100".to_owned(), memory_mib: 81_920 };
-        let hardware =
-            Hardware { milli_cores: 64_000, memory_mib: 1_048_576, disk_gib: 1_000, gpus: vec![gpu(0), gpu(1)] };
+        let gpu = |index| Gpu {
+            index,
+            uuid: format!("GPU-{index}"),
+            model: "H100".to_owned(),
+            memory_mib: 81_920,
+        };
+        let hardware = Hardware {
+            milli_cores: 64_000,
+            memory_mib: 1_048_576,
+            disk_gib: 1_000,
+            gpus: vec![gpu(0), gpu(1)],
+        };
         HeartbeatRequest {
             node_id: self.id.clone(),
             boot_id: "boot-1".to_owned(),

@@ -26,7 +26,10 @@ async fn looked(database: &chassis::Database, at: Timestamp) {
     eventually("a look of the observer", || async {
         let reader = database.reader();
         let sql = "SELECT expires_at FROM leases WHERE name = 'silence'";
-        let row = reader.query_one_raw(Statement::from_string(reader.get_database_backend(), sql)).await.unwrap();
+        let row = reader
+            .query_one_raw(Statement::from_string(reader.get_database_backend(), sql))
+            .await
+            .unwrap();
         let expires_at: i64 = row?.try_get("", "expires_at").unwrap();
         (expires_at >= (at + lasts).timestamp_micros()).then_some(())
     })
@@ -50,14 +53,21 @@ async fn beat(members: &mut [Member]) {
 }
 
 async fn liveness(house: &House) -> Vec<NodeLiveness> {
-    house.nodes().await.iter().map(|node| node.liveness()).collect()
+    house
+        .nodes()
+        .await
+        .iter()
+        .map(|node| node.liveness())
+        .collect()
 }
 
 use NodeLiveness::{Ready, Silent};
 
 async fn a_silent_node_is_marked_and_comes_back(engine: Engine) {
     let house = House::open(engine).await;
-    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url()).await.unwrap();
+    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url())
+        .await
+        .unwrap();
     let mut members = members(&house, 6).await;
     // Two timeouts of the observer's own time; five nodes go on.
     for _ in 0..4 {
@@ -76,8 +86,13 @@ async fn a_silent_node_is_marked_and_comes_back(engine: Engine) {
     assert_eq!(liveness(&house).await, [Ready; 6], "back at once");
     let history = eventually("the last event", || async {
         let events: Vec<NodeChanged> = house.nats.events().await;
-        let of_node = events.into_iter().map(|event| event.node.unwrap()).filter(|node| node.name == "box5");
-        let history: Vec<_> = of_node.map(|node| (node.revision, node.liveness())).collect();
+        let of_node = events
+            .into_iter()
+            .map(|event| event.node.unwrap())
+            .filter(|node| node.name == "box5");
+        let history: Vec<_> = of_node
+            .map(|node| (node.revision, node.liveness()))
+            .collect();
         (history.len() == 4).then_some(history)
     })
     .await;
@@ -86,7 +101,9 @@ async fn a_silent_node_is_marked_and_comes_back(engine: Engine) {
 
 async fn an_observer_that_just_came_marks_nobody(engine: Engine) {
     let house = House::open(engine).await;
-    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url()).await.unwrap();
+    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url())
+        .await
+        .unwrap();
     members(&house, 1).await;
     // Long ago for the node; but the observer was away just as long.
     house.clock.advance(TimeDelta::minutes(5));
@@ -101,7 +118,9 @@ async fn an_observer_that_just_came_marks_nobody(engine: Engine) {
 
 async fn a_broken_network_marks_nobody(engine: Engine) {
     let house = House::open(engine).await;
-    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url()).await.unwrap();
+    let database = chassis::Database::open::<inventory::Migrator>(&house.database.url())
+        .await
+        .unwrap();
     let mut members = members(&house, 6).await;
     for _ in 0..8 {
         step(&house, &database).await;
@@ -110,7 +129,10 @@ async fn a_broken_network_marks_nobody(engine: Engine) {
     // Five come back: the sixth alone is no broken network.
     beat(&mut members[..5]).await;
     step(&house, &database).await;
-    assert_eq!(liveness(&house).await, [Ready, Ready, Ready, Ready, Ready, Silent]);
+    assert_eq!(
+        liveness(&house).await,
+        [Ready, Ready, Ready, Ready, Ready, Silent]
+    );
 }
 
 testkit::on_each_engine!(
