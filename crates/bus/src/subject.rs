@@ -35,3 +35,8 @@ pub(crate) const DEAD_SUBJECTS: &str = "quire.dead.>";
 pub fn dead_letters(consumer: &str) -> String {
     format!("quire.dead.{consumer}")
 }
+
+/// Plain subject on which edges say which notebooks had traffic.
+pub fn edge_activity_subject() -> String {
+    "quire.live.edge.activity".to_owned()
+}

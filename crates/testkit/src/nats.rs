@@ -66,7 +66,7 @@ impl Nats {
         events
     }
 
-    /// Publishes `event`.
+    /// Publishes `event`, which is about the aggregate `about`.
     ///
     /// # Panics
     /// When the bus does not take it.

@@ -15,19 +15,19 @@ use kernel::time::{ManualClock, from_micros};
 use testkit::{Database, Engine, Identity, Nats, Service, TestChannel, person};
 use tonic::Status;
 
-pub type Client = InventoryServiceClient<TestChannel>;
+pub(crate) type Client = InventoryServiceClient<TestChannel>;
 
 /// Everything that runs; the clock stands until a test moves it.
-pub struct House {
-    pub clock: Arc<ManualClock>,
-    pub identity: Identity,
-    pub nats: Nats,
-    pub database: Database,
+pub(crate) struct House {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) identity: Identity,
+    pub(crate) nats: Nats,
+    pub(crate) database: Database,
     replicas: Vec<Service>,
 }
 
 impl House {
-    pub async fn open(engine: Engine) -> Self {
+    pub(crate) async fn open(engine: Engine) -> Self {
         let clock = Arc::new(ManualClock::new(from_micros(1_700_000_000_000_000)));
         let identity = Identity::start(clock.clone()).await;
         let (nats, database) = (Nats::start(), engine.database());
@@ -54,24 +54,24 @@ impl House {
     }
 
     /// A client of the replica with this number for `principal`.
-    pub fn client_of(&self, replica: usize, principal: &Principal) -> Client {
+    pub(crate) fn client_of(&self, replica: usize, principal: &Principal) -> Client {
         Client::new(self.replicas[replica].channel(&self.identity.token(principal)))
     }
 
-    pub fn client(&self, principal: &Principal) -> Client {
+    pub(crate) fn client(&self, principal: &Principal) -> Client {
         self.client_of(0, principal)
     }
 
-    pub fn operator(&self) -> Client {
+    pub(crate) fn operator(&self) -> Client {
         self.client(&operator())
     }
 
     /// A client without a token, as a node has that joins.
-    pub fn stranger(&self, replica: usize) -> Client {
+    pub(crate) fn stranger(&self, replica: usize) -> Client {
         Client::new(self.replicas[replica].channel(""))
     }
 
-    pub async fn join_token(&self) -> String {
+    pub(crate) async fn join_token(&self) -> String {
         let asked = CreateJoinTokenRequest { ttl_seconds: 0 };
         self.operator()
             .create_join_token(asked)
@@ -82,7 +82,7 @@ impl House {
     }
 
     /// A new node, with the agent's client.
-    pub async fn join(&self, name: &str) -> Member {
+    pub(crate) async fn join(&self, name: &str) -> Member {
         let token = self.join_token().await;
         let joined = self
             .stranger(0)
@@ -97,7 +97,7 @@ impl House {
         }
     }
 
-    pub async fn nodes(&self) -> Vec<Node> {
+    pub(crate) async fn nodes(&self) -> Vec<Node> {
         self.operator()
             .list_nodes(ListNodesRequest {})
             .await
@@ -106,7 +106,7 @@ impl House {
             .nodes
     }
 
-    pub async fn node(&self, id: &str) -> Node {
+    pub(crate) async fn node(&self, id: &str) -> Node {
         self.nodes()
             .await
             .into_iter()
@@ -115,11 +115,11 @@ impl House {
     }
 }
 
-pub fn operator() -> Principal {
+pub(crate) fn operator() -> Principal {
     person(TeamId::generate(), Role::Operator)
 }
 
-pub fn ask(token: &str, name: &str, request_id: &str) -> JoinNodeRequest {
+pub(crate) fn ask(token: &str, name: &str, request_id: &str) -> JoinNodeRequest {
     JoinNodeRequest {
         token: token.to_owned(),
         name: name.to_owned(),
@@ -129,14 +129,14 @@ pub fn ask(token: &str, name: &str, request_id: &str) -> JoinNodeRequest {
 }
 
 /// A node that has joined.
-pub struct Member {
-    pub id: String,
-    pub client: Client,
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) client: Client,
 }
 
 impl Member {
     /// What it says of itself.
-    pub fn report(&self) -> HeartbeatRequest {
+    pub(crate) fn report(&self) -> HeartbeatRequest {
         let gpu = |index| Gpu {
             index,
             uuid: format!("GPU-{index}"),
@@ -157,11 +157,11 @@ impl Member {
         }
     }
 
-    pub async fn beat(&mut self) {
+    pub(crate) async fn beat(&mut self) {
         self.say(self.report()).await.unwrap();
     }
 
-    pub async fn say(&mut self, report: HeartbeatRequest) -> Result<u32, Status> {
+    pub(crate) async fn say(&mut self, report: HeartbeatRequest) -> Result<u32, Status> {
         Ok(self.client.heartbeat(report).await?.into_inner().next_in_ms)
     }
 }
