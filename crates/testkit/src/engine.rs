@@ -26,10 +26,6 @@ impl Engine {
     ///
     /// # Panics
     /// When it cannot be made.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test cannot go on without its database"
-    )]
     pub fn database(self) -> Database {
         match self {
             Self::Sqlite => {

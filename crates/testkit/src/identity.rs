@@ -37,10 +37,6 @@ impl Identity {
     ///
     /// # Panics
     /// When it cannot listen.
-    #[expect(
-        clippy::expect_used,
-        reason = "a test cannot go on without its identity"
-    )]
     pub async fn start(clock: Arc<dyn Clock>) -> Self {
         let signer = Signer::generate()
             .and_then(|key| Signer::from_pkcs8(&key))
@@ -81,7 +77,6 @@ impl Identity {
     ///
     /// # Panics
     /// For nobody.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its token")]
     pub fn token(&self, principal: &Principal) -> String {
         self.keys.token(principal).expect("a token for somebody")
     }

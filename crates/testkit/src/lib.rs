@@ -1,4 +1,9 @@
 //! Starts real programs for tests, each with its own folder and a port that the system chose; they end with the value.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test cannot go on without what it starts"
+)]
 
 mod engine;
 mod identity;

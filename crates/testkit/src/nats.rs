@@ -24,7 +24,6 @@ impl Nats {
     ///
     /// # Panics
     /// When `nats-server` is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (program, port) = launch(&folder, -1);
@@ -47,7 +46,6 @@ impl Nats {
     ///
     /// # Panics
     /// When the bus does not answer, or holds something else under the type's name.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its events")]
     pub async fn events<E: Event>(&self) -> Vec<E> {
         let bus = self.connect().await;
         let mut stream = bus
@@ -70,7 +68,6 @@ impl Nats {
     ///
     /// # Panics
     /// When the bus does not take it.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its events")]
     pub async fn publish<E: Event>(&self, event: &E, about: &str) {
         let bus = self.connect().await;
         let envelope = Envelope::new(event, about, None, SystemClock.now());
@@ -85,7 +82,6 @@ impl Nats {
             .expect("its confirmation");
     }
 
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its bus")]
     async fn connect(&self) -> Bus {
         Bus::connect(&self.config(), "test")
             .await

@@ -58,7 +58,6 @@ impl Postgres {
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn shared() -> &'static Self {
         SERVER.get_or_init(|| {
             // The server ends with the thread that starts it: not with one test, but with all of them.
@@ -77,7 +76,6 @@ impl Postgres {
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
@@ -165,10 +163,6 @@ impl Postgres {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "a machine without a free port runs no tests"
-)]
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()

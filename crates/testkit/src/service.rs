@@ -35,11 +35,6 @@ impl Service {
     ///
     /// # Panics
     /// When it ends before, or takes too long.
-    #[expect(
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test cannot go on without its service"
-    )]
     pub async fn start<F, R>(run: F) -> Self
     where
         F: FnOnce(CancellationToken, Ready) -> R,
@@ -74,7 +69,6 @@ impl Service {
     ///
     /// # Panics
     /// When the token is no header.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its client")]
     pub fn channel(&self, token: &str) -> TestChannel {
         let channel = chassis::grpc::connect(&self.address).expect("an address to connect to");
         let header =
@@ -89,7 +83,6 @@ impl Service {
     ///
     /// # Panics
     /// When it panicked.
-    #[expect(clippy::expect_used, reason = "a panic of the service fails the test")]
     pub async fn stop(self) -> Result<()> {
         drop(self.stop);
         self.task.await.expect("the service panicked")

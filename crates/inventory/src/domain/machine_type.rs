@@ -285,9 +285,10 @@ mod tests {
                 resources.gpu_model.is_empty() && *gpu_memory_mib == 0,
                 "{name}"
             );
-            let multiple = (resources.gpus > 1)
-                .then(|| format!("x{}", resources.gpus))
-                .unwrap_or_default();
+            let multiple = match resources.gpus {
+                0 | 1 => String::new(),
+                gpus => format!("x{gpus}"),
+            };
             assert!(name.ends_with(&multiple), "{name}");
             if resources.gpus > 0 {
                 let one = single(&resources.gpu_model);
