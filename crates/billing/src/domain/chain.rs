@@ -102,6 +102,6 @@ mod tests {
         ];
         let own = hash(START, 1, &row, at);
         assert!(others.iter().all(|other| *other != own));
-        assert_eq!(own, hash(START, 1, &row.clone(), at));
+        assert_eq!(own, hash(START, 1, &row, at));
     }
 }

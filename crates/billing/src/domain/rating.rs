@@ -103,7 +103,7 @@ mod tests {
             let once = post_in_steps(&changes, from, &[until]);
             // Any earlier postings, even beyond the end, in any order and repeated, then the truth.
             steps.extend([until, until]);
-            prop_assert_eq!(post_in_steps(&changes, from, &steps), once.clone());
+            prop_assert_eq!(&post_in_steps(&changes, from, &steps), &once);
             prop_assert_eq!(once.0.values().map(|total| total.0).sum::<i64>(), once.1);
         }
 

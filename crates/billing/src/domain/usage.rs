@@ -309,7 +309,7 @@ pub(crate) mod tests {
         );
         let silent = Metered {
             unreachable_since: Some(at(60)),
-            ..running.clone()
+            ..running
         };
         assert_eq!(silent.shown_until(at(90)), at(50));
         let ended = Metered {
