@@ -19,7 +19,9 @@ struct Program(Child);
 impl Program {
     fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("starting {command:?}: {error}; scripts/test installs what tests need")))
+        Self(child.unwrap_or_else(|error| {
+            panic!("starting {command:?}: {error}; scripts/test installs what tests need")
+        }))
     }
 }
 
@@ -49,7 +51,10 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 ///
 /// # Panics
 /// When it does not within half a minute.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = condition().await {

@@ -25,12 +25,19 @@ impl Nats {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (program, port) = launch(&folder, -1);
-        Self { program, folder, port }
+        Self {
+            program,
+            folder,
+            port,
+        }
     }
 
     /// How to reach it.
     pub fn config(&self) -> BusConfig {
-        BusConfig { url: format!("nats://127.0.0.1:{}", self.port), ..BusConfig::default() }
+        BusConfig {
+            url: format!("nats://127.0.0.1:{}", self.port),
+            ..BusConfig::default()
+        }
     }
 
     /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
@@ -50,7 +57,14 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     fs::create_dir_all(&ports).ok();
     let program = Program::start(
         Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "--ports_file_dir"])
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-js",
+                "--ports_file_dir",
+            ])
             .arg(&ports)
             .arg("-sd")
             .arg(folder.path())

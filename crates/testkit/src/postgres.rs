@@ -28,7 +28,10 @@ pub struct Postgres {
 static SERVER: OnceLock<Postgres> = OnceLock::new();
 
 fn binaries() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let newest = versions.map(|entry| entry.path().join("bin")).max();
     newest.unwrap_or_else(|| panic!("PostgreSQL is not installed; scripts/test installs it"))
 }
@@ -37,7 +40,17 @@ fn as_plain_user(program: &Path) -> Command {
     if is_root() {
         let id = PLAIN_USER.to_string();
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--pdeathsig", "KILL"]).arg(program);
+        command
+            .args([
+                "--reuid",
+                &id,
+                "--regid",
+                &id,
+                "--clear-groups",
+                "--pdeathsig",
+                "KILL",
+            ])
+            .arg(program);
         command
     } else {
         Command::new(program)
@@ -64,11 +77,19 @@ impl Postgres {
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder for the database");
         if is_root() {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
+                .expect("permissions");
             chown(&data, Some(PLAIN_USER), Some(PLAIN_USER)).expect("an owner for the database");
         }
         let made = as_plain_user(&binaries().join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--username=quire", "--encoding=UTF8", "--locale=C", "-D"])
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=quire",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+            ])
             .arg(&data)
             .stdout(Stdio::null())
             .status();
@@ -78,11 +99,28 @@ impl Postgres {
             as_plain_user(&binaries().join("postgres"))
                 .arg("-D")
                 .arg(&data)
-                .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-                .args(["-c", "unix_socket_directories=", "-c", "max_connections=300"])
+                .args([
+                    "-p",
+                    &port.to_string(),
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-c",
+                    "fsync=off",
+                ])
+                .args([
+                    "-c",
+                    "unix_socket_directories=",
+                    "-c",
+                    "max_connections=300",
+                ])
                 .stderr(Stdio::null()),
         );
-        let server = Self { _program: program, _folder: folder, port, databases: AtomicU32::new(0) };
+        let server = Self {
+            _program: program,
+            _folder: folder,
+            port,
+            databases: AtomicU32::new(0),
+        };
         wait_for("PostgreSQL", || server.psql("SELECT 1").then_some(()));
         server
     }
@@ -93,13 +131,26 @@ impl Postgres {
     /// When it cannot be made.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        assert!(self.psql(&format!("CREATE DATABASE {name}")), "creating database {name}");
+        assert!(
+            self.psql(&format!("CREATE DATABASE {name}")),
+            "creating database {name}"
+        );
         format!("postgres://quire@127.0.0.1:{}/{name}", self.port)
     }
 
     fn psql(&self, statement: &str) -> bool {
         Command::new(binaries().join("psql"))
-            .args(["-h", "127.0.0.1", "-U", "quire", "-d", "postgres", "-qc", statement, "-p"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "quire",
+                "-d",
+                "postgres",
+                "-qc",
+                statement,
+                "-p",
+            ])
             .arg(self.port.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -108,7 +159,10 @@ impl Postgres {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a machine without a free port runs no tests")]
+#[expect(
+    clippy::expect_used,
+    reason = "a machine without a free port runs no tests"
+)]
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
