@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_imports(true)
         .open_files(&files)?
         .encode_file_descriptor_set();
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not name OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &encoded)?;
     fs::write(out.join("access.rs"), access_table(&encoded)?)?;
     fs::write(out.join("modules.rs"), modules(&root)?)?;

@@ -42,7 +42,8 @@ impl Envelope {
         }
     }
 
-    pub(crate) fn headers(&self) -> HeaderMap {
+    /// The headers that carry all of it but the payload.
+    pub fn headers(&self) -> HeaderMap {
         let area = self.subject.split('.').nth(1).unwrap_or("_");
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", self.id.as_str());

@@ -1,10 +1,21 @@
 //! Starts real programs for tests, each with its own folder and a port that the system chose; they end with the value.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test cannot go on without what it starts"
+)]
 
+mod engine;
+mod identity;
 mod nats;
 mod postgres;
+mod service;
 
+pub use engine::{Database, Engine};
+pub use identity::{Identity, person};
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use service::{Bearer, Ready, Service, TestChannel};
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

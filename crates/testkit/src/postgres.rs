@@ -1,20 +1,21 @@
-//! A private PostgreSQL, one per test program, with a fresh database for each test. It runs as a plain user: as root, by way of
-//! `setpriv`.
+//! A private PostgreSQL, one per test program, with a fresh database for each test. By way of `setpriv` it
+//! runs as a plain user and ends with the program.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
 
 use tempfile::TempDir;
 
 use crate::{Program, wait_for};
 
-/// An id that no account of a fresh system has; PostgreSQL refuses to run as root.
-const PLAIN_USER: u32 = 64_123;
+/// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
+const PLAIN_USER: u32 = 65_534;
 
 /// A private PostgreSQL server.
 #[derive(Debug)]
@@ -36,25 +37,16 @@ fn binaries() -> PathBuf {
     newest.unwrap_or_else(|| panic!("PostgreSQL is not installed; scripts/test installs it"))
 }
 
+/// A command that runs as a plain user and ends with the thread that starts it.
 fn as_plain_user(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
     if is_root() {
         let id = PLAIN_USER.to_string();
-        let mut command = Command::new("setpriv");
-        command
-            .args([
-                "--reuid",
-                &id,
-                "--regid",
-                &id,
-                "--clear-groups",
-                "--pdeathsig",
-                "KILL",
-            ])
-            .arg(program);
-        command
-    } else {
-        Command::new(program)
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
     }
+    command.arg(program);
+    command
 }
 
 fn is_root() -> bool {
@@ -63,15 +55,27 @@ fn is_root() -> bool {
 
 impl Postgres {
     /// The server of this test program, started at the first call. It ends with the program.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
     pub fn shared() -> &'static Self {
-        SERVER.get_or_init(Self::start)
+        SERVER.get_or_init(|| {
+            // The server ends with the thread that starts it: not with one test, but with all of them.
+            let (started, server) = mpsc::channel();
+            thread::spawn(move || {
+                started.send(Self::start()).ok();
+                loop {
+                    thread::park();
+                }
+            });
+            server.recv().expect("PostgreSQL")
+        })
     }
 
     /// Starts a server of its own.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
@@ -159,10 +163,6 @@ impl Postgres {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "a machine without a free port runs no tests"
-)]
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
