@@ -4,15 +4,15 @@ use billing::BillingConfig;
 use contracts::billing::v1 as wire;
 use contracts::common::v1::Role;
 use contracts::to_wire_time;
-use kernel::Clock as _;
 use kernel::id::TeamId;
+use testkit::{Engine, person};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::on_both_engines;
 use crate::world::{World, attempt, usage};
 
-async fn teams_see_their_own_usage_only(world: World) {
+async fn teams_see_their_own_usage_only(engine: Engine) {
+    let world = World::start(engine).await;
     let (ours, theirs) = (TeamId::generate(), TeamId::generate());
     let attempts = [
         attempt(ours, "C1", world.now()),
@@ -29,7 +29,7 @@ async fn teams_see_their_own_usage_only(world: World) {
         (theirs, 2, 160_000),
         (TeamId::generate(), 0, 0),
     ] {
-        let mut viewer = world.client_at(&world.billing, team, Role::Viewer, false);
+        let mut viewer = world.client_of(&world.billing, person(team, Role::Viewer));
         let seen = usage(&mut viewer).await;
         assert_eq!(
             (seen.lines.len(), seen.total.unwrap().micros),
@@ -42,10 +42,10 @@ async fn teams_see_their_own_usage_only(world: World) {
             .into_inner();
         assert_eq!(invoice.lines.len(), lines.min(1));
         // Operators are members of their own team, not of all.
-        let mut operator = world.client_at(&world.billing, TeamId::generate(), Role::Owner, true);
+        let mut operator = world.operator();
         assert!(usage(&mut operator).await.lines.is_empty());
     }
-    let mut owner = world.client_at(&world.billing, ours, Role::Owner, false);
+    let mut owner = world.client_of(&world.billing, person(ours, Role::Owner));
     let refused = owner.run_audit(wire::RunAuditRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let refused = owner
@@ -55,7 +55,8 @@ async fn teams_see_their_own_usage_only(world: World) {
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
 
-async fn what_is_wrong_is_named(world: World) {
+async fn what_is_wrong_is_named(engine: Engine) {
+    let world = World::start(engine).await;
     let mut operator = world.operator();
     let mut refused_price = async |machine_type: &str, nanos_per_hour| {
         let request = wire::SetPriceRequest {
@@ -97,7 +98,7 @@ async fn what_is_wrong_is_named(world: World) {
             .starts_with("month: \"2026-13\" is not a month; expected YYYY-MM"),
         "{refused}"
     );
-    let now = Some(to_wire_time(world.clock.now()));
+    let now = Some(to_wire_time(world.now()));
     let refused = member
         .get_usage(wire::GetUsageRequest { from: now, to: now })
         .await
@@ -123,7 +124,8 @@ async fn what_is_wrong_is_named(world: World) {
     );
 }
 
-async fn the_first_prices_are_listed_and_the_currency_stays(world: World) {
+async fn the_first_prices_are_listed_and_the_currency_stays(engine: Engine) {
+    let world = World::start(engine).await;
     let mut member = world.member(TeamId::generate());
     let prices = member
         .list_prices(wire::ListPricesRequest {})
@@ -161,7 +163,7 @@ async fn the_first_prices_are_listed_and_the_currency_stays(world: World) {
     );
 }
 
-on_both_engines!(
+testkit::on_each_engine!(
     teams_see_their_own_usage_only,
     what_is_wrong_is_named,
     the_first_prices_are_listed_and_the_currency_stays,

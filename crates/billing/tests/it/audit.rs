@@ -3,8 +3,8 @@
 use contracts::scheduler::v1::Attempt;
 use contracts::to_wire_time;
 use kernel::id::TeamId;
+use testkit::Engine;
 
-use crate::on_both_engines;
 use crate::world::{World, attempt, ended};
 
 /// A team with one attempt of an hour at 0.60, posted; and the books clean.
@@ -40,7 +40,8 @@ fn assert_named(differences: &[String], parts: &[&str]) {
     assert!(found, "no sentence has {parts:?}: {differences:#?}");
 }
 
-async fn a_changed_raw_input_is_found(world: World) {
+async fn a_changed_raw_input_is_found(engine: Engine) {
+    let world = World::start(engine).await;
     let (_, over) = one_hour(&world).await;
     let id = &over.id;
     world.tamper(&format!("UPDATE usage_inputs SET billable_until = billable_until + 3600000000 WHERE attempt_id = '{id}'")).await;
@@ -73,7 +74,8 @@ async fn a_changed_raw_input_is_found(world: World) {
     assert_named(&found, &[id, "billing does not know it"]);
 }
 
-async fn a_changed_ledger_is_found(world: World) {
+async fn a_changed_ledger_is_found(engine: Engine) {
+    let world = World::start(engine).await;
     let (team, over) = one_hour(&world).await;
     let id = &over.id;
     world
@@ -113,7 +115,8 @@ async fn a_changed_ledger_is_found(world: World) {
     );
 }
 
-async fn contradictions_are_kept_and_named_and_never_applied(world: World) {
+async fn contradictions_are_kept_and_named_and_never_applied(engine: Engine) {
+    let world = World::start(engine).await;
     let (team, over) = one_hour(&world).await;
     let longer = Attempt {
         billable_until: Some(to_wire_time(world.now())),
@@ -137,7 +140,8 @@ async fn contradictions_are_kept_and_named_and_never_applied(world: World) {
     assert_eq!(world.balance(&format!("team:{team}")).await, 600_000);
 }
 
-async fn an_audit_needs_the_scheduler(world: World) {
+async fn an_audit_needs_the_scheduler(engine: Engine) {
+    let world = World::start(engine).await;
     world.scheduler.set_silent(true);
     let refused = world
         .operator()
@@ -147,7 +151,7 @@ async fn an_audit_needs_the_scheduler(world: World) {
     assert_eq!(refused.code(), tonic::Code::Unavailable);
 }
 
-on_both_engines!(
+testkit::on_each_engine!(
     a_changed_raw_input_is_found,
     a_changed_ledger_is_found,
     contradictions_are_kept_and_named_and_never_applied,

@@ -5,32 +5,31 @@ use contracts::scheduler::v1::{Attempt, WorkloadChanged};
 use contracts::to_wire_time;
 use kernel::Micros;
 use kernel::id::TeamId;
+use testkit::Engine;
 
-use crate::on_both_engines;
 use crate::world::{World, attempt, confirmed, ended, usage_when};
 
 fn usd(micros: i64) -> Option<Money> {
     Some(Money::new(Micros(micros), "USD"))
 }
 
-async fn events_alone_are_enough_in_any_order(world: World) {
+async fn events_alone_are_enough_in_any_order(engine: Engine) {
+    let world = World::start(engine).await;
     world.scheduler.set_silent(true);
     let team = TeamId::generate();
     let began = attempt(team, "C5", world.now());
     let over = ended(&began, world.now() + chrono::TimeDelta::hours(2));
     world.advance(600);
     // The end before the start, each several times, with others of the stream in between.
-    world.scheduler.ended(&over).await;
-    world
-        .scheduler
-        .publish(&WorkloadChanged::default(), &over)
-        .await;
+    world.ended(&over).await;
+    world.publish(&WorkloadChanged::default(), &over).await;
     for _ in 0..3 {
-        world.scheduler.started(&began).await;
-        world.scheduler.ended(&over).await;
+        world.started(&began).await;
+        world.ended(&over).await;
     }
     let last = attempt(team, "C1", world.now());
-    world.scheduler.started(&last).await;
+    world.started(&last).await;
+    world.advance(1);
     let member = world.member(team);
     let seen = usage_when(&member, "both attempts", |usage| usage.lines.len() == 2).await;
     assert_eq!(
@@ -51,7 +50,8 @@ async fn events_alone_are_enough_in_any_order(world: World) {
     assert_eq!(world.balance(&format!("team:{team}")).await, 160_000);
 }
 
-async fn the_list_alone_is_enough(world: World) {
+async fn the_list_alone_is_enough(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let attempts: Vec<Attempt> = (0..7).map(|_| attempt(team, "C1", world.now())).collect();
     attempts
@@ -82,7 +82,8 @@ async fn the_list_alone_is_enough(world: World) {
     );
 }
 
-async fn silence_is_not_shown_as_use_until_it_is_known(world: World) {
+async fn silence_is_not_shown_as_use_until_it_is_known(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let began = attempt(team, "C5", world.now());
     let silent_since = world.now() + chrono::TimeDelta::minutes(30);
@@ -112,7 +113,7 @@ async fn silence_is_not_shown_as_use_until_it_is_known(world: World) {
     assert_eq!(world.balance(&format!("team:{team}")).await, 160_000);
 }
 
-on_both_engines!(
+testkit::on_each_engine!(
     events_alone_are_enough_in_any_order,
     the_list_alone_is_enough,
     silence_is_not_shown_as_use_until_it_is_known,

@@ -1,18 +1,14 @@
 //! From an event to an invoice that is proved.
 
-use std::sync::{Arc, Mutex};
-
-use bus::{Bus, Consumer, Delivery, Handler};
 use contracts::billing::v1 as wire;
 use contracts::billing::v1::PriceChanged;
 use contracts::common::v1::Money;
+use contracts::scheduler::v1::Attempt;
 use contracts::to_wire_time;
 use kernel::Micros;
 use kernel::id::TeamId;
-use testkit::eventually;
-use tokio_util::sync::CancellationToken;
+use testkit::{Engine, eventually};
 
-use crate::on_both_engines;
 use crate::world::{World, attempt, confirmed, ended, usage, usage_when};
 
 fn usd(micros: i64) -> Option<Money> {
@@ -29,12 +25,13 @@ async fn invoice(client: &mut crate::world::Client, month: &str) -> wire::GetInv
         .into_inner()
 }
 
-async fn an_attempt_becomes_an_invoice(world: World) {
+async fn an_attempt_becomes_an_invoice(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let mut member = world.member(team);
     let running = attempt(team, "C1", world.now());
     world.scheduler.list(&running);
-    world.scheduler.started(&running).await;
+    world.started(&running).await;
     world.advance(60);
     let seen = usage_when(&member, "the attempt", |usage| usage.lines.len() == 1).await;
     let line = &seen.lines[0];
@@ -58,7 +55,7 @@ async fn an_attempt_becomes_an_invoice(world: World) {
     world.advance(30);
     let over = ended(&running, world.now());
     world.scheduler.list(&over);
-    world.scheduler.ended(&over).await;
+    world.ended(&over).await;
     world.advance(600);
     let seen = usage_when(&member, "the end", |usage| {
         usage.lines.iter().all(|line| !line.running)
@@ -91,7 +88,8 @@ async fn an_attempt_becomes_an_invoice(world: World) {
     assert_eq!(world.balance("rounding").await, 0, "the month is not over");
 }
 
-async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(world: World) {
+async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let mut member = world.member(team);
     let account = format!("team:{team}");
@@ -140,31 +138,10 @@ async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(wo
     }
 }
 
-#[derive(Default)]
-struct Heard(Mutex<Vec<wire::Price>>);
-
-#[async_trait::async_trait]
-impl Handler for Heard {
-    async fn handle(&self, delivery: &Delivery) -> chassis::Result<bool> {
-        let price = delivery
-            .decode::<PriceChanged>()?
-            .and_then(|event| event.price);
-        self.0.lock().unwrap().extend(price);
-        Ok(true)
-    }
-}
-
-async fn a_price_that_changes_in_the_middle_cuts_the_line(world: World) {
+async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let (mut member, mut operator) = (world.member(team), world.operator());
-    let heard = Arc::new(Heard::default());
-    let bus = Bus::connect(&world.config.service.bus, "test")
-        .await
-        .unwrap();
-    tokio::spawn(
-        Consumer::new(bus, "test", "billing", heard.clone()).run(CancellationToken::new()),
-    );
-
     let running = attempt(team, "house-gpu", world.now());
     world.scheduler.list(&running);
     assert_eq!(world.audit().await.differences, Vec::<String>::new());
@@ -239,12 +216,20 @@ async fn a_price_that_changes_in_the_middle_cuts_the_line(world: World) {
     let month = invoice(&mut member, "2026-03").await;
     assert_eq!((month.lines.len(), month.total), (3, usd(1_200_000)));
     eventually("both changes as events", || async {
-        (*heard.0.lock().unwrap() == [first.clone(), second.clone()]).then_some(())
+        let heard: Vec<_> = world
+            .nats
+            .events::<PriceChanged>()
+            .await
+            .into_iter()
+            .filter_map(|event| event.price)
+            .collect();
+        (heard == [first.clone(), second.clone()]).then_some(())
     })
     .await;
 }
 
-async fn windows_add_up(world: World) {
+async fn windows_add_up(engine: Engine) {
+    let world = World::start(engine).await;
     let team = TeamId::generate();
     let mut member = world.member(team);
     let start = world.now();
@@ -279,9 +264,7 @@ async fn windows_add_up(world: World) {
     );
 }
 
-use contracts::scheduler::v1::Attempt;
-
-on_both_engines!(
+testkit::on_each_engine!(
     an_attempt_becomes_an_invoice,
     a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late,
     a_price_that_changes_in_the_middle_cuts_the_line,

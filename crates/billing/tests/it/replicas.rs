@@ -3,12 +3,12 @@
 use contracts::billing::v1 as wire;
 use contracts::common::v1::Role;
 use kernel::id::TeamId;
-use testkit::eventually;
+use testkit::{Engine, eventually, person};
 
-use crate::on_both_engines;
 use crate::world::{World, attempt, ended, usage_when};
 
-async fn two_replicas_bill_everything_once(world: World) {
+async fn two_replicas_bill_everything_once(engine: Engine) {
+    let world = World::start(engine).await;
     let second = world.start_replica().await;
     let team = TeamId::generate();
     let over: Vec<_> = (1..=30)
@@ -20,15 +20,15 @@ async fn two_replicas_bill_everything_once(world: World) {
         .collect();
     for (began, _) in &over {
         world.scheduler.list(began);
-        world.scheduler.started(began).await;
+        world.started(began).await;
     }
     for (_, over) in &over {
         world.scheduler.list(over);
-        world.scheduler.ended(over).await;
+        world.ended(over).await;
     }
     world.advance(60);
-    let operators = [world.billing.clone(), second]
-        .map(|address| world.client_at(&address, TeamId::generate(), Role::Owner, true));
+    let operators = [&world.billing, &second]
+        .map(|billing| world.client_of(billing, person(TeamId::generate(), Role::Operator)));
     let audits = operators.clone().map(|mut operator| async move {
         operator
             .run_audit(wire::RunAuditRequest {})
@@ -62,12 +62,13 @@ async fn two_replicas_bill_everything_once(world: World) {
     );
 }
 
-async fn prices_set_at_once_are_versions_one_after_the_other(world: World) {
+async fn prices_set_at_once_are_versions_one_after_the_other(engine: Engine) {
+    let world = World::start(engine).await;
     let second = world.start_replica().await;
-    let addresses = [world.billing.clone(), second];
+    let replicas = [&world.billing, &second];
     let sets = (1..=12_i64).map(|nanos_per_hour| {
-        let address = &addresses[usize::from(nanos_per_hour % 2 == 0)];
-        let mut operator = world.client_at(address, TeamId::generate(), Role::Owner, true);
+        let billing = replicas[usize::from(nanos_per_hour % 2 == 0)];
+        let mut operator = world.client_of(billing, person(TeamId::generate(), Role::Operator));
         let request = wire::SetPriceRequest {
             machine_type: "house-cpu".to_owned(),
             nanos_per_hour,
@@ -88,7 +89,7 @@ async fn prices_set_at_once_are_versions_one_after_the_other(world: World) {
     assert_eq!(versions, (1..=12).collect::<Vec<_>>());
 }
 
-on_both_engines!(
+testkit::on_each_engine!(
     two_replicas_bill_everything_once,
     prices_set_at_once_are_versions_one_after_the_other,
 );

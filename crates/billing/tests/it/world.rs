@@ -3,32 +3,23 @@
 use std::sync::Arc;
 
 use billing::BillingConfig;
-use chassis::Address;
-use chassis::config::ServiceConfig;
+use bus::{Bus, Envelope};
+use chassis::auth::Principal;
 use chassis::grpc::{Caller, TokenSource, connect};
 use chrono::TimeDelta;
 use contracts::billing::v1 as wire;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::common::v1::Role;
-use contracts::scheduler::v1::Attempt;
-use contracts::to_wire_time;
+use contracts::scheduler::v1::{Attempt, AttemptEnded, AttemptStarted};
+use contracts::{Event, to_wire_time};
 use kernel::id::{AttemptId, NotebookId, TeamId};
 use kernel::time::ManualClock;
 use kernel::{Clock, Timestamp};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
-use tempfile::TempDir;
-use testkit::{Nats, Postgres, eventually};
-use tokio_util::sync::CancellationToken;
+use secrecy::ExposeSecret as _;
+use testkit::{Database, Engine, Identity, Nats, Service, eventually, person};
 
-use crate::identity::{BILLING_KEY, Identity};
 use crate::scheduler::Scheduler;
-
-/// The databases that billing runs on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-}
 
 /// A client of billing with the token of one user.
 pub(crate) type Client = BillingServiceClient<Caller>;
@@ -39,17 +30,10 @@ pub(crate) struct World {
     pub(crate) identity: Identity,
     pub(crate) scheduler: Scheduler,
     pub(crate) config: BillingConfig,
-    pub(crate) billing: Address,
-    url: String,
-    cancel: CancellationToken,
-    _nats: Nats,
-    _folder: TempDir,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-    }
+    pub(crate) billing: Service,
+    pub(crate) nats: Nats,
+    bus: Bus,
+    _database: Database,
 }
 
 /// 2026-03-10, 12:00 UTC.
@@ -60,75 +44,85 @@ pub(crate) fn noon() -> Timestamp {
 impl World {
     /// Starts everything, with the clock at [`noon`].
     pub(crate) async fn start(engine: Engine) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let nats = Nats::start();
         let clock = Arc::new(ManualClock::new(noon()));
-        let cancel = CancellationToken::new();
-        let (identity, identity_address) = Identity::start(clock.clone(), cancel.clone()).await;
-        let database = |name: &str| format!("sqlite://{}/{name}.db", folder.path().display());
-        let service = |database: String| ServiceConfig {
-            database: database.into(),
-            identity: identity_address.clone(),
-            key: BILLING_KEY.into(),
-            bus: nats.config(),
-            ..ServiceConfig::default()
-        };
-        let (scheduler, scheduler_address) = Scheduler::start(
-            &service(database("scheduler")),
-            clock.clone(),
-            cancel.clone(),
-        )
-        .await;
-        let url = match engine {
-            Engine::Sqlite => database("billing"),
-            Engine::Postgres => Postgres::shared().database(),
-        };
+        let identity = Identity::start(clock.clone()).await;
+        let database = engine.database();
+        let service = identity.config("billing", database.url(), &nats);
+        let scheduler = Scheduler::start(&service, clock.clone()).await;
         let config = BillingConfig {
-            service: service(url.clone()),
-            scheduler: scheduler_address,
+            service,
+            scheduler: scheduler.service.address().clone(),
             ..BillingConfig::default()
         };
-        let billing = start_billing(&config, &clock, &cancel).await;
+        let billing = start_billing(&config, &clock).await;
+        let bus = Bus::connect(&nats.config(), "test").await.unwrap();
         Self {
             clock,
             identity,
             scheduler,
             config,
             billing,
-            url,
-            cancel,
-            _nats: nats,
-            _folder: folder,
+            nats,
+            bus,
+            _database: database,
         }
     }
 
     /// Starts one more billing on the same database.
-    pub(crate) async fn start_replica(&self) -> Address {
-        start_billing(&self.config, &self.clock, &self.cancel).await
+    pub(crate) async fn start_replica(&self) -> Service {
+        start_billing(&self.config, &self.clock).await
     }
 
-    /// A client at `address` for a new user of `team`.
-    pub(crate) fn client_at(
-        &self,
-        address: &Address,
-        team: TeamId,
-        role: Role,
-        operator: bool,
-    ) -> Client {
-        let key = self.identity.user(team, role, operator);
+    /// A client of `billing` for `principal`.
+    pub(crate) fn client_of(&self, billing: &Service, principal: Principal) -> Client {
         let identity = connect(&self.config.service.identity).unwrap();
-        let tokens = TokenSource::new(identity, key.into(), self.clock.clone());
-        BillingServiceClient::new(Caller::new(connect(address).unwrap(), tokens))
+        let tokens = TokenSource::new(identity, self.identity.key(principal), self.clock.clone());
+        BillingServiceClient::new(Caller::new(connect(billing.address()).unwrap(), tokens))
     }
 
     /// A client for a member of `team`.
     pub(crate) fn member(&self, team: TeamId) -> Client {
-        self.client_at(&self.billing, team, Role::Member, false)
+        self.client_of(&self.billing, person(team, Role::Member))
     }
 
     /// A client for an operator.
     pub(crate) fn operator(&self) -> Client {
-        self.client_at(&self.billing, TeamId::generate(), Role::Owner, true)
+        self.client_of(&self.billing, person(TeamId::generate(), Role::Operator))
+    }
+
+    /// Publishes an event about an attempt.
+    pub(crate) async fn publish<E: Event>(&self, event: &E, attempt: &Attempt) {
+        let envelope = Envelope::new(event, &attempt.id, Some(&attempt.team_id), self.now());
+        let (subject, headers) = (envelope.subject.clone(), envelope.headers());
+        let sent = self
+            .bus
+            .jetstream()
+            .publish_with_headers(subject, headers, envelope.payload.into())
+            .await;
+        sent.unwrap().await.unwrap();
+    }
+
+    /// Publishes that the attempt began.
+    pub(crate) async fn started(&self, attempt: &Attempt) {
+        self.publish(
+            &AttemptStarted {
+                attempt: Some(attempt.clone()),
+            },
+            attempt,
+        )
+        .await;
+    }
+
+    /// Publishes that the attempt is over.
+    pub(crate) async fn ended(&self, attempt: &Attempt) {
+        self.publish(
+            &AttemptEnded {
+                attempt: Some(attempt.clone()),
+            },
+            attempt,
+        )
+        .await;
     }
 
     /// What an audit finds.
@@ -152,7 +146,9 @@ impl World {
 
     /// Billing's tables, past billing.
     pub(crate) async fn tables(&self) -> DatabaseConnection {
-        sea_orm::Database::connect(&self.url).await.unwrap()
+        sea_orm::Database::connect(self.config.service.database.expose_secret())
+            .await
+            .unwrap()
     }
 
     /// The one number that a query gives.
@@ -182,17 +178,9 @@ impl World {
     }
 }
 
-async fn start_billing(
-    config: &BillingConfig,
-    clock: &Arc<ManualClock>,
-    cancel: &CancellationToken,
-) -> Address {
-    let (ready, address) = tokio::sync::oneshot::channel();
-    let run = billing::run(config.clone(), clock.clone(), cancel.clone(), |address| {
-        ready.send(address.clone()).unwrap()
-    });
-    tokio::spawn(run);
-    address.await.unwrap()
+async fn start_billing(config: &BillingConfig, clock: &Arc<ManualClock>) -> Service {
+    let (config, clock) = (config.clone(), clock.clone());
+    Service::start(|cancel, ready| billing::run(config, clock, cancel, ready)).await
 }
 
 /// This month's usage of the client's team.
