@@ -11,6 +11,7 @@ mod scheduler;
 mod store;
 
 pub use config::BillingConfig;
+pub use store::Migrator;
 
 use std::sync::Arc;
 
@@ -33,8 +34,7 @@ pub async fn run(
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
     config.check()?;
-    let mut foundation =
-        Foundation::lay::<store::Migrator>(AREA, &config.service, clock, cancel).await?;
+    let mut foundation = Foundation::lay::<Migrator>(AREA, &config.service, clock, cancel).await?;
     let app = App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),

@@ -7,7 +7,7 @@ use kernel::id::AttemptId;
 
 use super::{App, out_of_range};
 use crate::domain::audit::{Evidence, differences};
-use crate::domain::usage::Input;
+use crate::domain::usage::Sighting;
 use crate::scheduler::read_attempt;
 use crate::store::{attempt, input, ledger, month, price};
 
@@ -63,8 +63,8 @@ impl App {
     }
 
     /// What the scheduler says about each attempt, and sentences about those that cannot be read.
-    async fn scheduler_list(&self) -> Result<(BTreeMap<AttemptId, Input>, Vec<String>)> {
-        let mut all: BTreeMap<AttemptId, Input> = BTreeMap::new();
+    async fn scheduler_list(&self) -> Result<(BTreeMap<AttemptId, Sighting>, Vec<String>)> {
+        let mut all: BTreeMap<AttemptId, Sighting> = BTreeMap::new();
         let mut unreadable = Vec::new();
         let mut seen = 0;
         loop {
@@ -73,7 +73,7 @@ impl App {
                 let id = attempt.id.clone();
                 match read_attempt(attempt) {
                     Ok(sighting) => {
-                        all.insert(sighting.input.attempt, sighting.input);
+                        all.insert(sighting.input.attempt, sighting);
                     }
                     Err(error) => unreadable.push(format!(
                         "attempt {id}: the scheduler's record cannot be read: {error}"

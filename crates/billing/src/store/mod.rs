@@ -16,7 +16,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 /// The schema of billing's database.
 #[derive(Debug)]
-pub(crate) struct Migrator;
+pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {

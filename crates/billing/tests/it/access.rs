@@ -29,7 +29,7 @@ async fn teams_see_their_own_usage_only(engine: Engine) {
         (theirs, 2, 160_000),
         (TeamId::generate(), 0, 0),
     ] {
-        let mut viewer = world.client_of(&world.billing, person(team, Role::Viewer));
+        let mut viewer = world.client_of(world.billing(), person(team, Role::Viewer));
         let seen = usage(&mut viewer).await;
         assert_eq!(
             (seen.lines.len(), seen.total.unwrap().micros),
@@ -45,7 +45,7 @@ async fn teams_see_their_own_usage_only(engine: Engine) {
         let mut operator = world.operator();
         assert!(usage(&mut operator).await.lines.is_empty());
     }
-    let mut owner = world.client_of(&world.billing, person(ours, Role::Owner));
+    let mut owner = world.client_of(world.billing(), person(ours, Role::Owner));
     let refused = owner.run_audit(wire::RunAuditRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let refused = owner

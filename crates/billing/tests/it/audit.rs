@@ -140,6 +140,33 @@ async fn contradictions_are_kept_and_named_and_never_applied(engine: Engine) {
     assert_eq!(world.balance(&format!("team:{team}")).await, 600_000);
 }
 
+async fn invented_time_is_found(engine: Engine) {
+    let world = World::start(engine).await;
+    let running = attempt(TeamId::generate(), "C8", world.now());
+    world.scheduler.list(&running);
+    assert_eq!(world.audit().await.differences, Vec::<String>::new());
+    world
+        .tamper("UPDATE attempts SET confirmed_until = confirmed_until + 3600000000")
+        .await;
+    let found = world.audit().await.differences;
+    assert_named(
+        &found,
+        &[
+            &running.id,
+            "ran until 2026-03-10T12:00:00.000000Z",
+            "2026-03-10T13:00:00.000000Z",
+        ],
+    );
+
+    world
+        .tamper("UPDATE prices SET nanos_per_hour = 0 WHERE machine_type = 'C8'")
+        .await;
+    assert_named(
+        &world.audit().await.differences,
+        &[&running.id, "owes 0.000000", "0.600000"],
+    );
+}
+
 async fn an_audit_needs_the_scheduler(engine: Engine) {
     let world = World::start(engine).await;
     world.scheduler.set_silent(true);
@@ -155,5 +182,6 @@ testkit::on_each_engine!(
     a_changed_raw_input_is_found,
     a_changed_ledger_is_found,
     contradictions_are_kept_and_named_and_never_applied,
+    invented_time_is_found,
     an_audit_needs_the_scheduler,
 );

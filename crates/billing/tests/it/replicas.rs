@@ -27,7 +27,7 @@ async fn two_replicas_bill_everything_once(engine: Engine) {
         world.ended(over).await;
     }
     world.advance(60);
-    let operators = [&world.billing, &second]
+    let operators = [world.billing(), &second]
         .map(|billing| world.client_of(billing, person(TeamId::generate(), Role::Operator)));
     let audits = operators.clone().map(|mut operator| async move {
         operator
@@ -65,7 +65,7 @@ async fn two_replicas_bill_everything_once(engine: Engine) {
 async fn prices_set_at_once_are_versions_one_after_the_other(engine: Engine) {
     let world = World::start(engine).await;
     let second = world.start_replica().await;
-    let replicas = [&world.billing, &second];
+    let replicas = [world.billing(), &second];
     let sets = (1..=12_i64).map(|nanos_per_hour| {
         let billing = replicas[usize::from(nanos_per_hour % 2 == 0)];
         let mut operator = world.client_of(billing, person(TeamId::generate(), Role::Operator));
@@ -89,7 +89,43 @@ async fn prices_set_at_once_are_versions_one_after_the_other(engine: Engine) {
     assert_eq!(versions, (1..=12).collect::<Vec<_>>());
 }
 
+async fn a_restart_and_an_empty_bus_lose_nothing(engine: Engine) {
+    let mut world = World::start(engine).await;
+    let team = TeamId::generate();
+    let began = attempt(team, "C5", world.now());
+    world.scheduler.list(&began);
+    assert_eq!(world.audit().await.attempts, 1);
+    world.stop().await;
+
+    // While billing is away one attempt ends and another comes and goes, and the bus forgets that it ever said so.
+    world.advance(60);
+    let over = ended(&began, world.now());
+    world.scheduler.list(&over);
+    world.ended(&over).await;
+    let short = ended(
+        &attempt(team, "C5", world.now()),
+        world.now() + chrono::TimeDelta::minutes(30),
+    );
+    world.scheduler.list(&short);
+    world.ended(&short).await;
+    world.advance(60);
+    world.nats.restart(true);
+    world.start_again().await;
+
+    let account = format!("team:{team}");
+    eventually("both postings", || async {
+        (world.balance(&account).await == 120_000).then_some(())
+    })
+    .await;
+    let report = world.audit().await;
+    assert_eq!(
+        (report.attempts, report.transactions, report.differences),
+        (2, 2, Vec::new())
+    );
+}
+
 testkit::on_each_engine!(
     two_replicas_bill_everything_once,
     prices_set_at_once_are_versions_one_after_the_other,
+    a_restart_and_an_empty_bus_lose_nothing,
 );

@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) identity: Identity,
     pub(crate) scheduler: Scheduler,
     pub(crate) config: BillingConfig,
-    pub(crate) billing: Service,
+    billing: Option<Service>,
     pub(crate) nats: Nats,
     bus: Bus,
     _database: Database,
@@ -55,7 +55,7 @@ impl World {
             scheduler: scheduler.service.address().clone(),
             ..BillingConfig::default()
         };
-        let billing = start_billing(&config, &clock).await;
+        let billing = Some(start_billing(&config, &clock).await);
         let bus = Bus::connect(&nats.config(), "test").await.unwrap();
         Self {
             clock,
@@ -67,6 +67,21 @@ impl World {
             bus,
             _database: database,
         }
+    }
+
+    /// The billing that was started.
+    pub(crate) fn billing(&self) -> &Service {
+        self.billing.as_ref().unwrap()
+    }
+
+    /// Stops billing and waits for its end.
+    pub(crate) async fn stop(&mut self) {
+        self.billing.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Starts billing again after a stop.
+    pub(crate) async fn start_again(&mut self) {
+        self.billing = Some(self.start_replica().await);
     }
 
     /// Starts one more billing on the same database.
@@ -83,12 +98,12 @@ impl World {
 
     /// A client for a member of `team`.
     pub(crate) fn member(&self, team: TeamId) -> Client {
-        self.client_of(&self.billing, person(team, Role::Member))
+        self.client_of(self.billing(), person(team, Role::Member))
     }
 
     /// A client for an operator.
     pub(crate) fn operator(&self) -> Client {
-        self.client_of(&self.billing, person(TeamId::generate(), Role::Operator))
+        self.client_of(self.billing(), person(TeamId::generate(), Role::Operator))
     }
 
     /// Publishes an event about an attempt.

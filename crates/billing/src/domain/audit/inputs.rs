@@ -6,7 +6,7 @@ use kernel::id::AttemptId;
 
 use super::Evidence;
 use crate::domain::chain::{self, Link};
-use crate::domain::usage::{Facts, Input, Outcome, fold, instant};
+use crate::domain::usage::{Facts, Input, Outcome, Sighting, fold, instant};
 
 /// Inputs that do not fit their hash or number, and an end that is not where the books say.
 pub(super) fn chain_differences(evidence: &Evidence) -> Vec<String> {
@@ -99,10 +99,10 @@ pub(super) fn meter_differences(
 /// Where the scheduler says otherwise than the raw inputs.
 pub(super) fn scheduler_differences(
     facts: &BTreeMap<AttemptId, Facts>,
-    scheduler: &BTreeMap<AttemptId, Input>,
+    scheduler: &BTreeMap<AttemptId, Sighting>,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for (attempt, input) in scheduler {
+    for (attempt, Sighting { input, .. }) in scheduler {
         match facts.get(attempt) {
             None if input.billable_from.is_some() => {
                 let (from, until) = (instant(input.billable_from), instant(input.billable_until));
@@ -135,4 +135,23 @@ fn agrees(known: &Facts, input: &Input) -> bool {
         && (input.billable_until == known.billable_until || ended_since)
         && input.team == known.team
         && input.machine_type == known.machine_type
+}
+
+/// Running attempts that the meter takes to have run for longer than the scheduler says at the same revision.
+pub(super) fn confirmation_differences(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    for (attempt, metered) in &evidence.attempts {
+        let Some(sighting) = evidence.scheduler.get(attempt) else {
+            continue;
+        };
+        let same = metered.facts.revision == sighting.input.revision;
+        let said = sighting
+            .confirmed_until
+            .unwrap_or(metered.facts.billable_from);
+        if same && metered.facts.billable_until.is_none() && metered.confirmed_until > said {
+            let (ours, theirs) = (instant(Some(metered.confirmed_until)), instant(Some(said)));
+            found.push(format!("attempt {attempt}: the scheduler knows that it ran until {theirs}, the meter has {ours}"));
+        }
+    }
+    found
 }

@@ -15,7 +15,7 @@ use kernel::money::OutOfRange;
 use super::chain::Link;
 use super::period::Month;
 use super::price::PriceBook;
-use super::usage::{Input, Metered};
+use super::usage::{Metered, Sighting};
 
 /// A charge's key: attempt and version of the price. The dimension is compute.
 pub(crate) type Key = (AttemptId, u32);
@@ -38,7 +38,7 @@ pub(crate) struct Evidence {
     /// What was posted for the rounding of months.
     pub(crate) roundings: BTreeMap<(TeamId, Month), Rounding>,
     /// What the scheduler says.
-    pub(crate) scheduler: BTreeMap<AttemptId, Input>,
+    pub(crate) scheduler: BTreeMap<AttemptId, Sighting>,
 }
 
 /// What was posted for the rounding of one month of one team.
@@ -73,6 +73,7 @@ pub(crate) fn differences(evidence: &Evidence) -> Result<Vec<String>, OutOfRange
     found.extend(contradictions);
     found.extend(inputs::meter_differences(evidence, &facts));
     found.extend(inputs::scheduler_differences(&facts, &evidence.scheduler));
+    found.extend(inputs::confirmation_differences(evidence));
 
     let owed = money::Owed::compute(evidence, &facts)?;
     found.extend(money::charge_differences(evidence, &owed));

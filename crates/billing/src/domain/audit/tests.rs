@@ -9,6 +9,7 @@ use crate::domain::chain;
 use crate::domain::ledger::Account;
 use crate::domain::price::PriceVersion;
 use crate::domain::usage::tests::input;
+use crate::domain::usage::{Facts, Input};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -30,9 +31,8 @@ fn clean() -> (Evidence, AttemptId, TeamId) {
         input(attempt, team, 2, Some(HOUR), Some(2 * HOUR)),
     );
     let facts = replay(&evidence.inputs).0.remove(&attempt).unwrap();
-    evidence
-        .scheduler
-        .insert(attempt, evidence.inputs[1].input.clone());
+    let last = evidence.inputs[1].input.clone();
+    see(&mut evidence, last);
     evidence.attempts.insert(
         attempt,
         Metered {
@@ -73,6 +73,16 @@ fn add_input(evidence: &mut Evidence, input: Input) {
         received_at,
         hash,
     });
+}
+
+/// The scheduler says `input` from now on.
+fn see(evidence: &mut Evidence, input: Input) {
+    let sighting = Sighting {
+        input,
+        confirmed_until: None,
+        unreachable_since: None,
+    };
+    evidence.scheduler.insert(sighting.input.attempt, sighting);
 }
 
 fn found(evidence: &Evidence) -> String {
@@ -132,16 +142,16 @@ fn contradictions_and_gaps_to_the_scheduler_are_named() {
         &mut evidence,
         input(attempt, team, 3, Some(HOUR), Some(9 * HOUR)),
     );
-    evidence
-        .scheduler
-        .insert(attempt, input(attempt, team, 3, Some(HOUR), Some(9 * HOUR)));
+    see(
+        &mut evidence,
+        input(attempt, team, 3, Some(HOUR), Some(9 * HOUR)),
+    );
     let unknown = AttemptId::generate();
-    evidence
-        .scheduler
-        .insert(unknown, input(unknown, team, 1, Some(1), None));
-    evidence
-        .scheduler
-        .insert(AttemptId::generate(), input(attempt, team, 1, None, None));
+    see(&mut evidence, input(unknown, team, 1, Some(1), None));
+    see(
+        &mut evidence,
+        input(AttemptId::generate(), team, 1, None, None),
+    );
     let found = differences(&evidence).unwrap();
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(
@@ -156,10 +166,33 @@ fn contradictions_and_gaps_to_the_scheduler_are_named() {
 #[test]
 fn an_end_that_came_after_the_question_is_no_difference() {
     let (mut evidence, attempt, team) = clean();
+    see(&mut evidence, input(attempt, team, 1, Some(HOUR), None));
+    assert_eq!(found(&evidence), "");
+}
+
+#[test]
+fn time_that_nobody_confirmed_is_found() {
+    let (mut evidence, attempt, team) = clean();
+    evidence.inputs.pop();
+    evidence.head = (1, evidence.inputs[0].hash.clone());
+    see(&mut evidence, input(attempt, team, 1, Some(HOUR), None));
+    let metered = evidence.attempts.get_mut(&attempt).unwrap();
+    metered.facts = Facts {
+        revision: 1,
+        billable_until: None,
+        ..metered.facts.clone()
+    };
+    metered.confirmed_until = from_micros(2 * HOUR);
+    let sighting = evidence.scheduler.get_mut(&attempt).unwrap();
+    sighting.confirmed_until = Some(from_micros(2 * HOUR));
+    assert_eq!(found(&evidence), "");
     evidence
         .scheduler
-        .insert(attempt, input(attempt, team, 1, Some(HOUR), None));
-    assert_eq!(found(&evidence), "");
+        .get_mut(&attempt)
+        .unwrap()
+        .confirmed_until = Some(from_micros(HOUR));
+    let found = found(&evidence);
+    assert!(found.contains("that it ran until 1970-01-01T01:00:00.000000Z, the meter has 1970-01-01T02:00:00.000000Z"), "{found}");
 }
 
 #[test]
