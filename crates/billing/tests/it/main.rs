@@ -1,0 +1,9 @@
+//! Billing as others see it: a real server on both engines, real events, and a small stand-in for the scheduler.
+
+mod access;
+mod audit;
+mod metering;
+mod money;
+mod replicas;
+mod scheduler;
+mod world;
