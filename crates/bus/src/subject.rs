@@ -28,3 +28,8 @@ pub(crate) const DEAD_SUBJECTS: &str = "quire.dead.>";
 pub fn dead_letters(consumer: &str) -> String {
     format!("quire.dead.{consumer}")
 }
+
+/// Subject on which edges tell what goes on at notebooks. Plain NATS: it need not last.
+pub fn edge_activity() -> &'static str {
+    "quire.live.edge.activity"
+}
