@@ -55,7 +55,11 @@ struct Notebook {
 
 impl Activity {
     pub(crate) fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
-        Self { clock, metrics, notebooks: Mutex::default() }
+        Self {
+            clock,
+            metrics,
+            notebooks: Mutex::default(),
+        }
     }
 
     /// Lets one more request in unless `most` are in already.
@@ -63,7 +67,9 @@ impl Activity {
         let notebook = self.lock().entry(id.to_owned()).or_default().clone();
         notebook
             .open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < most).then_some(open + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+                (open < most).then_some(open + 1)
+            })
             .ok()?;
         Some(Arc::new(Visit {
             notebook,
@@ -78,21 +84,29 @@ impl Activity {
     /// Those at which something happened since the last call. Forgets those at which nothing goes on.
     pub(crate) fn changes(&self) -> Vec<NotebookActivity> {
         let mut notebooks = self.lock();
-        let changed = notebooks.iter().filter(|(_, notebook)| notebook.changed.swap(false, Ordering::Relaxed));
+        let changed = notebooks
+            .iter()
+            .filter(|(_, notebook)| notebook.changed.swap(false, Ordering::Relaxed));
         let changes = changed
             .map(|(id, notebook)| NotebookActivity {
                 id: id.clone(),
-                last_traffic_at: kernel::time::from_micros(notebook.last_traffic.load(Ordering::Relaxed)),
+                last_traffic_at: kernel::time::from_micros(
+                    notebook.last_traffic.load(Ordering::Relaxed),
+                ),
                 open_websockets: notebook.websockets.load(Ordering::Relaxed),
                 requests: notebook.requests.swap(0, Ordering::Relaxed),
             })
             .collect();
-        notebooks.retain(|_, notebook| Arc::get_mut(notebook).is_none_or(|alone| *alone.changed.get_mut()));
+        notebooks.retain(|_, notebook| {
+            Arc::get_mut(notebook).is_none_or(|alone| *alone.changed.get_mut())
+        });
         changes
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Notebook>>> {
-        self.notebooks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notebooks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,8 +123,8 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// The notebook has been reached: from here on it counts.
-    pub(crate) fn reached(&self) {
+    /// The notebook answers: the request counts.
+    pub(crate) fn answered(&self) {
         self.notebook.requests.fetch_add(1, Ordering::Relaxed);
         self.touch();
     }
@@ -133,7 +147,8 @@ impl Visit {
     /// Waits until nothing has gone through for `limit`.
     pub(crate) async fn silent(&self, limit: Duration) {
         loop {
-            let last = self.began + Duration::from_millis(self.last_traffic.load(Ordering::Relaxed));
+            let last =
+                self.began + Duration::from_millis(self.last_traffic.load(Ordering::Relaxed));
             if last.elapsed() >= limit {
                 return;
             }
@@ -144,7 +159,9 @@ impl Visit {
     fn touch(&self) {
         let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_traffic.store(since, Ordering::Relaxed);
-        self.notebook.last_traffic.fetch_max(self.clock.now().timestamp_micros(), Ordering::Relaxed);
+        self.notebook
+            .last_traffic
+            .fetch_max(self.clock.now().timestamp_micros(), Ordering::Relaxed);
         self.notebook.changed.store(true, Ordering::Relaxed);
     }
 }

@@ -1,120 +1,39 @@
 //! What the door itself answers: pages for people, `{code, message}` for programs.
 
-use std::sync::Arc;
-
-use bus::Route;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
-use kernel::Code;
 use serde_json::json;
 
 use crate::body::{Body, full};
 use crate::page::{self, Page};
+use crate::refusal::Refusal;
 
-/// After so many seconds it is worth another look at what is being started.
-const LOOK_AGAIN: u32 = 3;
-
-/// Why a request did not reach the notebook.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// It is no request that a notebook could be asked; says what is wrong.
-    Malformed(String),
-    /// No notebook has this origin.
-    UnknownHost,
-    /// No token came with it.
-    NoToken,
-    /// The token does not open this notebook.
-    WrongToken,
-    /// A page of another origin is behind it.
-    Foreign,
-    /// The door has no such page.
-    NoPage,
-    /// The notebook does not run.
-    NotRunning(Arc<Route>),
-    /// Too many requests are open at this notebook.
-    NotebookFull,
-    /// Too many connections are open at this door.
-    DoorFull,
-    /// The notebook cannot be reached.
-    Unreachable,
-    /// The agent does not have what is asked for; says what.
-    NothingThere(&'static str),
-    /// The notebook did not begin its answer in time.
-    TooSlow,
-}
-
-struct Facts {
-    outcome: &'static str,
-    status: StatusCode,
-    code: Code,
-    title: String,
-    text: String,
-    /// Seconds after which it is worth another try.
-    again: Option<u32>,
-}
-
-impl Refusal {
-    /// For the metric.
-    pub(crate) fn outcome(&self) -> &'static str {
-        self.facts().outcome
-    }
-
-    /// As an answer.
-    pub(crate) fn answer(&self, html: bool) -> Response<Body> {
-        let facts = self.facts();
-        let asks_token = matches!(self, Self::NoToken | Self::WrongToken);
-        let mut response = if html {
-            let page = Page { title: &facts.title, text: &facts.text, again: facts.again, asks_token };
-            page_answer(page::render(&page))
-        } else {
-            let text = if let Self::NotRunning(_) = self { format!("{}: {}", facts.title, facts.text) } else { facts.text };
-            json_answer(&json!({ "code": facts.code.rest(), "message": text }))
+/// What the visitor is told instead of the notebook's answer.
+pub(crate) fn refuse(refusal: &Refusal, html: bool) -> Response<Body> {
+    let mut response = if html {
+        let page = Page {
+            title: refusal.title(),
+            text: &refusal.text(),
+            again: refusal.again(),
+            asks_token: refusal.asks_token(),
         };
-        *response.status_mut() = facts.status;
-        if let Some(seconds) = facts.again {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        if asks_token {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        page_answer(page::render(&page))
+    } else {
+        let body = json!({ "code": refusal.code().rest(), "message": refusal.to_string() });
+        json_answer(&body)
+    };
+    *response.status_mut() = refusal.status();
+    let headers = response.headers_mut();
+    if let Some(seconds) = refusal.again() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
-
-    fn facts(&self) -> Facts {
-        let facts = |outcome, status, code, title: &str, text: &str, again| Facts {
-            outcome,
-            status,
-            code,
-            title: title.to_owned(),
-            text: text.to_owned(),
-            again,
-        };
-        let plain = |outcome, code: Code, title, text| {
-            let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            facts(outcome, status, code, title, text, None)
-        };
-        match self {
-            Self::Malformed(problem) => plain("malformed", Code::InvalidArgument, "Not understood", problem),
-            Self::UnknownHost => plain("unknown_host", Code::NotFound, "No such notebook", "no notebook has this address; check it, and whether the notebook was deleted"),
-            Self::NoToken => plain("no_token", Code::Unauthenticated, "Token needed", "this notebook opens with its token"),
-            Self::WrongToken => plain("wrong_token", Code::Unauthenticated, "Token needed", "this token does not open this notebook; its owner can look it up"),
-            Self::Foreign => plain("foreign", Code::PermissionDenied, "Refused", "a page of another origin may not do this; open the notebook's own address"),
-            Self::NoPage => plain("no_page", Code::NotFound, "No such page", "the notebook's door has only /.quire/logs and /.quire/health"),
-            Self::NothingThere(what) => plain("nothing_there", Code::NotFound, "Nothing there", what),
-            Self::NotebookFull => plain("notebook_full", Code::ResourceExhausted, "Too many requests", "too many requests are open at this notebook; close some, or wait for their end"),
-            Self::DoorFull => facts("door_full", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "Too many connections", "too many connections are open; try again soon", Some(LOOK_AGAIN)),
-            Self::Unreachable => facts("unreachable", StatusCode::BAD_GATEWAY, Code::Unavailable, "No answer", "the notebook runs but does not answer; it may be ending or its node may be in trouble", Some(LOOK_AGAIN)),
-            Self::TooSlow => facts("too_slow", StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, "No answer in time", "the notebook took too long to begin its answer", None),
-            Self::NotRunning(route) => {
-                let starts = matches!(route.state.as_str(), "Pending" | "Provisioned");
-                let again = starts.then_some(LOOK_AGAIN);
-                facts("not_running", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, &route.state, &route.reason, again)
-            }
-        }
+    if refusal.asks_token() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    response
 }
 
 /// The same place without the token in its URL, which the browser keeps as a cookie from now on.
@@ -136,7 +55,10 @@ pub(crate) fn json_answer(value: &serde_json::Value) -> Response<Body> {
 
 fn page_answer(page: String) -> Response<Body> {
     let mut response = own_answer(page, "text/html; charset=utf-8");
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+    response.headers_mut().insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(page::POLICY),
+    );
     response
 }
 

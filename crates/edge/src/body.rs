@@ -18,7 +18,9 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// A body that is there already.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// A body that passes through. The connection that it comes from, if named, is free again after its last byte.
@@ -34,12 +36,26 @@ pub(crate) struct Passing {
 impl Passing {
     /// From the visitor.
     pub(crate) fn inwards(inner: Incoming, visit: Arc<Visit>) -> Body {
-        Self { inner, direction: Direction::In, visit: Some(visit), lease: None, ended: false }.boxed_unsync()
+        Self {
+            inner,
+            direction: Direction::In,
+            visit: Some(visit),
+            lease: None,
+            ended: false,
+        }
+        .boxed_unsync()
     }
 
     /// To the visitor; without `visit`, it does not count as use of the notebook.
     pub(crate) fn outwards(inner: Incoming, visit: Option<Arc<Visit>>, lease: Lease) -> Body {
-        Self { inner, direction: Direction::Out, visit, lease: Some(lease), ended: false }.boxed_unsync()
+        Self {
+            inner,
+            direction: Direction::Out,
+            visit,
+            lease: Some(lease),
+            ended: false,
+        }
+        .boxed_unsync()
     }
 }
 
@@ -47,7 +63,10 @@ impl HttpBody for Passing {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         match (&polled, &self.visit) {
             (Poll::Ready(Some(Ok(frame))), Some(visit)) => {
@@ -86,7 +105,10 @@ pub(crate) struct Holding<G> {
 
 impl<G> Holding<G> {
     pub(crate) fn new(inner: Body, guard: G) -> Self {
-        Self { inner, _guard: guard }
+        Self {
+            inner,
+            _guard: guard,
+        }
     }
 }
 
@@ -94,7 +116,10 @@ impl<G: Unpin> HttpBody for Holding<G> {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

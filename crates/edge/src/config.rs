@@ -82,10 +82,16 @@ impl EdgeConfig {
             .check_listener()
             .map_err(|problem| Error::invalid("listen", problem))?;
         let label = |label: &str| {
-            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if !self.domain.split('.').all(label) {
-            let problem = format!("{:?} is not a domain such as notebooks.example.org", self.domain);
+            let problem = format!(
+                "{:?} is not a domain such as notebooks.example.org",
+                self.domain
+            );
             return Err(Error::invalid("domain", problem));
         }
         self.limits.check()
@@ -100,14 +106,32 @@ impl Limits {
             ("limits.header_bytes", bytes, 8 << 10, 1 << 20),
             ("limits.header_seconds", self.header_seconds, 1, 3_600),
             ("limits.idle_seconds", self.idle_seconds, 1, day),
-            ("limits.upgraded_idle_seconds", self.upgraded_idle_seconds, 1, 30 * day),
-            ("limits.connections", u64::from(self.connections), 1, 1_000_000),
-            ("limits.connections_per_notebook", u64::from(self.connections_per_notebook), 1, 1_000_000),
+            (
+                "limits.upgraded_idle_seconds",
+                self.upgraded_idle_seconds,
+                1,
+                30 * day,
+            ),
+            (
+                "limits.connections",
+                u64::from(self.connections),
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.connections_per_notebook",
+                u64::from(self.connections_per_notebook),
+                1,
+                1_000_000,
+            ),
             ("limits.answer_seconds", self.answer_seconds, 1, day),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                return Err(Error::invalid(key, format!("is {value}; {least} to {most} are allowed")));
+                return Err(Error::invalid(
+                    key,
+                    format!("is {value}; {least} to {most} are allowed"),
+                ));
             }
         }
         Ok(())
@@ -142,11 +166,18 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
-        assert!(refusal(|config| config.listen = "0.0.0.0:7701".to_owned()).starts_with("listen: "));
+        assert!(
+            refusal(|config| config.listen = "0.0.0.0:7701".to_owned()).starts_with("listen: ")
+        );
         assert!(refusal(|config| config.domain = "a..b".to_owned()).starts_with("domain: "));
         assert!(refusal(|config| config.domain = "a.b:1".to_owned()).starts_with("domain: "));
-        assert!(refusal(|config| config.limits.header_bytes = 10).contains("limits.header_bytes: is 10; 8192"));
-        assert!(refusal(|config| config.limits.idle_seconds = 0).starts_with("limits.idle_seconds"));
+        assert!(
+            refusal(|config| config.limits.header_bytes = 10)
+                .contains("limits.header_bytes: is 10; 8192")
+        );
+        assert!(
+            refusal(|config| config.limits.idle_seconds = 0).starts_with("limits.idle_seconds")
+        );
     }
 
     #[test]

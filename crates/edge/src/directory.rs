@@ -37,15 +37,26 @@ impl Directory {
     ///
     /// # Errors
     /// A bus that cannot be used, or a stop while waiting.
-    pub(crate) async fn open(config: &BusConfig, clock: Arc<dyn Clock>, cancel: &CancellationToken) -> Result<Self> {
+    pub(crate) async fn open(
+        config: &BusConfig,
+        clock: Arc<dyn Clock>,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
         loop {
             match first_reading(config).await {
                 Ok((bus, bucket, routes)) => {
                     let mut table = Table::default();
                     table.absorb(routes, clock.now());
-                    return Ok(Self { bus, bucket, clock, table: RwLock::new(table) });
+                    return Ok(Self {
+                        bus,
+                        bucket,
+                        clock,
+                        table: RwLock::new(table),
+                    });
                 }
-                Err(error @ (BusError::TooOld { .. } | BusError::NotAsAsked { .. })) => return Err(error.into()),
+                Err(error @ (BusError::TooOld { .. } | BusError::NotAsAsked { .. })) => {
+                    return Err(error.into());
+                }
                 Err(error) => tracing::warn!(%error, "waiting for the routes"),
             }
             tokio::select! {
@@ -88,18 +99,22 @@ impl Directory {
     }
 
     /// Keeps the table up until `cancel`.
-    pub(crate) async fn follow(&self, cancel: &CancellationToken) {
+    ///
+    /// # Errors
+    /// Never by itself: what fails is logged and tried again.
+    pub(crate) async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
         while !cancel.is_cancelled() {
-            if self.is_connected() {
-                if let Err(error) = self.follow_connection(cancel).await {
-                    tracing::warn!(%error, "following the routes; serving what is known");
-                }
+            if self.is_connected()
+                && let Err(error) = self.follow_connection(cancel).await
+            {
+                tracing::warn!(%error, "following the routes; serving what is known");
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+        Ok(())
     }
 
     /// Follows one connection to the server. Watch and reading go through the same hands, and the watch begins first: what
@@ -131,7 +146,11 @@ impl Directory {
 
     /// Number of the connection to the server.
     fn connection(&self) -> u64 {
-        self.bus.client().statistics().connects.load(Ordering::Relaxed)
+        self.bus
+            .client()
+            .statistics()
+            .connects
+            .load(Ordering::Relaxed)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {

@@ -10,6 +10,7 @@ mod domain;
 mod door;
 mod metrics;
 mod page;
+mod refusal;
 mod upkeep;
 mod upstream;
 mod watched;
@@ -47,9 +48,14 @@ pub async fn run(
 
     let mut tasks = Tasks::new(cancel.clone());
     let (follower, stop) = (door.clone(), cancel.clone());
-    tasks.start("routes", async move { Ok::<_, Error>(follower.directory.follow(&stop).await) });
+    tasks.start(
+        "routes",
+        async move { follower.directory.follow(&stop).await },
+    );
     let (teller, stop) = (door.clone(), cancel.clone());
-    tasks.start("activity", async move { upkeep::tell_activity(&teller, &stop).await });
+    tasks.start("activity", async move {
+        upkeep::tell_activity(&teller, &stop).await
+    });
     let (tidier, stop) = (door.clone(), cancel.clone());
     tasks.start("tidying", async move { upkeep::tidy(&tidier, &stop).await });
     tracing::info!(%address, "the door is open");

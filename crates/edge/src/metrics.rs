@@ -31,16 +31,37 @@ pub(crate) enum Direction {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = global::meter("quire");
-        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
-        let gauge = |name, description| meter.i64_up_down_counter(name).with_description(description).build();
+        let counter = |name, description| {
+            meter
+                .u64_counter(name)
+                .with_description(description)
+                .build()
+        };
+        let gauge = |name, description| {
+            meter
+                .i64_up_down_counter(name)
+                .with_description(description)
+                .build()
+        };
         Self {
             requests: counter("quire_edge_requests", "requests, by what became of them"),
-            limits: counter("quire_edge_limits", "what was refused or closed, by the limit it reached"),
-            bytes: counter("quire_edge_bytes", "bytes of bodies and websockets, by direction"),
-            upstream_errors: counter("quire_edge_upstream_errors", "failed tries to reach a notebook, by kind"),
+            limits: counter(
+                "quire_edge_limits",
+                "what was refused or closed, by the limit it reached",
+            ),
+            bytes: counter(
+                "quire_edge_bytes",
+                "bytes of bodies and websockets, by direction",
+            ),
+            upstream_errors: counter(
+                "quire_edge_upstream_errors",
+                "failed tries to reach a notebook, by kind",
+            ),
             overhead: meter
                 .f64_histogram("quire_edge_overhead_seconds")
-                .with_description("time from a request's head until the notebook's connection has it")
+                .with_description(
+                    "time from a request's head until the notebook's connection has it",
+                )
                 .build(),
             connections: gauge("quire_edge_connections", "connections that are open"),
             websockets: gauge("quire_edge_websockets", "websockets that are open"),
@@ -63,7 +84,8 @@ impl Metrics {
             Direction::In => "in",
             Direction::Out => "out",
         };
-        self.bytes.add(bytes as u64, &[KeyValue::new("direction", direction)]);
+        self.bytes
+            .add(bytes as u64, &[KeyValue::new("direction", direction)]);
     }
 
     /// A notebook could not be reached.

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 /// What such a page may load: nothing but its own lines of style.
-pub(crate) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'";
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'";
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}\
-input,button{font:inherit;padding:.4rem .6rem}label{display:block}";
+p::first-letter{text-transform:uppercase}input,button{font:inherit;padding:.4rem .6rem}label{display:block}";
 
 const FORM: &str = "<form method=\"get\"><label for=\"token\">Token</label>\
 <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus> \
@@ -62,10 +61,24 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_text() {
-        let page = Page { title: "<b>", text: "\"a\" & 'b' </p><script>", again: Some(3), asks_token: false };
+        let page = Page {
+            title: "<b>",
+            text: "\"a\" & 'b' </p><script>",
+            again: Some(3),
+            asks_token: false,
+        };
         let html = render(&page);
-        assert!(html.contains("<h1>&#60;b&#62;</h1>") && html.contains("&#34;a&#34; &#38; &#39;b&#39;"), "{html}");
-        assert!(!html.contains("<script") && !html.contains("<form"), "{html}");
-        assert!(html.contains("<meta http-equiv=\"refresh\" content=\"3\">"), "{html}");
+        assert!(
+            html.contains("<h1>&#60;b&#62;</h1>") && html.contains("&#34;a&#34; &#38; &#39;b&#39;"),
+            "{html}"
+        );
+        assert!(
+            !html.contains("<script") && !html.contains("<form"),
+            "{html}"
+        );
+        assert!(
+            html.contains("<meta http-equiv=\"refresh\" content=\"3\">"),
+            "{html}"
+        );
     }
 }

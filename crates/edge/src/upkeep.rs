@@ -33,7 +33,11 @@ pub(crate) async fn tell_activity(door: &Door, cancel: &CancellationToken) -> Re
 }
 
 async fn tell(door: &Door, edge: &str, notebooks: &[NotebookActivity]) {
-    let message = EdgeActivity { edge: edge.to_owned(), at: door.clock.now(), notebooks: notebooks.to_vec() };
+    let message = EdgeActivity {
+        edge: edge.to_owned(),
+        at: door.clock.now(),
+        notebooks: notebooks.to_vec(),
+    };
     let payload = match serde_json::to_vec(&message) {
         Ok(payload) => payload,
         Err(error) => return tracing::error!(%error, "writing an activity message"),
@@ -46,9 +50,13 @@ async fn tell(door: &Door, edge: &str, notebooks: &[NotebookActivity]) {
 
 /// Lets go what is not used any more, until `cancel`.
 pub(crate) async fn tidy(door: &Door, cancel: &CancellationToken) -> Result<()> {
-    while tokio::time::timeout(TIDY, cancel.cancelled()).await.is_err() {
+    while tokio::time::timeout(TIDY, cancel.cancelled())
+        .await
+        .is_err()
+    {
         let routes = door.directory.all();
-        door.upstream.keep_only(routes.iter().filter_map(|route| route.target.as_ref()));
+        door.upstream
+            .keep_only(routes.iter().filter_map(|route| route.target.as_ref()));
     }
     Ok(())
 }

@@ -20,7 +20,11 @@ impl<T, F: Fn(usize)> Watched<T, F> {
 }
 
 impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Watched<T, F> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         (self.on_read)(buffer.filled().len().saturating_sub(before));
@@ -29,7 +33,11 @@ impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Watched<T, F> {
 }
 
 impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Watched<T, F> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
@@ -41,7 +49,11 @@ impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for Watched<T, F> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
     }
 

@@ -30,11 +30,18 @@ pub(crate) enum NoAccess {
 }
 
 /// Looks for the token with this digest. All that were sent are tried: browsers send what other pages and programs left them.
-pub(crate) fn check(token_sha256: &str, query: &Query, headers: &HeaderMap) -> Result<Access, NoAccess> {
-    let in_query = query.tokens.iter().map(|token| (Access::Query, token.as_bytes()));
+pub(crate) fn check(
+    token_sha256: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Access, NoAccess> {
+    let in_query = query
+        .tokens
+        .iter()
+        .map(|token| (Access::Query, token.as_bytes()));
     let in_header = header_tokens(headers).map(|token| (Access::Header, token));
-    let in_cookie = cookies(headers)
-        .filter_map(|cookie| Some((Access::Cookie, own_cookie(cookie)?)));
+    let in_cookie =
+        cookies(headers).filter_map(|cookie| Some((Access::Cookie, own_cookie(cookie)?)));
     let mut refusal = NoAccess::Missing;
     for (access, token) in in_query.chain(in_header).chain(in_cookie) {
         if opens(token_sha256, token) {
@@ -47,7 +54,11 @@ pub(crate) fn check(token_sha256: &str, query: &Query, headers: &HeaderMap) -> R
 
 /// Which of the query's tokens it is that opens.
 pub(crate) fn right_one<'a>(token_sha256: &str, query: &'a Query) -> Option<&'a str> {
-    query.tokens.iter().map(String::as_str).find(|token| opens(token_sha256, token.as_bytes()))
+    query
+        .tokens
+        .iter()
+        .map(String::as_str)
+        .find(|token| opens(token_sha256, token.as_bytes()))
 }
 
 /// A cookie that keeps `token`; `None` when the token has characters that no cookie can hold.
@@ -65,8 +76,12 @@ pub(crate) fn cookie(token: &str, secure: bool) -> Option<HeaderValue> {
 
 /// Joins the lines of `Cookie` and leaves the door's own out.
 pub(crate) fn hide_cookie(headers: &mut HeaderMap) {
-    let kept: Vec<&[u8]> = cookies(headers).filter(|cookie| own_cookie(cookie).is_none()).collect();
-    let kept = HeaderValue::from_bytes(&kept.join(&b"; "[..])).ok().filter(|kept| !kept.is_empty());
+    let kept: Vec<&[u8]> = cookies(headers)
+        .filter(|cookie| own_cookie(cookie).is_none())
+        .collect();
+    let kept = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
+        .ok()
+        .filter(|kept| !kept.is_empty());
     match kept {
         Some(kept) => drop(headers.insert(COOKIE, kept)),
         None => drop(headers.remove(COOKIE)),
@@ -83,9 +98,14 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 }
 
 fn own_cookie(cookie: &[u8]) -> Option<&[u8]> {
-    let value = cookie.strip_prefix(COOKIE_NAME.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?;
+    let value = cookie
+        .strip_prefix(COOKIE_NAME.as_bytes())?
+        .trim_ascii_start()
+        .strip_prefix(b"=")?;
     let value = value.trim_ascii();
-    let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    let quoted = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
     Some(quoted.unwrap_or(value))
 }
 
@@ -100,11 +120,16 @@ fn header_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 /// Takes the same time wherever the digests differ.
 fn opens(token_sha256: &str, token: &[u8]) -> bool {
-    let digest: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = Sha256::digest(token)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let difference = digest
         .bytes()
         .zip(token_sha256.bytes())
-        .fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs.to_ascii_lowercase()));
+        .fold(0, |difference, (ours, theirs)| {
+            difference | (ours ^ theirs.to_ascii_lowercase())
+        });
     digest.len() == token_sha256.len() && difference == 0
 }
 
@@ -116,7 +141,10 @@ mod tests {
     const DIGEST: &str = "2348f998744212575d85959674f9607ab26f67708a917157472832386337c904";
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     fn enter(query: &str, pairs: &[(&'static str, &'static str)]) -> Result<Access, NoAccess> {
@@ -126,20 +154,54 @@ mod tests {
     #[test]
     fn the_token_opens_wherever_it_is() {
         assert_eq!(enter("token=open", &[]), Ok(Access::Query));
-        assert_eq!(enter("", &[("authorization", "token open")]), Ok(Access::Header));
-        assert_eq!(enter("", &[("authorization", "Bearer open")]), Ok(Access::Header));
-        assert_eq!(enter("", &[("cookie", "a=b; quire-token=open")]), Ok(Access::Cookie));
-        assert_eq!(enter("", &[("cookie", "quire-token=old"), ("cookie", "quire-token=open")]), Ok(Access::Cookie));
-        assert_eq!(enter("token=old", &[("authorization", "token x"), ("cookie", "quire-token=open")]), Ok(Access::Cookie));
+        assert_eq!(
+            enter("", &[("authorization", "token open")]),
+            Ok(Access::Header)
+        );
+        assert_eq!(
+            enter("", &[("authorization", "Bearer open")]),
+            Ok(Access::Header)
+        );
+        assert_eq!(
+            enter("", &[("cookie", "a=b; quire-token=open")]),
+            Ok(Access::Cookie)
+        );
+        assert_eq!(
+            enter(
+                "",
+                &[
+                    ("cookie", "quire-token=old"),
+                    ("cookie", "quire-token=open")
+                ]
+            ),
+            Ok(Access::Cookie)
+        );
+        assert_eq!(
+            enter(
+                "token=old",
+                &[("authorization", "token x"), ("cookie", "quire-token=open")]
+            ),
+            Ok(Access::Cookie)
+        );
     }
 
     #[test]
     fn nothing_else_opens() {
         assert_eq!(enter("", &[]), Err(NoAccess::Missing));
-        assert_eq!(enter("tokens=open", &[("cookie", "token=open"), ("authorization", "Basic open")]), Err(NoAccess::Missing));
+        assert_eq!(
+            enter(
+                "tokens=open",
+                &[("cookie", "token=open"), ("authorization", "Basic open")]
+            ),
+            Err(NoAccess::Missing)
+        );
         assert_eq!(enter("token=", &[]), Err(NoAccess::Wrong));
         assert_eq!(enter("token=Open", &[]), Err(NoAccess::Wrong));
-        assert!(!opens("", b"") && !opens(&DIGEST[..63], b"open") && opens(&DIGEST.to_uppercase(), b"open"));
+        assert!(
+            !opens("", b"")
+                && !opens(&DIGEST[..63], b"open")
+                && opens(&DIGEST.to_uppercase(), b"open")
+        );
     }
 
     #[test]
@@ -159,8 +221,17 @@ mod tests {
 
     #[test]
     fn cookies_hold_tokens_and_nothing_more() {
-        assert_eq!(cookie("a-B_1", false).unwrap(), "quire-token=a-B_1; Path=/; HttpOnly; SameSite=Lax");
-        assert!(cookie("a", true).unwrap().to_str().unwrap().ends_with("; Secure"));
+        assert_eq!(
+            cookie("a-B_1", false).unwrap(),
+            "quire-token=a-B_1; Path=/; HttpOnly; SameSite=Lax"
+        );
+        assert!(
+            cookie("a", true)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .ends_with("; Secure")
+        );
         assert_eq!(cookie("a; Domain=example.org", false), None);
     }
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, REFERER, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Version};
 
@@ -68,12 +68,21 @@ pub(crate) fn is_passed_on(method: &Method) -> bool {
 
 /// Whether an answer may be a page for people.
 pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let lines = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        let html = kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml");
-        html && !parts.any(|part| matches!(part.strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000")))
+        let html = kind.eq_ignore_ascii_case("text/html")
+            || kind.eq_ignore_ascii_case("application/xhtml+xml");
+        html && !parts.any(|part| {
+            matches!(
+                part.strip_prefix("q="),
+                Some("0" | "0.0" | "0.00" | "0.000")
+            )
+        })
     })
 }
 
@@ -100,7 +109,11 @@ pub(crate) fn to_notebook(headers: &mut HeaderMap, visitor: &Visitor<'_>, websoc
     set(headers, HOST, visitor.host.as_str());
     set(headers, FORWARDED_HOST, visitor.host.as_str());
     set(headers, FORWARDED_FOR, &visitor.peer.to_string());
-    set(headers, FORWARDED_PROTO, if visitor.secure { "https" } else { "http" });
+    set(
+        headers,
+        FORWARDED_PROTO,
+        if visitor.secure { "https" } else { "http" },
+    );
 }
 
 /// Makes the head of an answer one for the visitor.
@@ -117,7 +130,9 @@ fn ask_for_websocket(headers: &mut HeaderMap) {
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = words(headers, &CONNECTION).filter_map(|word| word.parse().ok()).collect();
+    let named: Vec<HeaderName> = words(headers, &CONNECTION)
+        .filter_map(|word| word.parse().ok())
+        .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
@@ -125,8 +140,12 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 
 /// A page that was opened with the token in its URL names it in `Referer`.
 fn hide_referring_token(headers: &mut HeaderMap) {
-    let Some(referring) = headers.get(REFERER).and_then(|value| value.to_str().ok()) else { return };
-    let Some((before, query)) = referring.split_once('?') else { return };
+    let Some(referring) = headers.get(REFERER).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let Some((before, query)) = referring.split_once('?') else {
+        return;
+    };
     let query = Query::read(query);
     if !query.tokens.is_empty() {
         match HeaderValue::try_from(query.after(before)) {
@@ -137,7 +156,10 @@ fn hide_referring_token(headers: &mut HeaderMap) {
 }
 
 fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    let lines = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
@@ -161,8 +183,16 @@ mod tests {
 
     fn forwarded(pairs: &[(&'static str, &'static str)], websocket: bool) -> HeaderMap {
         let mut headers = headers(pairs);
-        let host = Host::of(&Uri::from_static("http://nb-1.localhost:7701"), &HeaderMap::new()).unwrap();
-        let visitor = Visitor { peer: IpAddr::from([127, 0, 0, 1]), host: &host, secure: true };
+        let host = Host::of(
+            &Uri::from_static("http://nb-1.localhost:7701"),
+            &HeaderMap::new(),
+        )
+        .unwrap();
+        let visitor = Visitor {
+            peer: IpAddr::from([127, 0, 0, 1]),
+            host: &host,
+            secure: true,
+        };
         to_notebook(&mut headers, &visitor, websocket);
         headers
     }
@@ -204,7 +234,10 @@ mod tests {
             ("cookie", "quire-token=secret; a=b"),
             ("referer", "http://nb-1.localhost:7701/lab?x=1&token=secret"),
         ];
-        let expected = [("cookie", "a=b"), ("referer", "http://nb-1.localhost:7701/lab?x=1")];
+        let expected = [
+            ("cookie", "a=b"),
+            ("referer", "http://nb-1.localhost:7701/lab?x=1"),
+        ];
         assert_eq!(forwarded(&sent, false), and_always(&expected));
     }
 
@@ -212,17 +245,44 @@ mod tests {
     fn a_body_has_one_length() {
         let sent = [("transfer-encoding", "chunked"), ("content-length", "5")];
         assert_eq!(forwarded(&sent, false), and_always(&[]));
-        assert_eq!(forwarded(&[("content-length", "5")], false), and_always(&[("content-length", "5")]));
+        assert_eq!(
+            forwarded(&[("content-length", "5")], false),
+            and_always(&[("content-length", "5")])
+        );
     }
 
     #[test]
     fn only_websockets_are_passed_through() {
-        let sent = [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"), ("sec-websocket-key", "x")];
-        assert!(wants_websocket(&Method::GET, Version::HTTP_11, &headers(&sent)));
-        assert!(!wants_websocket(&Method::POST, Version::HTTP_11, &headers(&sent)));
-        assert!(!wants_websocket(&Method::GET, Version::HTTP_2, &headers(&sent)));
-        assert!(!wants_websocket(&Method::GET, Version::HTTP_11, &headers(&[("connection", "upgrade"), ("upgrade", "h2c")])));
-        let expected = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "x")];
+        let sent = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-key", "x"),
+        ];
+        assert!(wants_websocket(
+            &Method::GET,
+            Version::HTTP_11,
+            &headers(&sent)
+        ));
+        assert!(!wants_websocket(
+            &Method::POST,
+            Version::HTTP_11,
+            &headers(&sent)
+        ));
+        assert!(!wants_websocket(
+            &Method::GET,
+            Version::HTTP_2,
+            &headers(&sent)
+        ));
+        assert!(!wants_websocket(
+            &Method::GET,
+            Version::HTTP_11,
+            &headers(&[("connection", "upgrade"), ("upgrade", "h2c")])
+        ));
+        let expected = [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "x"),
+        ];
         assert_eq!(forwarded(&sent, true), and_always(&expected));
     }
 
@@ -230,6 +290,11 @@ mod tests {
     fn people_get_pages() {
         let html = |accept| wants_html(&headers(&[("accept", accept)]));
         assert!(html("text/html,application/xhtml+xml,*/*;q=0.8") && html("a/b, TEXT/HTML;q=0.1"));
-        assert!(!html("*/*") && !html("application/json") && !html("text/html;q=0") && !wants_html(&headers(&[])));
+        assert!(
+            !html("*/*")
+                && !html("application/json")
+                && !html("text/html;q=0")
+                && !wants_html(&headers(&[]))
+        );
     }
 }

@@ -38,7 +38,9 @@ impl Host {
 
     /// Whether `origin`, as the header `Origin` has it, is this host, whatever ends TLS in front.
     fn is_origin(&self, origin: &str) -> bool {
-        let Ok(origin) = origin.parse::<Uri>() else { return false };
+        let Ok(origin) = origin.parse::<Uri>() else {
+            return false;
+        };
         let usual = match origin.scheme_str() {
             Some("http") => 80,
             Some("https") => 443,
@@ -72,7 +74,10 @@ mod tests {
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -81,7 +86,13 @@ mod tests {
         assert_eq!(named("nb-1.lab.example:7701").as_deref(), Some("nb-1"));
         assert_eq!(named("NB-1.Lab.Example").as_deref(), Some("nb-1"));
         assert_eq!(named("nb-1.lab.example.").as_deref(), Some("nb-1"));
-        for other in ["lab.example", "a.b.lab.example", "nb-1lab.example", "nb-1.lab.example.org", "127.0.0.1:1"] {
+        for other in [
+            "lab.example",
+            "a.b.lab.example",
+            "nb-1lab.example",
+            "nb-1.lab.example.org",
+            "127.0.0.1:1",
+        ] {
             assert_eq!(named(other), None, "{other}");
         }
     }
@@ -89,9 +100,13 @@ mod tests {
     #[test]
     fn there_is_one_host() {
         let path = Uri::from_static("/");
-        let of = |uri: &Uri, pairs| Host::of(uri, &headers(pairs)).map(|host| host.as_str().to_owned());
+        let of =
+            |uri: &Uri, pairs| Host::of(uri, &headers(pairs)).map(|host| host.as_str().to_owned());
         assert_eq!(of(&path, &[("host", "a.b:1")]).as_deref(), Some("a.b:1"));
-        assert_eq!(of(&Uri::from_static("http://c.d/x"), &[("host", "a.b")]).as_deref(), Some("c.d"));
+        assert_eq!(
+            of(&Uri::from_static("http://c.d/x"), &[("host", "a.b")]).as_deref(),
+            Some("c.d")
+        );
         assert_eq!(of(&path, &[]), None);
         assert_eq!(of(&path, &[("host", "a.b"), ("host", "c.d")]), None);
         assert_eq!(of(&path, &[("host", "x@a.b")]), None);
@@ -101,23 +116,50 @@ mod tests {
     #[test]
     fn only_the_own_origin_is_not_foreign() {
         let own = host("nb-1.localhost:7701");
-        let post = |pairs| is_foreign(&own, &Method::POST, &headers(pairs), false);
+        let post = |pairs: &[(&'static str, &'static str)]| {
+            is_foreign(&own, &Method::POST, &headers(pairs), false)
+        };
         assert!(!post(&[("origin", "http://NB-1.localhost:7701")]));
-        assert!(!post(&[("origin", "https://nb-1.localhost:7701"), ("sec-fetch-site", "same-origin")]));
+        assert!(!post(&[
+            ("origin", "https://nb-1.localhost:7701"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!post(&[("sec-fetch-site", "none")]) && !post(&[]));
-        for foreign in ["http://nb-2.localhost:7701", "http://nb-1.localhost", "http://localhost:7701", "null", "", "ftp://nb-1.localhost:7701"] {
+        for foreign in [
+            "http://nb-2.localhost:7701",
+            "http://nb-1.localhost",
+            "http://localhost:7701",
+            "null",
+            "",
+            "ftp://nb-1.localhost:7701",
+        ] {
             assert!(post(&[("origin", foreign)]), "{foreign}");
         }
         assert!(post(&[("sec-fetch-site", "same-site")]));
-        assert!(post(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]));
-        assert!(!is_foreign(&host("a.b"), &Method::POST, &headers(&[("origin", "https://a.b")]), false));
+        assert!(post(&[
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate")
+        ]));
+        assert!(!is_foreign(
+            &host("a.b"),
+            &Method::POST,
+            &headers(&[("origin", "https://a.b")]),
+            false
+        ));
     }
 
     #[test]
     fn links_may_be_followed_but_nothing_else_is_read_or_opened_from_outside() {
         let own = host("nb-1.localhost");
         let site = ("sec-fetch-site", "same-site");
-        let get = |mode, upgrade| is_foreign(&own, &Method::GET, &headers(&[site, ("sec-fetch-mode", mode)]), upgrade);
+        let get = |mode, upgrade| {
+            is_foreign(
+                &own,
+                &Method::GET,
+                &headers(&[site, ("sec-fetch-mode", mode)]),
+                upgrade,
+            )
+        };
         assert!(!get("navigate", false));
         assert!(get("no-cors", false) && get("cors", false));
         assert!(get("websocket", true) && get("navigate", true));

@@ -26,7 +26,10 @@ impl Query {
                 rest.push(pair);
             }
         }
-        Self { tokens, rest: rest.join("&") }
+        Self {
+            tokens,
+            rest: rest.join("&"),
+        }
     }
 
     /// The value of the first parameter with this name, decoded.
@@ -39,7 +42,11 @@ impl Query {
 
     /// `path` with what is left of the query.
     pub(crate) fn after(&self, path: &str) -> String {
-        if self.rest.is_empty() { path.to_owned() } else { format!("{path}?{}", self.rest) }
+        if self.rest.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{}", self.rest)
+        }
     }
 }
 
@@ -79,7 +86,9 @@ fn decode(text: &str) -> String {
 
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, after) = text.split_at_checked(2)?;
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| !digits.starts_with('+'))?;
     Some((u8::from_str_radix(digits, 16).ok()?, after))
 }
 
@@ -110,7 +119,11 @@ mod tests {
 
     #[test]
     fn forwarded_urls_hold_no_token() {
-        let to = |asked: &str| forwarded(&PathAndQuery::try_from(asked).unwrap()).unwrap().to_string();
+        let to = |asked: &str| {
+            forwarded(&PathAndQuery::try_from(asked).unwrap())
+                .unwrap()
+                .to_string()
+        };
         assert_eq!(to("/a?token=x"), "/a");
         assert_eq!(to("//a?b=1&token=x"), "//a?b=1");
         assert_eq!(to("/a?b=1"), "/a?b=1");

@@ -44,7 +44,10 @@ impl Table {
                 }
             }
             None => {
-                let known = Known { route: Arc::new(route), missing_since: None };
+                let known = Known {
+                    route: Arc::new(route),
+                    missing_since: None,
+                };
                 self.routes.insert(known.route.id.clone(), known);
             }
         }

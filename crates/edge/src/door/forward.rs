@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::{Admitted, Answered, Door, Sender, tunnel};
 use crate::activity::Visit;
-use crate::answer::Refusal;
 use crate::body::{Body, Passing};
 use crate::domain::headers::{self, Visitor};
 use crate::domain::query;
+use crate::refusal::Refusal;
 use crate::upstream::{Lease, Opened, SendError, UpstreamError};
 
 /// How often a notebook is tried, as long as not a byte was sent.
@@ -24,16 +24,27 @@ const TRIES: usize = 3;
 impl Door {
     /// Passes a request on.
     pub(super) async fn forward(&self, admitted: Admitted<'_>) -> Result<Answered, Refusal> {
-        let Admitted { mut request, route, host, websocket, sender } = admitted;
+        let Admitted {
+            mut request,
+            route,
+            host,
+            websocket,
+            sender,
+        } = admitted;
         let most = self.config.limits.connections_per_notebook;
         let visit = self.activity.enter(&route.id, most).ok_or_else(|| {
             self.metrics.limit("connections_per_notebook");
             Refusal::NotebookFull
         })?;
         let client = websocket.then(|| upgrade_of(&mut request));
-        let visitor = Visitor { peer: sender.peer, host: &host, secure: self.config.secure };
+        let visitor = Visitor {
+            peer: sender.peer,
+            host: &host,
+            secure: self.config.secure,
+        };
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
         let (response, lease) = self.ask(route, request, &visit).await?;
+        visit.answered();
         match (response.status(), client) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
                 Ok(("websocket", self.join(response, client, visit, sender)))
@@ -45,14 +56,22 @@ impl Door {
 
     /// Sends the request and waits for the head of the answer. While nothing was sent, another connection, or another attempt
     /// of the workload, may have it.
-    async fn ask(&self, mut route: Arc<Route>, mut request: Request<Body>, visit: &Visit) -> Result<(Response<Incoming>, Lease), Refusal> {
+    async fn ask(
+        &self,
+        mut route: Arc<Route>,
+        mut request: Request<Body>,
+        visit: &Visit,
+    ) -> Result<(Response<Incoming>, Lease), Refusal> {
         let began = Instant::now();
         for _ in 0..TRIES {
             let Some(target) = route.target.as_ref().filter(|_| route.running) else {
                 return Err(Refusal::NotRunning(route));
             };
             let error = match self.upstream.open(target).await {
-                Ok(Opened { mut lease, authorization }) => {
+                Ok(Opened {
+                    mut lease,
+                    authorization,
+                }) => {
                     request.headers_mut().insert(AUTHORIZATION, authorization);
                     self.metrics.handed_on(began.elapsed());
                     match self.send(&mut lease, request, visit).await? {
@@ -73,8 +92,12 @@ impl Door {
     }
 
     /// Sends the request on one connection; gives it back when not a byte of it was sent.
-    async fn send(&self, lease: &mut Lease, request: Request<Body>, visit: &Visit) -> Result<Sent, Refusal> {
-        visit.reached();
+    async fn send(
+        &self,
+        lease: &mut Lease,
+        request: Request<Body>,
+        visit: &Visit,
+    ) -> Result<Sent, Refusal> {
         let sent = tokio::select! {
             sent = lease.send(request) => sent,
             () = visit.silent(self.config.limits.answer_time()) => {
@@ -84,8 +107,14 @@ impl Door {
         };
         match sent {
             Ok(response) => Ok(Ok(response)),
-            Err(SendError { error, unsent: Some(request) }) => Ok(Err((request, error))),
-            Err(SendError { error, unsent: None }) => {
+            Err(SendError {
+                error,
+                unsent: Some(request),
+            }) => Ok(Err((request, error))),
+            Err(SendError {
+                error,
+                unsent: None,
+            }) => {
                 self.failed(&error);
                 Err(Refusal::Unreachable)
             }
@@ -99,15 +128,27 @@ impl Door {
     }
 
     /// Lets bytes through between the two ends of a WebSocket.
-    fn join(&self, mut response: Response<Incoming>, client: OnUpgrade, visit: Arc<Visit>, sender: &Sender) -> Response<Body> {
+    fn join(
+        &self,
+        mut response: Response<Incoming>,
+        client: OnUpgrade,
+        visit: Arc<Visit>,
+        sender: &Sender,
+    ) -> Response<Body> {
         visit.becomes_websocket();
         let notebook = upgrade_of(&mut response);
-        let (idle, metrics, part) = (self.config.limits.upgraded_idle_time(), self.metrics.clone(), self.part.clone());
+        let (idle, metrics, part) = (
+            self.config.limits.upgraded_idle_time(),
+            self.metrics.clone(),
+            self.part.clone(),
+        );
         let slot = sender.slot.clone();
         self.open.spawn(async move {
             match tokio::try_join!(client, notebook) {
                 Ok((client, notebook)) => {
-                    if tunnel::run(client, notebook, &visit, idle, &part).await == tunnel::End::Silent {
+                    if tunnel::run(client, notebook, &visit, idle, &part).await
+                        == tunnel::End::Silent
+                    {
                         metrics.limit("upgraded_idle_seconds");
                     }
                 }
@@ -124,10 +165,20 @@ impl Door {
 /// The answer, or the request that was not sent and why.
 type Sent = Result<Response<Incoming>, (Request<Body>, UpstreamError)>;
 
-fn to_notebook(request: Request<Incoming>, visitor: &Visitor<'_>, websocket: bool, visit: &Arc<Visit>) -> Result<Request<Body>, Refusal> {
+fn to_notebook(
+    request: Request<Incoming>,
+    visitor: &Visitor<'_>,
+    websocket: bool,
+    visit: &Arc<Visit>,
+) -> Result<Request<Body>, Refusal> {
     let (mut parts, body) = request.into_parts();
-    let asked = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    let asked = query::forwarded(&asked).ok_or_else(|| Refusal::Malformed("the URL cannot be read".to_owned()))?;
+    let asked = parts
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let asked = query::forwarded(&asked)
+        .ok_or_else(|| Refusal::Malformed("the URL cannot be read".to_owned()))?;
     parts.uri = Uri::from(asked);
     parts.version = Version::HTTP_11;
     headers::to_notebook(&mut parts.headers, visitor, websocket);

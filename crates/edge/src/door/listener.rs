@@ -20,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::pulse::{Overstayed, Pulse};
 use super::{Door, Sender};
-use crate::answer::Refusal;
+use crate::answer;
 use crate::body::{Body, Holding};
 use crate::config::Limits;
 use crate::domain::headers;
 use crate::metrics::Metrics;
+use crate::refusal::Refusal;
 use crate::watched::Watched;
 
 /// At a stop, WebSockets stay so long for what is on its way.
@@ -54,7 +55,10 @@ pub(super) struct Slot {
 impl Slot {
     fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Arc<Self> {
         metrics.connections.add(1, &[]);
-        Arc::new(Self { _permit: permit, metrics })
+        Arc::new(Self {
+            _permit: permit,
+            metrics,
+        })
     }
 }
 
@@ -65,8 +69,14 @@ impl Drop for Slot {
 }
 
 /// Takes connections in until `cancel`; then waits for what is open, at most [`DRAIN`].
-pub(crate) async fn serve(door: Arc<Door>, listener: TcpListener, cancel: CancellationToken) -> Result<()> {
-    let slots = Arc::new(Semaphore::new(usize::try_from(door.config.limits.connections).unwrap_or(Semaphore::MAX_PERMITS)));
+pub(crate) async fn serve(
+    door: Arc<Door>,
+    listener: TcpListener,
+    cancel: CancellationToken,
+) -> Result<()> {
+    let slots = Arc::new(Semaphore::new(
+        usize::try_from(door.config.limits.connections).unwrap_or(Semaphore::MAX_PERMITS),
+    ));
     let refusals = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
     let abort = CancellationToken::new();
     loop {
@@ -85,7 +95,8 @@ pub(crate) async fn serve(door: Arc<Door>, listener: TcpListener, cancel: Cancel
         if let Ok(permit) = slots.clone().try_acquire_owned() {
             let slot = Slot::new(permit, door.metrics.clone());
             let connection = door.clone().converse(stream, peer, slot, cancel.clone());
-            door.open.spawn(abort.clone().run_until_cancelled_owned(connection));
+            door.open
+                .spawn(abort.clone().run_until_cancelled_owned(connection));
         } else {
             door.metrics.limit("connections");
             if let Ok(permit) = refusals.clone().try_acquire_owned() {
@@ -100,10 +111,19 @@ pub(crate) async fn serve(door: Arc<Door>, listener: TcpListener, cancel: Cancel
 
 impl Door {
     /// Answers the requests of one connection.
-    async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Arc<Slot>, cancel: CancellationToken) {
+    async fn converse(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: Arc<Slot>,
+        cancel: CancellationToken,
+    ) {
         keep_alive(&stream);
         let pulse = Arc::new(Pulse::default());
-        let sender = Sender { peer: peer.ip(), slot };
+        let sender = Sender {
+            peer: peer.ip(),
+            slot,
+        };
         let limits = self.config.limits.clone();
         let service = service_fn(|request: Request<Incoming>| {
             let (door, sender, answering) = (self.clone(), sender.clone(), pulse.begin());
@@ -113,9 +133,14 @@ impl Door {
             }
         });
         let reading = pulse.clone();
-        let stream = Watched::new(stream, move |bytes| if bytes > 0 { reading.read() });
+        let stream = Watched::new(stream, move |bytes| {
+            if bytes > 0 {
+                reading.read()
+            }
+        });
         let protocol = protocol(&limits);
-        let mut connection = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut connection =
+            pin!(protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
         tokio::select! {
             ended = connection.as_mut() => return self.ended(ended),
             overstayed = pulse.overstayed(limits.header_time(), limits.idle_time()) => self.overstayed(overstayed),
@@ -159,7 +184,10 @@ impl Door {
             () = self.open.wait() => return,
             () = part => {}
         }
-        tracing::warn!(open = self.open.len(), "connections did not end in time and are cut");
+        tracing::warn!(
+            open = self.open.len(),
+            "connections did not end in time and are cut"
+        );
         abort.cancel();
         self.open.wait().await;
     }
@@ -184,8 +212,11 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 async fn refuse(stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<Incoming>| async move {
         let html = headers::wants_html(request.headers());
-        let mut response: Response<Body> = Refusal::DoorFull.answer(html);
-        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        let mut response: Response<Body> = answer::refuse(&Refusal::DoorFull, html);
+        response.headers_mut().insert(
+            http::header::CONNECTION,
+            http::HeaderValue::from_static("close"),
+        );
         Ok::<_, Infallible>(response)
     });
     let protocol = protocol(&Limits::default());

@@ -39,7 +39,10 @@ pub(crate) struct Answering(Arc<Pulse>);
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { phase: Mutex::new(Phase::Reading(Instant::now())), changed: Notify::new() }
+        Self {
+            phase: Mutex::new(Phase::Reading(Instant::now())),
+            changed: Notify::new(),
+        }
     }
 }
 

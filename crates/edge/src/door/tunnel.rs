@@ -26,7 +26,13 @@ pub(super) enum End {
 }
 
 /// Lets bytes through until an end goes, nothing goes through for `idle`, or the door is closing.
-pub(super) async fn run(client: Upgraded, notebook: Upgraded, visit: &Visit, idle: Duration, part: &CancellationToken) -> End {
+pub(super) async fn run(
+    client: Upgraded,
+    notebook: Upgraded,
+    visit: &Visit,
+    idle: Duration,
+    part: &CancellationToken,
+) -> End {
     let one_gone = CancellationToken::new();
     let count = |direction, bytes| match bytes {
         0 => one_gone.cancel(),

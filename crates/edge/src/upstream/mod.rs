@@ -86,38 +86,61 @@ impl Upstream {
     /// By way of the agents whose relays are in `relay_dir`.
     pub(crate) fn new(relay_dir: PathBuf) -> Self {
         let pool = Arc::new(Pool::default());
-        Self { relay: Relay::new(relay_dir, pool.clone()), pool, places: Mutex::default() }
+        Self {
+            relay: Relay::new(relay_dir, pool.clone()),
+            pool,
+            places: Mutex::default(),
+        }
     }
 
-    /// A connection to the workload.
+    /// A connection to the workload. What is known of its place is tried first, and kept while the agent is silent.
     ///
     /// # Errors
-    /// [`UpstreamError`] when there is none; what was known of the place is forgotten, so that the next try asks again.
+    /// [`UpstreamError`] when there is none.
     pub(crate) async fn open(&self, target: &Target) -> Result<Opened, UpstreamError> {
         let attempt = attempt_of(target);
         let known = self.places().get(&attempt).cloned();
-        let place = match known {
-            Some(place) => place,
-            None => {
-                let place = Arc::new(self.relay.find(target).await?);
-                self.places().insert(attempt.clone(), place.clone());
-                place
+        if let Some(place) = known {
+            match self.connect(&place).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => tracing::debug!(
+                    error = chassis::error::chain(&error),
+                    "asking for the place again"
+                ),
             }
-        };
-        match self.pool.connect(&place.socket).await {
-            Ok(lease) => Ok(Opened { lease, authorization: place.authorization.clone() }),
+        }
+        match self.relay.find(target).await {
+            Ok(place) => {
+                let place = Arc::new(place);
+                self.places().insert(attempt, place.clone());
+                self.connect(&place).await
+            }
             Err(error) => {
-                self.places().remove(&attempt);
+                if let UpstreamError::NotThere(_) = error {
+                    self.places().remove(&attempt);
+                }
                 Err(error)
             }
         }
+    }
+
+    async fn connect(&self, place: &Place) -> Result<Opened, UpstreamError> {
+        let lease = self.pool.connect(&place.socket).await?;
+        Ok(Opened {
+            lease,
+            authorization: place.authorization.clone(),
+        })
     }
 
     /// What the workload has written, as the agent streams it.
     ///
     /// # Errors
     /// [`UpstreamError`] when the agent does not answer or does not know the attempt.
-    pub(crate) async fn logs(&self, target: &Target, query: LogsQuery) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    pub(crate) async fn logs(
+        &self,
+        target: &Target,
+        query: LogsQuery,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         self.relay.logs(target, query).await
     }
 

@@ -56,12 +56,19 @@ pub(crate) struct SendError {
 
 impl Pool {
     /// A connection to `socket`, kept or new.
-    pub(crate) async fn connect(self: &Arc<Self>, socket: &Arc<Path>) -> Result<Lease, UpstreamError> {
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        socket: &Arc<Path>,
+    ) -> Result<Lease, UpstreamError> {
         let sender = match self.take(socket) {
             Some(sender) => sender,
             None => open(socket).await?,
         };
-        Ok(Lease { sender, socket: socket.clone(), pool: self.clone() })
+        Ok(Lease {
+            sender,
+            socket: socket.clone(),
+            pool: self.clone(),
+        })
     }
 
     /// Closes what was not used for a while.
@@ -75,7 +82,9 @@ impl Pool {
     fn take(&self, socket: &Arc<Path>) -> Option<SendRequest<Body>> {
         let mut unused = self.lock();
         let kept = unused.get_mut(socket)?;
-        std::iter::from_fn(|| kept.pop()).find(Unused::is_good).map(|good| good.sender)
+        std::iter::from_fn(|| kept.pop())
+            .find(Unused::is_good)
+            .map(|good| good.sender)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, Vec<Unused>>> {
@@ -94,11 +103,17 @@ impl Lease {
     ///
     /// # Errors
     /// With the request itself, when it may be sent on another connection.
-    pub(crate) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, SendError> {
-        self.sender.try_send_request(request).await.map_err(|mut failed| SendError {
-            unsent: failed.take_message(),
-            error: broken(&self.socket, failed.into_error()),
-        })
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.sender
+            .try_send_request(request)
+            .await
+            .map_err(|mut failed| SendError {
+                unsent: failed.take_message(),
+                error: broken(&self.socket, failed.into_error()),
+            })
     }
 
     /// The answer has come to its end: the next request may have the connection.
@@ -106,15 +121,19 @@ impl Lease {
         let mut unused = self.pool.lock();
         let kept = unused.entry(self.socket).or_default();
         if kept.len() < KEPT && !self.sender.is_closed() {
-            kept.push(Unused { sender: self.sender, since: Instant::now() });
+            kept.push(Unused {
+                sender: self.sender,
+                since: Instant::now(),
+            });
         }
     }
 }
 
 async fn open(socket: &Path) -> Result<SendRequest<Body>, UpstreamError> {
-    let stream = dial(socket)
-        .await
-        .map_err(|cause| UpstreamError::Connect { socket: socket.display().to_string(), cause })?;
+    let stream = dial(socket).await.map_err(|cause| UpstreamError::Connect {
+        socket: socket.display().to_string(),
+        cause,
+    })?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|cause| broken(socket, cause))?;
@@ -137,5 +156,8 @@ async fn dial(socket: &Path) -> io::Result<UnixStream> {
 }
 
 fn broken(socket: &Path, cause: hyper::Error) -> UpstreamError {
-    UpstreamError::Broken { socket: socket.display().to_string(), cause }
+    UpstreamError::Broken {
+        socket: socket.display().to_string(),
+        cause,
+    }
 }

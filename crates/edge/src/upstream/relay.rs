@@ -74,16 +74,31 @@ impl Relay {
     }
 
     /// Asks for what a workload has written.
-    pub(crate) async fn logs(&self, target: &Target, query: LogsQuery) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let tail = query.tail.map(|tail| format!("&tail={tail}")).unwrap_or_default();
+    pub(crate) async fn logs(
+        &self,
+        target: &Target,
+        query: LogsQuery,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        let tail = query
+            .tail
+            .map(|tail| format!("&tail={tail}"))
+            .unwrap_or_default();
         let what = format!("logs?follow={}{tail}", query.follow);
         in_time(self.ask(target, &what)).await
     }
 
-    async fn ask(&self, target: &Target, what: &str) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    async fn ask(
+        &self,
+        target: &Target,
+        what: &str,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let node = one_name(&target.node_id)?;
         let socket: Arc<Path> = self.folder.join(format!("{node}.sock")).into();
-        let path = format!("/v1/workloads/{}/{}/{what}", one_name(&target.workload_id)?, target.generation);
+        let path = format!(
+            "/v1/workloads/{}/{}/{what}",
+            one_name(&target.workload_id)?,
+            target.generation
+        );
         let request = Request::get(path)
             .header(HOST, "relay")
             .body(full(Bytes::new()))
@@ -93,35 +108,53 @@ impl Relay {
         match answer.status() {
             StatusCode::OK => Ok((answer, lease)),
             StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
-            other => Err(UpstreamError::BadAnswer(format!("{other}: {}", refusal(answer).await))),
+            other => Err(UpstreamError::BadAnswer(format!(
+                "{other}: {}",
+                refusal(answer).await
+            ))),
         }
     }
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, UpstreamError>>) -> Result<T, UpstreamError> {
-    tokio::time::timeout(ANSWER, asked).await.map_err(|_| UpstreamError::Slow)?
+async fn in_time<T>(
+    asked: impl Future<Output = Result<T, UpstreamError>>,
+) -> Result<T, UpstreamError> {
+    tokio::time::timeout(ANSWER, asked)
+        .await
+        .map_err(|_| UpstreamError::Slow)?
 }
 
 async fn short_body(answer: Response<Incoming>) -> Result<Bytes, UpstreamError> {
     let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-    body.map(Collected::to_bytes).map_err(|error| UpstreamError::BadAnswer(error.to_string()))
+    body.map(Collected::to_bytes)
+        .map_err(|error| UpstreamError::BadAnswer(error.to_string()))
 }
 
 fn place(answer: &[u8]) -> Result<Place, UpstreamError> {
     let bad = |error: &dyn std::fmt::Display| UpstreamError::BadAnswer(error.to_string());
     let answer: UpstreamAnswer = serde_json::from_slice(answer).map_err(|error| bad(&error))?;
     let text = format!("token {}", answer.token);
-    let mut authorization = HeaderValue::try_from(text).map_err(|_| bad(&"its token has characters that no header holds"))?;
+    let mut authorization = HeaderValue::try_from(text)
+        .map_err(|_| bad(&"its token has characters that no header holds"))?;
     authorization.set_sensitive(true);
     if !answer.socket.is_absolute() {
-        return Err(bad(&format!("its socket {:?} is not an absolute path", answer.socket)));
+        return Err(bad(&format!(
+            "its socket {:?} is not an absolute path",
+            answer.socket
+        )));
     }
-    Ok(Place { socket: answer.socket.into(), authorization })
+    Ok(Place {
+        socket: answer.socket.into(),
+        authorization,
+    })
 }
 
 async fn refusal(answer: Response<Incoming>) -> String {
     let body = short_body(answer).await.unwrap_or_default();
-    serde_json::from_slice(&body).map_or_else(|_| "no reason given".to_owned(), |refusal: Refusal| refusal.message)
+    serde_json::from_slice(&body).map_or_else(
+        |_| "no reason given".to_owned(),
+        |refusal: Refusal| refusal.message,
+    )
 }
 
 /// An identifier as it may stand in a path.
@@ -130,7 +163,9 @@ fn one_name(id: &str) -> Result<&str, UpstreamError> {
     if (1..=64).contains(&id.len()) && id.bytes().all(holds) {
         return Ok(id);
     }
-    Err(UpstreamError::NotThere(format!("{id:?} in the route is not an identifier")))
+    Err(UpstreamError::NotThere(format!(
+        "{id:?} in the route is not an identifier"
+    )))
 }
 
 #[cfg(test)]
@@ -140,9 +175,17 @@ mod tests {
     #[test]
     fn answers_are_checked() {
         let good = place(br#"{"socket": "/run/w/http.sock", "token": "t"}"#).unwrap();
-        assert_eq!((&*good.socket, good.authorization.as_bytes()), (Path::new("/run/w/http.sock"), &b"token t"[..]));
+        assert_eq!(
+            (&*good.socket, good.authorization.as_bytes()),
+            (Path::new("/run/w/http.sock"), &b"token t"[..])
+        );
         assert!(!format!("{good:?}").contains("token t"));
-        for wrong in ["", "{}", r#"{"socket": "a.sock", "token": "t"}"#, r#"{"socket": "/a", "token": "t\n"}"#] {
+        for wrong in [
+            "",
+            "{}",
+            r#"{"socket": "a.sock", "token": "t"}"#,
+            r#"{"socket": "/a", "token": "t\n"}"#,
+        ] {
             let error = place(wrong.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with("the agent's answer: "), "{error}");
         }

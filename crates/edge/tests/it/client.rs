@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use bus::Route;
 use futures::Stream;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, StreamBody};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -37,13 +37,18 @@ pub(crate) struct Answer {
 
 impl House {
     pub(crate) fn client(&self, route: &Route) -> Client {
-        self.stranger(route).with("authorization", &format!("token {TOKEN}"))
+        self.stranger(route)
+            .with("authorization", &format!("token {TOKEN}"))
     }
 
     /// A client without a token.
     pub(crate) fn stranger(&self, route: &Route) -> Client {
         let host = format!("{}.localhost:{}", route.id, self.address.port());
-        Client { address: self.address, host, headers: Vec::new() }
+        Client {
+            address: self.address,
+            host,
+            headers: Vec::new(),
+        }
     }
 }
 
@@ -62,7 +67,12 @@ impl Client {
     }
 
     /// Sends a request on a connection of its own; the answer's body comes as it comes.
-    pub(crate) async fn send(&self, method: &str, path: &str, body: Body) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Body,
+    ) -> hyper::Result<Response<Incoming>> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -70,14 +80,20 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, body: Body) -> Request<Body> {
-        let mut request = Request::builder().method(method).uri(path).header("host", &self.host);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.host);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
         request.body(body).unwrap()
     }
 
-    pub(crate) async fn websocket(&self, path: &str) -> tungstenite::Result<WebSocketStream<TcpStream>> {
+    pub(crate) async fn websocket(
+        &self,
+        path: &str,
+    ) -> tungstenite::Result<WebSocketStream<TcpStream>> {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
         let mut request = format!("ws://{}{path}", self.host).into_client_request()?;
         for (name, value) in &self.headers {
@@ -98,13 +114,20 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+            .unwrap_or_default()
     }
 
     /// Header that the notebook was sent, as `/seen` tells it.
     pub(crate) fn sent(&self, name: &str) -> Option<String> {
-        let headers: Vec<(String, String)> = serde_json::from_value(self.json()["headers"].clone()).unwrap();
-        let mut found = headers.into_iter().filter(|(found, _)| found == name).map(|(_, value)| value);
+        let headers: Vec<(String, String)> =
+            serde_json::from_value(self.json()["headers"].clone()).unwrap();
+        let mut found = headers
+            .into_iter()
+            .filter(|(found, _)| found == name)
+            .map(|(_, value)| value);
         let first = found.next();
         assert_eq!(found.next(), None, "{name} came twice");
         first
@@ -112,16 +135,23 @@ impl Answer {
 }
 
 pub(crate) fn whole(text: impl Into<Bytes>) -> Body {
-    Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(text.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 pub(crate) fn chunks(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     use futures::StreamExt as _;
-    let frames: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(chunks.map(|chunk| Ok(Frame::data(chunk))));
+    let frames: Pin<Box<dyn Stream<Item = _> + Send>> =
+        Box::pin(chunks.map(|chunk| Ok(Frame::data(chunk))));
     StreamBody::new(frames).boxed_unsync()
 }
 
 pub(crate) async fn read(response: Response<Incoming>) -> Answer {
     let (parts, body) = response.into_parts();
-    Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: body.collect().await.unwrap().to_bytes(),
+    }
 }

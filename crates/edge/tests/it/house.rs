@@ -34,7 +34,7 @@ pub(crate) const JUPYTER: &str = "jupyters-own-secret";
 
 /// A running door, and what it needs around it.
 pub(crate) struct House {
-    pub(crate) nats: Option<Nats>,
+    pub(crate) nats: Nats,
     pub(crate) bus: Bus,
     pub(crate) routes: Routes,
     pub(crate) agent: Agent,
@@ -72,7 +72,17 @@ impl House {
         let routes = Routes::open(&bus).await.unwrap();
         let agent = Agent::start(&folder);
         let (address, door, cancel) = start_door(config.clone()).await;
-        Self { nats: Some(nats), bus, routes, agent, address, config, cancel, door, folder }
+        Self {
+            nats,
+            bus,
+            routes,
+            agent,
+            address,
+            config,
+            cancel,
+            door,
+            folder,
+        }
     }
 
     /// A notebook that runs.
@@ -88,7 +98,10 @@ impl House {
             state: "Running".to_owned(),
             reason: String::new(),
             target: Some(target.clone()),
-            token_sha256: Sha256::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect(),
+            token_sha256: Sha256::digest(TOKEN)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             revision: 1,
         };
         let played = self.play(&target);
@@ -99,7 +112,10 @@ impl House {
 
     /// Plays a workload and tells the agent of it.
     pub(crate) fn play(&self, target: &Target) -> Arc<Played> {
-        let socket = self.folder.path().join(format!("{}-{}.sock", target.workload_id, target.generation));
+        let socket = self
+            .folder
+            .path()
+            .join(format!("{}-{}.sock", target.workload_id, target.generation));
         let played = Arc::new(Played::start(socket, target.generation));
         self.agent.runs(target, &played);
         played
@@ -112,7 +128,11 @@ impl House {
         self.routes.put(route).await.unwrap();
         testkit::eventually("the door to know the route", || async {
             let health = self.get(route, "/.quire/health").await;
-            let known = (health["running"].as_bool(), health["state"].as_str(), health["reason"].as_str());
+            let known = (
+                health["running"].as_bool(),
+                health["state"].as_str(),
+                health["reason"].as_str(),
+            );
             (known == (Some(route.running), Some(&route.state), Some(&route.reason))).then_some(())
         })
         .await;
@@ -130,13 +150,24 @@ impl House {
     }
 }
 
-pub(crate) async fn start_door(config: EdgeConfig) -> (SocketAddr, JoinHandle<chassis::Result<()>>, CancellationToken) {
+pub(crate) async fn start_door(
+    config: EdgeConfig,
+) -> (
+    SocketAddr,
+    JoinHandle<chassis::Result<()>>,
+    CancellationToken,
+) {
     let cancel = CancellationToken::new();
     let (tell, told) = tokio::sync::oneshot::channel();
     let ready = |address| {
         tell.send(address).ok();
     };
-    let door = tokio::spawn(edge::run(config, Arc::new(SystemClock), cancel.clone(), ready));
+    let door = tokio::spawn(edge::run(
+        config,
+        Arc::new(SystemClock),
+        cancel.clone(),
+        ready,
+    ));
     (told.await.unwrap(), door, cancel)
 }
 
@@ -155,21 +186,35 @@ impl Agent {
         let node = NodeId::generate();
         let (places, questions) = (Places::default(), Arc::new(AtomicUsize::new(0)));
         let router = Router::new()
-            .route("/v1/workloads/{workload}/{generation}/upstream", get(upstream))
+            .route(
+                "/v1/workloads/{workload}/{generation}/upstream",
+                get(upstream),
+            )
             .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
             .with_state((places.clone(), questions.clone()));
         let listener = UnixListener::bind(folder.path().join(format!("{node}.sock"))).unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { node, questions, places, server }
+        Self {
+            node,
+            questions,
+            places,
+            server,
+        }
     }
 
     pub(crate) fn runs(&self, target: &Target, played: &Played) {
         let attempt = (target.workload_id.clone(), target.generation);
-        self.places.lock().unwrap().insert(attempt, played.socket.clone());
+        self.places
+            .lock()
+            .unwrap()
+            .insert(attempt, played.socket.clone());
     }
 
     pub(crate) fn ended(&self, target: &Target) {
-        self.places.lock().unwrap().remove(&(target.workload_id.clone(), target.generation));
+        self.places
+            .lock()
+            .unwrap()
+            .remove(&(target.workload_id.clone(), target.generation));
     }
 
     pub(crate) fn die(&self) {
@@ -179,15 +224,24 @@ impl Agent {
 
 type Asked = State<(Places, Arc<AtomicUsize>)>;
 
-async fn upstream(State((places, questions)): Asked, Path(attempt): Path<(String, u64)>) -> Response {
+async fn upstream(
+    State((places, questions)): Asked,
+    Path(attempt): Path<(String, u64)>,
+) -> Response {
     questions.fetch_add(1, Ordering::SeqCst);
     match places.lock().unwrap().get(&attempt) {
-        Some(socket) => Json(serde_json::json!({ "socket": socket, "token": JUPYTER })).into_response(),
+        Some(socket) => {
+            Json(serde_json::json!({ "socket": socket, "token": JUPYTER })).into_response()
+        }
         None => not_there(),
     }
 }
 
-async fn logs(State(_): Asked, Path((_, generation)): Path<(String, u64)>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn logs(
+    State(_): Asked,
+    Path((_, generation)): Path<(String, u64)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     if generation == 99 {
         return not_there();
     }
@@ -222,10 +276,22 @@ struct Stage {
 
 impl Played {
     fn start(socket: PathBuf, generation: u64) -> Self {
-        let (go_on, waits, uploaded) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
-        let stage = Stage { generation, go_on: go_on.clone(), waits: waits.clone(), uploaded: uploaded.clone() };
+        let (go_on, waits, uploaded) = (
+            Arc::new(Semaphore::new(0)),
+            Arc::new(Notify::new()),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let stage = Stage {
+            generation,
+            go_on: go_on.clone(),
+            waits: waits.clone(),
+            uploaded: uploaded.clone(),
+        };
         let router = Router::new()
-            .route("/generation", get(|State(stage): State<Stage>| async move { stage.generation.to_string() }))
+            .route(
+                "/generation",
+                get(|State(stage): State<Stage>| async move { stage.generation.to_string() }),
+            )
             .route("/echo", get(echo))
             .route("/stream", get(stream))
             .route("/wait", get(wait))
@@ -235,7 +301,13 @@ impl Played {
             .with_state(stage);
         let listener = UnixListener::bind(&socket).unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { socket, go_on, waits, uploaded, server }
+        Self {
+            socket,
+            go_on,
+            waits,
+            uploaded,
+            server,
+        }
     }
 
     /// Ends it, as a process would end.
@@ -253,7 +325,11 @@ async fn seen(request: Request) -> Response {
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
     let body = serde_json::json!({ "method": request.method().as_str(), "uri": request.uri().to_string(), "headers": headers });
-    ([("connection", "x-hop"), ("x-hop", "1"), ("x-kept", "1")], Json(body)).into_response()
+    (
+        [("connection", "x-hop"), ("x-hop", "1"), ("x-kept", "1")],
+        Json(body),
+    )
+        .into_response()
 }
 
 async fn stream(State(stage): State<Stage>) -> Response {
@@ -274,20 +350,30 @@ async fn wait(State(stage): State<Stage>) -> &'static str {
 async fn upload(State(stage): State<Stage>, request: Request) -> String {
     let mut body = request.into_body().into_data_stream();
     while let Some(chunk) = body.next().await {
-        stage.uploaded.fetch_add(chunk.unwrap().len(), Ordering::SeqCst);
+        stage
+            .uploaded
+            .fetch_add(chunk.unwrap().len(), Ordering::SeqCst);
     }
     stage.uploaded.load(Ordering::SeqCst).to_string()
 }
 
 async fn echo(upgrade: WebSocketUpgrade, request: Request) -> Response {
-    let authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
+    let authorization = request.headers()["authorization"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     upgrade.on_upgrade(|socket| say_back(socket, authorization))
 }
 
 async fn say_back(mut socket: WebSocket, authorization: String) {
     assert_eq!(authorization, format!("token {JUPYTER}"));
     while let Some(Ok(message)) = socket.next().await {
-        if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
+        if message == Message::text("leave") {
+            return;
+        }
+        if matches!(message, Message::Text(_) | Message::Binary(_))
+            && socket.send(message).await.is_err()
+        {
             return;
         }
     }

@@ -15,7 +15,10 @@ async fn say(house: &House, text: &str) -> String {
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().ok();
+    tokio::time::timeout(SOON, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .ok();
     answer
 }
 
@@ -27,10 +30,20 @@ async fn heads_are_bounded_in_size_and_time() {
     })
     .await;
     let route = house.notebook().await.route;
-    let answer = house.client(&route).with("x-long", &"x".repeat(9 << 10)).send("GET", "/seen", whole("")).await.unwrap();
+    let answer = house
+        .client(&route)
+        .with("x-long", &"x".repeat(9 << 10))
+        .send("GET", "/seen", whole(""))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 
-    for slow in ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+    for slow in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+    ] {
         let began = Instant::now();
         assert_eq!(say(&house, slow).await, "", "{slow:?}");
         assert!(began.elapsed() >= Duration::from_secs(1), "{slow:?}");
@@ -43,10 +56,15 @@ async fn a_connection_without_requests_is_closed_but_one_with_a_request_is_not()
     let house = House::open_with(|limits| limits.idle_seconds = 1).await;
     let notebook = house.notebook().await;
     let host = house.client(&notebook.route).host;
-    let answer = say(&house, &format!("GET /seen HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+    let answer = say(
+        &house,
+        &format!("GET /seen HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 
-    let waiting = house.client(&notebook.route).send("GET", "/wait", whole(""));
+    let client = house.client(&notebook.route);
+    let waiting = client.send("GET", "/wait", whole(""));
     let later = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         notebook.played.go_on.add_permits(1);
@@ -65,10 +83,20 @@ async fn connections_are_bounded_in_total_and_per_notebook() {
     .await;
     let (busy, other) = (house.notebook().await, house.notebook().await);
     let _first = house.client(&busy.route).websocket("/echo").await.unwrap();
-    let second = house.client(&busy.route).send("GET", "/stream", whole("")).await.unwrap();
+    let second = house
+        .client(&busy.route)
+        .send("GET", "/stream", whole(""))
+        .await
+        .unwrap();
     let refused = house.client(&busy.route).get("/seen").await;
-    assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::TOO_MANY_REQUESTS, &"TOO_MANY_REQUESTS".into()));
-    assert_eq!(house.client(&other.route).get("/seen").await.status, StatusCode::OK);
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"TOO_MANY_REQUESTS".into())
+    );
+    assert_eq!(
+        house.client(&other.route).get("/seen").await.status,
+        StatusCode::OK
+    );
 
     let third = house.client(&other.route).websocket("/echo").await.unwrap();
     let fourth = house.client(&other.route).websocket("/echo").await.unwrap();
@@ -77,9 +105,16 @@ async fn connections_are_bounded_in_total_and_per_notebook() {
         (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(answer)
     };
     let answer = testkit::eventually("the door to be full", full).await;
-    assert!(answer.json()["message"].as_str().unwrap().contains("too many connections"));
+    assert!(
+        answer.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("too many connections")
+    );
     drop((second, third, fourth));
-    let free = || async { (house.client(&busy.route).get("/seen").await.status == StatusCode::OK).then_some(()) };
+    let free = || async {
+        (house.client(&busy.route).get("/seen").await.status == StatusCode::OK).then_some(())
+    };
     testkit::eventually("a place at the door", free).await;
     house.close().await;
 }
@@ -94,13 +129,19 @@ async fn a_notebook_must_begin_its_answer_in_time_and_a_silent_websocket_ends() 
     let notebook = house.notebook().await;
     let client = house.client(&notebook.route);
     let late = client.get("/never").await;
-    assert_eq!((late.status, &late.json()["code"]), (StatusCode::GATEWAY_TIMEOUT, &"TIMEOUT".into()));
+    assert_eq!(
+        (late.status, &late.json()["code"]),
+        (StatusCode::GATEWAY_TIMEOUT, &"TIMEOUT".into())
+    );
 
     let slowly = futures::stream::unfold(0, |sent| async move {
         tokio::time::sleep(Duration::from_millis(600)).await;
         (sent < 4).then(|| ("x".into(), sent + 1))
     });
-    let upload = client.send("POST", "/upload", chunks(slowly)).await.unwrap();
+    let upload = client
+        .send("POST", "/upload", chunks(slowly))
+        .await
+        .unwrap();
     assert_eq!(read(upload).await.text(), "4");
 
     let mut socket = client.websocket("/echo").await.unwrap();
