@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::Api;
 use crate::cli::{InvoiceCommand, Output, PriceCommand};
 use crate::print::{self, Row};
-use crate::{failure, when};
+use crate::when;
 
 /// Usage as programs see it: amounts in millionths, times in milliseconds.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::cli::{NodeCommand, Output};
-use crate::failure;
 use crate::print::{self, Row};
 
 #[derive(Debug, Serialize)]

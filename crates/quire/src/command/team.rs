@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::api::Api;
 use crate::cli::{ApiKeyCommand, Output, ProjectCommand, RoleArg, TeamCommand, UserCommand};
 use crate::print::{self, Row};
-use crate::{failure, when};
+use crate::when;
 
 /// Prints what was made with its key, which is shown this once.
 fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
