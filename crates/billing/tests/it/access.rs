@@ -98,9 +98,12 @@ async fn what_is_wrong_is_named(engine: Engine) {
             .starts_with("month: \"2026-13\" is not a month; expected YYYY-MM"),
         "{refused}"
     );
-    let now = Some(to_wire_time(world.now()));
+    let now = to_wire_time(world.now());
     let refused = member
-        .get_usage(wire::GetUsageRequest { from: now, to: now })
+        .get_usage(wire::GetUsageRequest {
+            from: Some(now),
+            to: now,
+        })
         .await
         .unwrap_err();
     assert!(
@@ -109,7 +112,7 @@ async fn what_is_wrong_is_named(engine: Engine) {
             .starts_with("from: is 2026-03-10T12:00:00+00:00, which is not before `to`"),
         "{refused}"
     );
-    let mut before_time = now.unwrap();
+    let mut before_time = now;
     before_time.seconds = -1;
     let refused = member
         .get_usage(wire::GetUsageRequest {
