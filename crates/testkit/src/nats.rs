@@ -88,10 +88,15 @@ impl Nats {
             .expect("the event bus")
     }
 
-    /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
-    pub fn restart(&mut self, wipe: bool) {
+    /// Kills it; [`Nats::restart`] starts it again.
+    pub fn stop(&mut self) {
         self.program.0.kill().ok();
         self.program.0.wait().ok();
+    }
+
+    /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
+    pub fn restart(&mut self, wipe: bool) {
+        self.stop();
         if wipe {
             fs::remove_dir_all(self.folder.path().join("jetstream")).ok();
         }

@@ -51,8 +51,12 @@ async fn release_ended(app: &App, scheduler: &SchedulerServiceClient<Caller>) ->
         if page.attempts.is_empty() {
             return Ok(());
         }
-        let ended = page.attempts.iter().filter_map(|attempt| wire::read_ended(attempt).transpose());
-        app.release_up_to(page.last_change, &ended.collect::<Result<Vec<_>>>()?).await?;
+        let ended = page
+            .attempts
+            .iter()
+            .filter_map(|attempt| wire::read_ended(attempt).transpose());
+        app.release_up_to(page.last_change, &ended.collect::<Result<Vec<_>>>()?)
+            .await?;
         if !page.has_more {
             return Ok(());
         }
@@ -60,10 +64,16 @@ async fn release_ended(app: &App, scheduler: &SchedulerServiceClient<Caller>) ->
     }
 }
 
-async fn attempts_after(scheduler: &SchedulerServiceClient<Caller>, change: u64) -> Result<ListAttemptsResponse> {
+async fn attempts_after(
+    scheduler: &SchedulerServiceClient<Caller>,
+    change: u64,
+) -> Result<ListAttemptsResponse> {
     grpc::retry(|| {
         let mut scheduler = scheduler.clone();
-        let request = ListAttemptsRequest { after_change: change, limit: PAGE };
+        let request = ListAttemptsRequest {
+            after_change: change,
+            limit: PAGE,
+        };
         async move { Ok(scheduler.list_attempts(request).await?.into_inner()) }
     })
     .await

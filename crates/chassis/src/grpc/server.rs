@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,11 @@ use crate::{Address, Error, Result};
 
 /// Largest request that is read, in bytes.
 const MAX_REQUEST: usize = 4 << 20;
+
+/// An accepted connection, of whatever kind the listener is.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// A bound listener.
 #[derive(Debug)]
@@ -82,6 +88,21 @@ impl Listener {
     /// Where it listens, with the port that the system chose.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The next connection, for doors that speak more than gRPC. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// Those of the system; the listener stays usable.
+    pub async fn accept(&self) -> std::io::Result<Box<dyn Connection>> {
+        match &self.kind {
+            Kind::Tcp(tcp) => {
+                let (stream, _) = tcp.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            Kind::Unix(unix) => Ok(Box::new(unix.accept().await?.0)),
+        }
     }
 }
 
