@@ -85,7 +85,6 @@ async fn prices_that_are_wrong_are_named(engine: Engine) {
             .await
             .starts_with("nanos_per_hour: is -1")
     );
-
 }
 
 async fn months_and_windows_that_are_wrong_are_named(engine: Engine) {
@@ -106,7 +105,7 @@ async fn months_and_windows_that_are_wrong_are_named(engine: Engine) {
     let refused = member
         .get_usage(wire::GetUsageRequest {
             from: Some(now),
-            to: now,
+            to: Some(now),
         })
         .await
         .unwrap_err();

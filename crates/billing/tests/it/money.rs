@@ -139,8 +139,18 @@ async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(en
 }
 
 async fn set_price(world: &World, machine_type: &str, nanos_per_hour: i64) -> wire::Price {
-    let request = wire::SetPriceRequest { machine_type: machine_type.to_owned(), nanos_per_hour };
-    world.operator().set_price(request).await.unwrap().into_inner().price.unwrap()
+    let request = wire::SetPriceRequest {
+        machine_type: machine_type.to_owned(),
+        nanos_per_hour,
+    };
+    world
+        .operator()
+        .set_price(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .price
+        .unwrap()
 }
 
 async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
@@ -150,7 +160,10 @@ async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
     world.scheduler.list(&running);
     world.advance(60);
     let first = set_price(&world, "house-gpu", 600_000_000).await;
-    assert_eq!((first.version, first.valid_from), (1, Some(to_wire_time(world.now()))));
+    assert_eq!(
+        (first.version, first.valid_from),
+        (1, Some(to_wire_time(world.now())))
+    );
     let again = set_price(&world, "house-gpu", 600_000_000).await;
     assert_eq!(again, first, "the same price again is the same version");
     world.advance(60);
@@ -162,14 +175,26 @@ async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
 
     let mut member = world.member(team);
     let seen = usage(&mut member).await;
-    let lines = seen.lines.iter().map(|line| (line.price_version, line.milliseconds, line.amount.clone()));
-    let expected = [(0, 3_600_000, usd(0)), (1, 3_600_000, usd(600_000)), (2, 1_800_000, usd(600_000))];
+    let lines = seen
+        .lines
+        .iter()
+        .map(|line| (line.price_version, line.milliseconds, line.amount.clone()));
+    let expected = [
+        (0, 3_600_000, usd(0)),
+        (1, 3_600_000, usd(600_000)),
+        (2, 1_800_000, usd(600_000)),
+    ];
     assert_eq!(lines.collect::<Vec<_>>(), expected);
     assert_eq!(seen.lines[1].until, seen.lines[2].from);
     let month = invoice(&mut member, "2026-03").await;
     assert_eq!((month.lines.len(), month.total), (3, usd(1_200_000)));
     eventually("both changes as events", || async {
-        let heard = world.nats.events::<PriceChanged>().await.into_iter().filter_map(|event| event.price);
+        let heard = world
+            .nats
+            .events::<PriceChanged>()
+            .await
+            .into_iter()
+            .filter_map(|event| event.price);
         (heard.collect::<Vec<_>>() == [first.clone(), second.clone()]).then_some(())
     })
     .await;
@@ -194,7 +219,13 @@ async fn what_was_posted_too_far_or_at_the_old_price_is_posted_right(engine: Eng
     assert_eq!(world.balance(&account).await, 66_666 + 133_333);
 
     // In the end it ran for 30 minutes only: all beyond is taken back.
-    world.scheduler.list(&Attempt { revision: 9, ..ended(&running, crate::world::noon() + chrono::TimeDelta::minutes(30)) });
+    world.scheduler.list(&Attempt {
+        revision: 9,
+        ..ended(
+            &running,
+            crate::world::noon() + chrono::TimeDelta::minutes(30),
+        )
+    });
     assert_eq!(world.audit().await.differences, Vec::<String>::new());
     assert_eq!(world.balance(&account).await, 40_000);
     assert_eq!(world.balance("revenue:compute").await, -40_000);
