@@ -79,12 +79,13 @@ impl Pool {
         });
     }
 
+    /// The connection that was used last of those that are ready: a moment after an answer's end, one is not yet.
     fn take(&self, socket: &Arc<Path>) -> Option<SendRequest<Body>> {
         let mut unused = self.lock();
         let kept = unused.get_mut(socket)?;
-        std::iter::from_fn(|| kept.pop())
-            .find(Unused::is_good)
-            .map(|good| good.sender)
+        kept.retain(Unused::is_good);
+        let ready = kept.iter().rposition(|unused| unused.sender.is_ready())?;
+        Some(kept.remove(ready).sender)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, Vec<Unused>>> {
@@ -94,7 +95,7 @@ impl Pool {
 
 impl Unused {
     fn is_good(&self) -> bool {
-        self.sender.is_ready() && self.since.elapsed() < KEPT_FOR
+        !self.sender.is_closed() && self.since.elapsed() < KEPT_FOR
     }
 }
 
