@@ -9,7 +9,8 @@ use super::{App, out_of_range};
 use crate::domain::audit::{Evidence, differences};
 use crate::domain::usage::Sighting;
 use crate::scheduler::read_attempt;
-use crate::store::{attempt, input, ledger, month, price};
+use crate::store::attempt::{self, Due};
+use crate::store::{input, ledger, month, price};
 
 /// Most differences that one report names.
 const MOST_DIFFERENCES: usize = 1_000;
@@ -35,6 +36,9 @@ impl App {
         // The list first: what changes after it, the books may know and the list need not.
         let (scheduler, unreadable) = self.scheduler_list().await?;
         self.catch_up().await?;
+        // Batch by batch as far as it goes, so that the pen is held for the rest only.
+        self.post(Due::All).await?;
+        self.round().await?;
         let (transaction, pen) = self.write().await?;
         self.post_all(&transaction).await?;
         self.round_all(&transaction).await?;

@@ -55,7 +55,7 @@ async fn teams_see_their_own_usage_only(engine: Engine) {
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
 
-async fn what_is_wrong_is_named(engine: Engine) {
+async fn prices_that_are_wrong_are_named(engine: Engine) {
     let world = World::start(engine).await;
     let mut operator = world.operator();
     let mut refused_price = async |machine_type: &str, nanos_per_hour| {
@@ -85,7 +85,10 @@ async fn what_is_wrong_is_named(engine: Engine) {
             .await
             .starts_with("nanos_per_hour: is -1")
     );
+}
 
+async fn months_and_windows_that_are_wrong_are_named(engine: Engine) {
+    let world = World::start(engine).await;
     let mut member = world.member(TeamId::generate());
     let invoice = wire::GetInvoiceRequest {
         month: "2026-13".to_owned(),
@@ -98,9 +101,12 @@ async fn what_is_wrong_is_named(engine: Engine) {
             .starts_with("month: \"2026-13\" is not a month; expected YYYY-MM"),
         "{refused}"
     );
-    let now = Some(to_wire_time(world.now()));
+    let now = to_wire_time(world.now());
     let refused = member
-        .get_usage(wire::GetUsageRequest { from: now, to: now })
+        .get_usage(wire::GetUsageRequest {
+            from: Some(now),
+            to: Some(now),
+        })
         .await
         .unwrap_err();
     assert!(
@@ -109,7 +115,7 @@ async fn what_is_wrong_is_named(engine: Engine) {
             .starts_with("from: is 2026-03-10T12:00:00+00:00, which is not before `to`"),
         "{refused}"
     );
-    let mut before_time = now.unwrap();
+    let mut before_time = now;
     before_time.seconds = -1;
     let refused = member
         .get_usage(wire::GetUsageRequest {
@@ -165,6 +171,7 @@ async fn the_first_prices_are_listed_and_the_currency_stays(engine: Engine) {
 
 testkit::on_each_engine!(
     teams_see_their_own_usage_only,
-    what_is_wrong_is_named,
+    prices_that_are_wrong_are_named,
+    months_and_windows_that_are_wrong_are_named,
     the_first_prices_are_listed_and_the_currency_stays,
 );

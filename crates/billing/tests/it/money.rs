@@ -93,7 +93,7 @@ async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(en
     let team = TeamId::generate();
     let mut member = world.member(team);
     let account = format!("team:{team}");
-    // From March into April, 0.16 an hour: 21.5 days of March cost 82.56 and one second less than a micro-unit each way.
+    // From March into April at 0.16 an hour: whole cents in both months.
     let long = attempt(team, "C6", world.now());
     world.scheduler.list(&long);
     world.advance(22 * 24 * 60);
@@ -138,94 +138,98 @@ async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(en
     }
 }
 
+async fn set_price(world: &World, machine_type: &str, nanos_per_hour: i64) -> wire::Price {
+    let request = wire::SetPriceRequest {
+        machine_type: machine_type.to_owned(),
+        nanos_per_hour,
+    };
+    world
+        .operator()
+        .set_price(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .price
+        .unwrap()
+}
+
 async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
     let world = World::start(engine).await;
     let team = TeamId::generate();
-    let (mut member, mut operator) = (world.member(team), world.operator());
     let running = attempt(team, "house-gpu", world.now());
     world.scheduler.list(&running);
-    assert_eq!(world.audit().await.differences, Vec::<String>::new());
-    // The scheduler's clock is ahead, and it is posted as far as that, at no price.
     world.advance(60);
-    world.scheduler.list(&confirmed(
-        &running,
-        world.now() + chrono::TimeDelta::minutes(10),
-    ));
-    assert_eq!(world.audit().await.transactions, 0);
-
-    let mut set = async |nanos_per_hour| {
-        let request = wire::SetPriceRequest {
-            machine_type: "house-gpu".to_owned(),
-            nanos_per_hour,
-        };
-        operator
-            .set_price(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .price
-            .unwrap()
-    };
-    let first = set(600_000_000).await;
+    let first = set_price(&world, "house-gpu", 600_000_000).await;
     assert_eq!(
-        (first.version, first.valid_from, first.currency.as_str()),
-        (1, Some(to_wire_time(world.now())), "USD")
+        (first.version, first.valid_from),
+        (1, Some(to_wire_time(world.now())))
     );
-    assert_eq!(
-        set(600_000_000).await,
-        first,
-        "the same price again is the same version"
-    );
-    assert_eq!(
-        world.audit().await.transactions,
-        1,
-        "the ten minutes ahead are priced now"
-    );
+    let again = set_price(&world, "house-gpu", 600_000_000).await;
+    assert_eq!(again, first, "the same price again is the same version");
     world.advance(60);
-    let second = set(1_200_000_000).await;
-    world.advance(60);
-    // Half an hour less than it is known to have run: what was posted beyond the end is taken back.
-    world
-        .scheduler
-        .list(&confirmed(&confirmed(&running, world.now()), world.now()));
-    assert_eq!(world.audit().await.differences, Vec::<String>::new());
-    let end = world.now() - chrono::TimeDelta::minutes(30);
-    let over = Attempt {
-        revision: 9,
-        ..ended(&running, end)
-    };
-    world.scheduler.list(&over);
+    let second = set_price(&world, "house-gpu", 1_200_000_000).await;
+    world.advance(30);
+    world.scheduler.list(&ended(&running, world.now()));
+    world.advance(30);
     assert_eq!(world.audit().await.differences, Vec::<String>::new());
 
+    let mut member = world.member(team);
     let seen = usage(&mut member).await;
-    let lines: Vec<_> = seen
+    let lines = seen
         .lines
         .iter()
-        .map(|line| (line.price_version, line.milliseconds, line.amount.clone()))
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            (0, 3_600_000, usd(0)),
-            (1, 3_600_000, usd(600_000)),
-            (2, 1_800_000, usd(600_000))
-        ]
-    );
+        .map(|line| (line.price_version, line.milliseconds, line.amount.clone()));
+    let expected = [
+        (0, 3_600_000, usd(0)),
+        (1, 3_600_000, usd(600_000)),
+        (2, 1_800_000, usd(600_000)),
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
     assert_eq!(seen.lines[1].until, seen.lines[2].from);
-    assert_eq!(world.balance(&format!("team:{team}")).await, 1_200_000);
     let month = invoice(&mut member, "2026-03").await;
     assert_eq!((month.lines.len(), month.total), (3, usd(1_200_000)));
     eventually("both changes as events", || async {
-        let heard: Vec<_> = world
+        let heard = world
             .nats
             .events::<PriceChanged>()
             .await
             .into_iter()
-            .filter_map(|event| event.price)
-            .collect();
-        (heard == [first.clone(), second.clone()]).then_some(())
+            .filter_map(|event| event.price);
+        (heard.collect::<Vec<_>>() == [first.clone(), second.clone()]).then_some(())
     })
     .await;
+}
+
+async fn what_was_posted_too_far_or_at_the_old_price_is_posted_right(engine: Engine) {
+    let world = World::start(engine).await;
+    let team = TeamId::generate();
+    let account = format!("team:{team}");
+    // The scheduler's clock is ten minutes ahead, and it is posted as far as that.
+    let running = attempt(team, "C5", world.now());
+    world.advance(50);
+    let ahead = confirmed(&running, world.now() + chrono::TimeDelta::minutes(10));
+    world.scheduler.list(&ahead);
+    assert_eq!(world.audit().await.differences, Vec::<String>::new());
+    assert_eq!(world.balance(&account).await, 80_000);
+
+    set_price(&world, "C5", 800_000_000).await;
+    let report = world.audit().await;
+    assert_eq!((report.transactions, report.differences), (3, Vec::new()));
+    // 50 minutes at 0.08 and 10 minutes at 0.80, each floored to the micro-unit.
+    assert_eq!(world.balance(&account).await, 66_666 + 133_333);
+
+    // In the end it ran for 30 minutes only: all beyond is taken back.
+    world.scheduler.list(&Attempt {
+        revision: 9,
+        ..ended(
+            &running,
+            crate::world::noon() + chrono::TimeDelta::minutes(30),
+        )
+    });
+    assert_eq!(world.audit().await.differences, Vec::<String>::new());
+    assert_eq!(world.balance(&account).await, 40_000);
+    assert_eq!(world.balance("revenue:compute").await, -40_000);
+    assert_eq!(usage(&mut world.member(team)).await.total, usd(40_000));
 }
 
 async fn windows_add_up(engine: Engine) {
@@ -268,5 +272,6 @@ testkit::on_each_engine!(
     an_attempt_becomes_an_invoice,
     a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late,
     a_price_that_changes_in_the_middle_cuts_the_line,
+    what_was_posted_too_far_or_at_the_old_price_is_posted_right,
     windows_add_up,
 );

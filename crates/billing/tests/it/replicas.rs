@@ -5,7 +5,7 @@ use contracts::common::v1::Role;
 use kernel::id::TeamId;
 use testkit::{Engine, eventually, person};
 
-use crate::world::{World, attempt, ended, usage_when};
+use crate::world::{World, attempt, confirmed, ended, usage_when};
 
 async fn two_replicas_bill_everything_once(engine: Engine) {
     let world = World::start(engine).await;
@@ -124,8 +124,46 @@ async fn a_restart_and_an_empty_bus_lose_nothing(engine: Engine) {
     );
 }
 
+async fn the_loops_post_and_close_by_themselves(engine: Engine) {
+    let mut world = World::start(engine).await;
+    let team = TeamId::generate();
+    let account = format!("team:{team}");
+    let balance_is = async |world: &World, account: &str, micros: i64| {
+        let what = format!("{account} at {micros}");
+        eventually(&what, || async {
+            (world.balance(account).await == micros).then_some(())
+        })
+        .await;
+    };
+    let began = attempt(team, "C1", world.now());
+    world.advance(60);
+    let running = confirmed(&began, world.now());
+    world.started(&running).await;
+    let listed = "SELECT COUNT(*) FROM attempts";
+    eventually("the attempt", || async {
+        (world.number(listed).await == 1).then_some(())
+    })
+    .await;
+
+    // The loops begin with a round; it spares the wait for their time.
+    world.stop().await;
+    world.start_again().await;
+    balance_is(&world, &account, 4_500).await;
+
+    world.advance(30);
+    world.ended(&ended(&running, world.now())).await;
+    balance_is(&world, &account, 6_750).await;
+
+    world.stop().await;
+    world.advance(31 * 24 * 60);
+    world.start_again().await;
+    balance_is(&world, "rounding", -3_250).await;
+    assert_eq!(world.balance(&account).await, 10_000);
+}
+
 testkit::on_each_engine!(
     two_replicas_bill_everything_once,
     prices_set_at_once_are_versions_one_after_the_other,
     a_restart_and_an_empty_bus_lose_nothing,
+    the_loops_post_and_close_by_themselves,
 );
