@@ -55,7 +55,7 @@ impl Nats {
             .expect("a stream");
         let state = stream.info().await.expect("a stream's state").state.clone();
         let mut events = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream.get_raw_message(sequence).await.expect("a message");
             let delivery =
                 Delivery::read(Some(&message.headers), message.payload).expect("an event");
