@@ -20,11 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_imports(true)
         .open_files(&files)?
         .encode_file_descriptor_set();
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not name OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &encoded)?;
     fs::write(out.join("access.rs"), access_table(&encoded)?)?;
     fs::write(out.join("modules.rs"), modules(&root)?)?;
     tonic_prost_build::configure()
+        // Maps in one order, so that equal messages have equal bytes and hashes.
+        .btree_map(".")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)?;
     Ok(())
@@ -35,7 +37,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
             files.push(path);
         }
     }
@@ -80,9 +85,19 @@ fn access_table(encoded: &[u8]) -> Result<String, Box<dyn Error>> {
 
 fn access_row(method: &MethodDescriptor, access: &Value) -> Result<String, Box<dyn Error>> {
     let message = access.as_message().ok_or("access is not a message")?;
-    let field = |name: &str| message.get_field_by_name(name).map(|value| value.into_owned());
-    let flag = |name: &str| field(name).and_then(|value| value.as_bool()).unwrap_or(false);
-    let role = field("least_role").and_then(|value| value.as_enum_number()).unwrap_or(0);
+    let field = |name: &str| {
+        message
+            .get_field_by_name(name)
+            .map(|value| value.into_owned())
+    };
+    let flag = |name: &str| {
+        field(name)
+            .and_then(|value| value.as_bool())
+            .unwrap_or(false)
+    };
+    let role = field("least_role")
+        .and_then(|value| value.as_enum_number())
+        .unwrap_or(0);
     let permission = field("permission")
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();

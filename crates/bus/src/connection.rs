@@ -52,7 +52,10 @@ pub enum BusError {
 
 impl BusError {
     pub(crate) fn failed(doing: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self::Failed { doing, problem: problem.to_string() }
+        Self::Failed {
+            doing,
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -77,15 +80,23 @@ impl Bus {
     pub async fn connect(config: &BusConfig, name: &str) -> Result<Self, BusError> {
         let mut options = async_nats::ConnectOptions::new().name(name);
         if !config.user.is_empty() {
-            options = options
-                .user_and_password(config.user.clone(), config.password.expose_secret().to_owned());
+            options = options.user_and_password(
+                config.user.clone(),
+                config.password.expose_secret().to_owned(),
+            );
         }
-        let client = options.connect(&config.url).await.map_err(|error| BusError::Connect {
-            url: config.url.clone(),
-            problem: chassis::error::chain(&error),
-        })?;
+        let client = options
+            .connect(&config.url)
+            .await
+            .map_err(|error| BusError::Connect {
+                url: config.url.clone(),
+                problem: chassis::error::chain(&error),
+            })?;
         check_version(&client.server_info().version)?;
-        let bus = Self { jetstream: jetstream::new(client.clone()), client };
+        let bus = Self {
+            jetstream: jetstream::new(client.clone()),
+            client,
+        };
         bus.ensure_streams().await?;
         Ok(bus)
     }
@@ -96,9 +107,11 @@ impl Bus {
     /// [`BusError`] when the server refuses or stores something else.
     pub async fn ensure_streams(&self) -> Result<(), BusError> {
         for area in subject::AREAS {
-            self.ensure_stream(&subject::stream_name(area), subject::stream_subjects(area)).await?;
+            self.ensure_stream(&subject::stream_name(area), subject::stream_subjects(area))
+                .await?;
         }
-        self.ensure_stream(subject::DEAD_STREAM, subject::DEAD_SUBJECTS.to_owned()).await
+        self.ensure_stream(subject::DEAD_STREAM, subject::DEAD_SUBJECTS.to_owned())
+            .await
     }
 
     async fn ensure_stream(&self, name: &str, subjects: String) -> Result<(), BusError> {
@@ -127,11 +140,31 @@ impl Bus {
             .map_err(|error| BusError::failed("reading a stream", error))?
             .config;
         let settings = [
-            ("subjects", format!("{:?}", asked.subjects), format!("{:?}", stored.subjects)),
-            ("max_age", format!("{:?}", asked.max_age), format!("{:?}", stored.max_age)),
-            ("storage", format!("{:?}", asked.storage), format!("{:?}", stored.storage)),
-            ("allow_rollup", asked.allow_rollup.to_string(), stored.allow_rollup.to_string()),
-            ("allow_direct", asked.allow_direct.to_string(), stored.allow_direct.to_string()),
+            (
+                "subjects",
+                format!("{:?}", asked.subjects),
+                format!("{:?}", stored.subjects),
+            ),
+            (
+                "max_age",
+                format!("{:?}", asked.max_age),
+                format!("{:?}", stored.max_age),
+            ),
+            (
+                "storage",
+                format!("{:?}", asked.storage),
+                format!("{:?}", stored.storage),
+            ),
+            (
+                "allow_rollup",
+                asked.allow_rollup.to_string(),
+                stored.allow_rollup.to_string(),
+            ),
+            (
+                "allow_direct",
+                asked.allow_direct.to_string(),
+                stored.allow_direct.to_string(),
+            ),
         ];
         for (setting, asked_value, stored_value) in settings {
             if asked_value != stored_value {
@@ -156,13 +189,20 @@ impl Bus {
 }
 
 fn check_version(version: &str) -> Result<(), BusError> {
-    let mut numbers = version.split('.').map_while(|part| part.parse::<u64>().ok());
+    let mut numbers = version
+        .split('.')
+        .map_while(|part| part.parse::<u64>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if found < FLOOR {
-        return Err(BusError::TooOld { found: version.to_owned() });
+        return Err(BusError::TooOld {
+            found: version.to_owned(),
+        });
     }
     if found < (2, 10) {
-        tracing::warn!(version, "this NATS release is out of support upstream; 2.10 or newer is recommended in production");
+        tracing::warn!(
+            version,
+            "this NATS release is out of support upstream; 2.10 or newer is recommended in production"
+        );
     }
     Ok(())
 }

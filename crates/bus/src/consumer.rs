@@ -42,7 +42,9 @@ pub struct Consumer {
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Consumer").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Consumer")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +55,13 @@ impl Consumer {
             .u64_counter("quire_events")
             .with_description("events taken from the bus, by what became of them")
             .build();
-        Self { bus, name: format!("{subscriber}-{area}"), area, handler, handled }
+        Self {
+            bus,
+            name: format!("{subscriber}-{area}"),
+            area,
+            handler,
+            handled,
+        }
     }
 
     /// Handles events until `cancel`. A broken connection or a wiped server is mended and work goes on.
@@ -104,7 +112,9 @@ impl Consumer {
                 () = cancel.cancelled() => return Ok(()),
                 message = messages.next() => message,
             };
-            let Some(message) = message else { return Ok(()) };
+            let Some(message) = message else {
+                return Ok(());
+            };
             let message = message.map_err(|error| BusError::failed("reading events", error))?;
             self.take(&message).await?;
         }
@@ -112,9 +122,16 @@ impl Consumer {
 
     async fn take(&self, message: &async_nats::jetstream::Message) -> Result<(), BusError> {
         let delivered = message.info().map(|info| info.delivered).unwrap_or(1);
-        let Some(delivery) = Delivery::read(message.headers.as_ref(), message.payload.clone()) else {
+        let Some(delivery) = Delivery::read(message.headers.as_ref(), message.payload.clone())
+        else {
             self.count("not_an_event");
-            return dead::park(&self.bus, &self.name, message, "the message has no event headers").await;
+            return dead::park(
+                &self.bus,
+                &self.name,
+                message,
+                "the message has no event headers",
+            )
+            .await;
         };
         let span = tracing::info_span!("event", otel.name = %delivery.ce_type, consumer = self.name, about = delivery.about);
         if let Some(traceparent) = &delivery.traceparent {
@@ -129,20 +146,35 @@ impl Consumer {
             Err(error) if delivered >= TRIES => {
                 self.count("parked");
                 let reason = chassis::error::chain(&error);
-                tracing::error!(consumer = self.name, event = delivery.id, error = reason, "event parked");
+                tracing::error!(
+                    consumer = self.name,
+                    event = delivery.id,
+                    error = reason,
+                    "event parked"
+                );
                 dead::park(&self.bus, &self.name, message, &reason).await
             }
             Err(error) => {
                 self.count("failed");
                 let error = chassis::error::chain(&error);
-                tracing::warn!(consumer = self.name, event = delivery.id, delivered, error, "event failed; it will come again");
+                tracing::warn!(
+                    consumer = self.name,
+                    event = delivery.id,
+                    delivered,
+                    error,
+                    "event failed; it will come again"
+                );
                 let pause = BACKOFF * u32::try_from(delivered).unwrap_or(1);
                 self.answer(message, AckKind::Nak(Some(pause))).await
             }
         }
     }
 
-    async fn answer(&self, message: &async_nats::jetstream::Message, kind: AckKind) -> Result<(), BusError> {
+    async fn answer(
+        &self,
+        message: &async_nats::jetstream::Message,
+        kind: AckKind,
+    ) -> Result<(), BusError> {
         message
             .ack_with(kind)
             .await
@@ -150,7 +182,10 @@ impl Consumer {
     }
 
     fn count(&self, outcome: &'static str) {
-        let labels = [KeyValue::new("consumer", self.name.clone()), KeyValue::new("outcome", outcome)];
+        let labels = [
+            KeyValue::new("consumer", self.name.clone()),
+            KeyValue::new("outcome", outcome),
+        ];
         self.handled.add(1, &labels);
     }
 }

@@ -41,10 +41,17 @@ pub(crate) async fn park(
     // Header values hold one line.
     headers.insert(REASON, reason.replace(['\r', '\n'], " ").as_str());
     headers.insert(CONSUMER, consumer);
-    let original = headers.get("ce-id").map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let original = headers
+        .get("ce-id")
+        .map(|id| id.as_str().to_owned())
+        .unwrap_or_default();
     headers.insert("Nats-Msg-Id", format!("{consumer}/{original}"));
     bus.jetstream()
-        .publish_with_headers(subject::dead_letters(consumer), headers, message.payload.clone())
+        .publish_with_headers(
+            subject::dead_letters(consumer),
+            headers,
+            message.payload.clone(),
+        )
         .await
         .map_err(|error| BusError::failed("parking an event", error))?
         .await
@@ -56,7 +63,12 @@ pub(crate) async fn park(
 }
 
 fn letter(headers: &HeaderMap, sequence: u64) -> DeadLetter {
-    let get = |name: &str| headers.get(name).map(|value| value.as_str().to_owned()).unwrap_or_default();
+    let get = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| value.as_str().to_owned())
+            .unwrap_or_default()
+    };
     DeadLetter {
         sequence,
         consumer: get(CONSUMER),
@@ -94,7 +106,10 @@ pub async fn list_dead(bus: &Bus) -> Result<Vec<DeadLetter>, BusError> {
     while let Some(message) = batch.next().await {
         let message = message.map_err(|error| failed(&error))?;
         let sequence = message.info().map(|info| info.stream_sequence).unwrap_or(0);
-        letters.push(letter(message.headers.as_ref().unwrap_or(&HeaderMap::new()), sequence));
+        letters.push(letter(
+            message.headers.as_ref().unwrap_or(&HeaderMap::new()),
+            sequence,
+        ));
     }
     Ok(letters)
 }
@@ -104,13 +119,17 @@ pub async fn list_dead(bus: &Bus) -> Result<Vec<DeadLetter>, BusError> {
 /// # Errors
 /// [`BusError`] when there is no such letter or the server cannot be asked.
 pub async fn send_again(bus: &Bus, sequence: u64) -> Result<(), BusError> {
-    let failed = |error: &dyn std::fmt::Display| BusError::failed("sending a dead letter again", error);
+    let failed =
+        |error: &dyn std::fmt::Display| BusError::failed("sending a dead letter again", error);
     let stream = bus
         .jetstream()
         .get_stream(subject::DEAD_STREAM)
         .await
         .map_err(|error| failed(&error))?;
-    let message = stream.get_raw_message(sequence).await.map_err(|error| failed(&error))?;
+    let message = stream
+        .get_raw_message(sequence)
+        .await
+        .map_err(|error| failed(&error))?;
     let mut headers = message.headers.clone();
     let origin = letter(&headers, sequence).subject;
     headers.insert("Nats-Msg-Id", EventId::generate().to_string());
@@ -120,6 +139,9 @@ pub async fn send_again(bus: &Bus, sequence: u64) -> Result<(), BusError> {
         .map_err(|error| failed(&error))?
         .await
         .map_err(|error| failed(&error))?;
-    stream.delete_message(sequence).await.map_err(|error| failed(&error))?;
+    stream
+        .delete_message(sequence)
+        .await
+        .map_err(|error| failed(&error))?;
     Ok(())
 }

@@ -42,7 +42,8 @@ impl Envelope {
         }
     }
 
-    pub(crate) fn headers(&self) -> HeaderMap {
+    /// The headers that carry all of it but the payload.
+    pub fn headers(&self) -> HeaderMap {
         let area = self.subject.split('.').nth(1).unwrap_or("_");
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", self.id.as_str());
@@ -51,7 +52,11 @@ impl Envelope {
         headers.insert("ce-type", self.ce_type.as_str());
         headers.insert("ce-source", format!("/quire/{area}"));
         headers.insert("ce-subject", self.ce_subject.as_str());
-        headers.insert("ce-time", self.time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
+        headers.insert(
+            "ce-time",
+            self.time
+                .to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        );
         headers.insert("content-type", CONTENT_TYPE);
         if let Some(traceparent) = &self.traceparent {
             headers.insert("traceparent", traceparent.as_str());
@@ -116,7 +121,10 @@ mod tests {
 
     #[test]
     fn envelopes_are_cloud_events_and_read_back() {
-        let event = ApiKeyRevoked { api_key_id: "ak-1".to_owned(), revision: 2 };
+        let event = ApiKeyRevoked {
+            api_key_id: "ak-1".to_owned(),
+            revision: 2,
+        };
         let envelope = Envelope::new(&event, "ak-1", None, from_micros(1));
         assert_eq!(envelope.subject, "quire.identity.v1.ApiKeyRevoked._");
         let headers = envelope.headers();
@@ -124,7 +132,10 @@ mod tests {
         let delivery = Delivery::read(Some(&headers), envelope.payload.into()).unwrap();
         assert_eq!(delivery.decode::<ApiKeyRevoked>().unwrap(), Some(event));
         assert_eq!(delivery.decode::<NodeChanged>().unwrap(), None);
-        let broken = Delivery { payload: bytes::Bytes::from_static(&[0xff]), ..delivery };
+        let broken = Delivery {
+            payload: bytes::Bytes::from_static(&[0xff]),
+            ..delivery
+        };
         assert!(broken.decode::<ApiKeyRevoked>().is_err());
         assert!(Delivery::read(None, bytes::Bytes::new()).is_none());
     }

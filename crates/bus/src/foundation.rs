@@ -56,7 +56,10 @@ impl Foundation {
         let keys: Arc<dyn KeySource> = Arc::new(IdentityServiceClient::new(identity));
         let outbox = Outbox::new(clock.clone());
         let mut tasks = Tasks::new(cancel.clone());
-        tasks.start("outbox relay", run_relay(database.clone(), bus.clone(), outbox.clone(), cancel));
+        tasks.start(
+            "outbox relay",
+            run_relay(database.clone(), bus.clone(), outbox.clone(), cancel),
+        );
         Ok(Self {
             area,
             listener: Listener::bind(&config.listen).await?,
@@ -88,7 +91,8 @@ impl Foundation {
     /// Handles the events of another area with `handler`.
     pub fn consume(&mut self, area: &'static str, handler: Arc<dyn Handler>) {
         let consumer = Consumer::new(self.bus.clone(), self.area, area, handler);
-        self.tasks.start("consumer", consumer.run(self.tasks.cancel()));
+        self.tasks
+            .start("consumer", consumer.run(self.tasks.cancel()));
     }
 
     /// Serves `routes` until the service is stopped or one of its tasks fails; calls `ready` once it listens.
@@ -98,15 +102,19 @@ impl Foundation {
     pub async fn serve(mut self, routes: Routes, ready: impl FnOnce(&Address)) -> Result<()> {
         ready(self.listener.address());
         let server = Server::new(self.area, self.verifier, routes);
-        self.tasks.start("server", server.run(self.listener, self.tasks.cancel()));
         self.tasks
-            .run()
-            .await
-            .map_err(|failure| Error::internal("running a service", format!("{}: {failure}", self.area)))
+            .start("server", server.run(self.listener, self.tasks.cancel()));
+        self.tasks.run().await.map_err(|failure| {
+            Error::internal("running a service", format!("{}: {failure}", self.area))
+        })
     }
 }
 
-async fn reach_bus(area: &'static str, config: &ServiceConfig, cancel: &CancellationToken) -> Result<Bus> {
+async fn reach_bus(
+    area: &'static str,
+    config: &ServiceConfig,
+    cancel: &CancellationToken,
+) -> Result<Bus> {
     loop {
         match Bus::connect(&config.bus, area).await {
             Ok(bus) => return Ok(bus),

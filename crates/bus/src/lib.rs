@@ -21,7 +21,9 @@ pub use foundation::Foundation;
 pub use inbox::first_time;
 pub use outbox::{Outbox, run_relay};
 pub use routes::{Route, RouteEntry, Routes, Target};
-pub use subject::{AREAS, dead_letters, event_subject, stream_name, stream_subjects};
+pub use subject::{
+    AREAS, dead_letters, edge_activity_subject, event_subject, stream_name, stream_subjects,
+};
 
 /// Tables of the bus, which every service's migrations hold after the chassis' own.
 pub fn foundation() -> Box<dyn sea_orm_migration::MigrationTrait> {

@@ -10,8 +10,8 @@ use contracts::Event;
 use kernel::{Clock, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,10 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox whose events carry the time of `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, committed: Arc::default() }
+        Self {
+            clock,
+            committed: Arc::default(),
+        }
     }
 
     /// Adds `event` about the aggregate `about` to the transaction.
@@ -87,7 +90,9 @@ impl Outbox {
             created_at: Set(envelope.time.timestamp_micros()),
             sent_at: Set(None),
         };
-        entity::Entity::insert(row).exec_without_returning(transaction).await?;
+        entity::Entity::insert(row)
+            .exec_without_returning(transaction)
+            .await?;
         Ok(())
     }
 
@@ -136,7 +141,9 @@ pub async fn run_relay(
         }
     }
     if let Some(held) = held {
-        publish_unsent(&database, &bus, outbox.clock.now()).await.ok();
+        publish_unsent(&database, &bus, outbox.clock.now())
+            .await
+            .ok();
         lease::release(&database, &held).await.ok();
     }
     Ok(())
@@ -167,7 +174,11 @@ async fn publish_unsent(database: &Database, bus: &Bus, now: Timestamp) -> Resul
         };
         let confirmation = bus
             .jetstream()
-            .publish_with_headers(envelope.subject.clone(), envelope.headers(), envelope.payload.into())
+            .publish_with_headers(
+                envelope.subject.clone(),
+                envelope.headers(),
+                envelope.payload.into(),
+            )
             .await
             .map_err(|error| BusError::failed("publishing", error))?;
         confirmations.push((id, confirmation));

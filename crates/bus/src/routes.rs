@@ -90,7 +90,11 @@ impl Routes {
     pub async fn put(&self, route: &Route) -> Result<(), BusError> {
         let failed = |error: &dyn std::fmt::Display| BusError::failed("writing a route", error);
         let value = serde_json::to_vec(route).map_err(|error| failed(&error))?;
-        let entry = self.store.entry(&route.id).await.map_err(|error| failed(&error))?;
+        let entry = self
+            .store
+            .entry(&route.id)
+            .await
+            .map_err(|error| failed(&error))?;
         match entry.filter(|entry| entry.operation == kv::Operation::Put) {
             Some(entry) => {
                 let stored: Option<Route> = serde_json::from_slice(&entry.value).ok();
@@ -117,7 +121,10 @@ impl Routes {
     /// # Errors
     /// [`BusError`] when the server refuses.
     pub async fn remove(&self, id: &str) -> Result<(), BusError> {
-        self.store.purge(id).await.map_err(|error| BusError::failed("removing a route", error))
+        self.store
+            .purge(id)
+            .await
+            .map_err(|error| BusError::failed("removing a route", error))
     }
 
     /// All routes.
@@ -137,14 +144,18 @@ impl Routes {
             }
             Ok(routes)
         };
-        tokio::time::timeout(READ, read).await.map_err(|error| failed(&error))?
+        tokio::time::timeout(READ, read)
+            .await
+            .map_err(|error| failed(&error))?
     }
 
     /// Changes from now on.
     ///
     /// # Errors
     /// [`BusError`] when the server cannot be asked.
-    pub async fn watch(&self) -> Result<impl futures::Stream<Item = RouteEntry> + Send + Unpin, BusError> {
+    pub async fn watch(
+        &self,
+    ) -> Result<impl futures::Stream<Item = RouteEntry> + Send + Unpin, BusError> {
         let watch = self
             .store
             .watch_all()
@@ -159,7 +170,9 @@ impl Routes {
 
 fn change(entry: &kv::Entry) -> Option<RouteEntry> {
     match entry.operation {
-        kv::Operation::Put => serde_json::from_slice(&entry.value).ok().map(RouteEntry::Put),
+        kv::Operation::Put => serde_json::from_slice(&entry.value)
+            .ok()
+            .map(RouteEntry::Put),
         kv::Operation::Delete | kv::Operation::Purge => Some(RouteEntry::Gone(entry.key.clone())),
     }
 }

@@ -1,7 +1,14 @@
 //! Names on the bus, as functions: no subject is written out anywhere else.
 
 /// Areas that publish events: one stream each.
-pub const AREAS: [&str; 6] = ["identity", "inventory", "volume", "scheduler", "notebook", "billing"];
+pub const AREAS: [&str; 6] = [
+    "identity",
+    "inventory",
+    "volume",
+    "scheduler",
+    "notebook",
+    "billing",
+];
 
 /// Stream of an area.
 pub fn stream_name(area: &str) -> String {
@@ -27,4 +34,9 @@ pub(crate) const DEAD_SUBJECTS: &str = "quire.dead.>";
 /// Subject of what `consumer` could not handle.
 pub fn dead_letters(consumer: &str) -> String {
     format!("quire.dead.{consumer}")
+}
+
+/// Plain subject on which edges say which notebooks had traffic.
+pub fn edge_activity_subject() -> String {
+    "quire.live.edge.activity".to_owned()
 }

@@ -33,7 +33,8 @@ impl FromStr for Address {
             (!rest.is_empty() && !rest.contains('/')).then(|| rest.to_owned())
         };
         let address = if let Some(path) = text.strip_prefix("unix:") {
-            path.starts_with('/').then(|| Self::Unix(PathBuf::from(path)))
+            path.starts_with('/')
+                .then(|| Self::Unix(PathBuf::from(path)))
         } else if let Some(rest) = text.strip_prefix("http://") {
             authority(rest).map(Self::Http)
         } else if let Some(rest) = text.strip_prefix("https://") {
@@ -75,10 +76,16 @@ impl Address {
     /// # Errors
     /// A text that says what to do, when this is TCP in the clear and not on loopback.
     pub fn check_listener(&self) -> Result<(), String> {
-        let Self::Http(authority) = self else { return Ok(()) };
-        let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+        let Self::Http(authority) = self else {
+            return Ok(());
+        };
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority.as_str(), |(host, _)| host);
         let loopback = host == "localhost"
-            || authority.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+            || authority
+                .parse::<SocketAddr>()
+                .is_ok_and(|address| address.ip().is_loopback());
         if loopback {
             return Ok(());
         }
@@ -94,7 +101,11 @@ mod tests {
 
     #[test]
     fn addresses_round_trip() {
-        for text in ["unix:/run/a.sock", "http://127.0.0.1:7700", "https://box.lan:7700"] {
+        for text in [
+            "unix:/run/a.sock",
+            "http://127.0.0.1:7700",
+            "https://box.lan:7700",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         for wrong in ["", "unix:relative", "ftp://a", "http://", "http://a/b"] {
@@ -104,11 +115,24 @@ mod tests {
 
     #[test]
     fn the_clear_stays_on_loopback() {
-        for fine in ["unix:/a", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://0.0.0.0:1"] {
-            assert_eq!(fine.parse::<Address>().unwrap().check_listener(), Ok(()), "{fine}");
+        for fine in [
+            "unix:/a",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost:1",
+            "https://0.0.0.0:1",
+        ] {
+            assert_eq!(
+                fine.parse::<Address>().unwrap().check_listener(),
+                Ok(()),
+                "{fine}"
+            );
         }
         for open in ["http://0.0.0.0:1", "http://10.0.0.1:1", "http://box.lan:1"] {
-            assert!(open.parse::<Address>().unwrap().check_listener().is_err(), "{open}");
+            assert!(
+                open.parse::<Address>().unwrap().check_listener().is_err(),
+                "{open}"
+            );
         }
     }
 }

@@ -37,7 +37,10 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
     figment
         .merge(Env::prefixed(&prefix).split("__"))
         .extract()
-        .map_err(|error| ConfigError { area, problem: error.to_string() })
+        .map_err(|error| ConfigError {
+            area,
+            problem: error.to_string(),
+        })
 }
 
 /// What every service needs to be told.
@@ -116,8 +119,13 @@ mod tests {
         assert!(!format!("{config:?}").contains("hunter2"));
 
         fs::write(&file, "[bus]\nurll = \"nats://x\"\n").unwrap();
-        let error = load::<ServiceConfig>("sample", Some(&file)).unwrap_err().to_string();
-        assert!(error.contains("urll") && error.contains("a.toml"), "{error}");
+        let error = load::<ServiceConfig>("sample", Some(&file))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("urll") && error.contains("a.toml"),
+            "{error}"
+        );
 
         let missing = folder.path().join("missing.toml");
         assert!(load::<ServiceConfig>("sample", Some(&missing)).is_err());

@@ -30,7 +30,11 @@ impl Database {
         let sqlite = url.starts_with("sqlite:");
         let mut options = ConnectOptions::new(url);
         options
-            .max_connections(if sqlite { SQLITE_CONNECTIONS } else { POSTGRES_CONNECTIONS })
+            .max_connections(if sqlite {
+                SQLITE_CONNECTIONS
+            } else {
+                POSTGRES_CONNECTIONS
+            })
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|options| {
                 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -97,7 +101,10 @@ impl MigrationName for SqlMigration {
 #[async_trait::async_trait]
 impl MigrationTrait for SqlMigration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared(self.sql).await?;
+        manager
+            .get_connection()
+            .execute_unprepared(self.sql)
+            .await?;
         Ok(())
     }
 }
@@ -112,5 +119,8 @@ pub fn foundation() -> Box<dyn MigrationTrait> {
 
 /// Whether `error` says that a unique constraint was violated.
 pub fn is_unique_violation(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+    matches!(
+        error.sql_err(),
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+    )
 }

@@ -68,17 +68,26 @@ pub enum Error {
 impl Error {
     /// A field of the request is wrong.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), problem: problem.into() }
+        Self::Invalid {
+            field: field.into(),
+            problem: problem.into(),
+        }
     }
 
     /// There is no such thing in the caller's sight. Long texts are cut.
     pub fn not_found(what: &'static str, id: &str) -> Self {
-        Self::NotFound { what, id: id.chars().take(80).collect() }
+        Self::NotFound {
+            what,
+            id: id.chars().take(80).collect(),
+        }
     }
 
     /// A defect or a broken dependency.
     pub fn internal(doing: &'static str, cause: impl Into<Cause>) -> Self {
-        Self::Internal { doing, cause: cause.into() }
+        Self::Internal {
+            doing,
+            cause: cause.into(),
+        }
     }
 
     /// The code that callers see.
@@ -189,7 +198,10 @@ impl From<tonic::Status> for Error {
                     .split('"')
                     .nth(1)
                     .map_or_else(|| text.clone(), str::to_owned);
-                Self::NotFound { what: not_found_kind(&text), id }
+                Self::NotFound {
+                    what: not_found_kind(&text),
+                    id,
+                }
             }
             tonic::Code::AlreadyExists | tonic::Code::Aborted => Self::Conflict(text),
             tonic::Code::FailedPrecondition => Self::Precondition(text),
@@ -207,7 +219,17 @@ impl From<tonic::Status> for Error {
 
 /// Kinds of things that can be missing; a status carries the kind only inside its text.
 const KINDS: &[&str] = &[
-    "notebook", "project", "machine type", "environment", "node", "workload", "volume", "user", "team", "API key", "price",
+    "notebook",
+    "project",
+    "machine type",
+    "environment",
+    "node",
+    "workload",
+    "volume",
+    "user",
+    "team",
+    "API key",
+    "price",
 ];
 
 fn not_found_kind(text: &str) -> &'static str {

@@ -35,7 +35,8 @@ pub async fn acquire(
     holder: &str,
     now: Timestamp,
 ) -> Result<Option<Held>, DbErr> {
-    let lasts = TimeDelta::from_std(LEASE_TIME).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let lasts =
+        TimeDelta::from_std(LEASE_TIME).map_err(|error| DbErr::Custom(error.to_string()))?;
     let (now, until) = (now.timestamp_micros(), (now + lasts).timestamp_micros());
     let transaction = database.begin().await?;
     let backend = transaction.get_database_backend();
@@ -87,18 +88,43 @@ pub async fn release(database: &Database, held: &Held) -> Result<(), DbErr> {
 /// # Errors
 /// [`Error::Unavailable`] when another holds the lease now.
 pub async fn fence(transaction: &DatabaseTransaction, held: &Held) -> Result<()> {
-    let epoch = i64::try_from(held.epoch).map_err(|error| Error::internal("reading an epoch", error))?;
+    let epoch =
+        i64::try_from(held.epoch).map_err(|error| Error::internal("reading an epoch", error))?;
     let result = transaction
         .execute_raw(Statement::from_sql_and_values(
             transaction.get_database_backend(),
             "UPDATE leases SET epoch = epoch WHERE name = $1 AND holder = $2 AND epoch = $3",
-            [held.name.as_str().into(), held.holder.as_str().into(), epoch.into()],
+            [
+                held.name.as_str().into(),
+                held.holder.as_str().into(),
+                epoch.into(),
+            ],
         ))
         .await?;
     if result.rows_affected() == 1 {
         return Ok(());
     }
-    Err(Error::Unavailable(format!("no longer the holder of the lease {:?}", held.name)))
+    Err(Error::Unavailable(format!(
+        "no longer the holder of the lease {:?}",
+        held.name
+    )))
+}
+
+/// Waits until no other transaction has the turn `name`, and has it until this one ends: for what must not happen twice at once
+/// where there is no row yet that could be locked.
+///
+/// # Errors
+/// Those of the database.
+pub async fn take_turn(transaction: &DatabaseTransaction, name: &str) -> Result<(), DbErr> {
+    transaction
+        .execute_raw(Statement::from_sql_and_values(
+            transaction.get_database_backend(),
+            "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, '', 0, 0) \
+             ON CONFLICT (name) DO UPDATE SET name = excluded.name",
+            [name.into()],
+        ))
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -122,12 +148,24 @@ mod tests {
         let database = Database::open::<Migrator>(&url).await.unwrap();
         let at = |seconds: i64| from_micros(seconds * 1_000_000);
 
-        let first = acquire(&database, "leader", "a", at(1)).await.unwrap().unwrap();
-        assert_eq!(acquire(&database, "leader", "b", at(2)).await.unwrap(), None);
-        let renewed = acquire(&database, "leader", "a", at(4)).await.unwrap().unwrap();
+        let first = acquire(&database, "leader", "a", at(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            acquire(&database, "leader", "b", at(2)).await.unwrap(),
+            None
+        );
+        let renewed = acquire(&database, "leader", "a", at(4))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(renewed.epoch, first.epoch);
 
-        let second = acquire(&database, "leader", "b", at(9)).await.unwrap().unwrap();
+        let second = acquire(&database, "leader", "b", at(9))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(second.epoch > first.epoch);
         let transaction = database.begin().await.unwrap();
         assert!(fence(&transaction, &first).await.is_err());
@@ -135,6 +173,11 @@ mod tests {
         transaction.rollback().await.unwrap();
 
         release(&database, &second).await.unwrap();
-        assert!(acquire(&database, "leader", "a", at(9)).await.unwrap().is_some());
+        assert!(
+            acquire(&database, "leader", "a", at(9))
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 }

@@ -11,6 +11,7 @@ pub mod page;
 pub mod seal;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 
 pub use address::Address;
 pub use database::Database;

@@ -17,7 +17,10 @@ pub fn limit(page: &PageRequest) -> Result<u64> {
     match page.limit {
         0 => Ok(u64::from(DEFAULT_LIMIT)),
         limit if limit <= MAX_LIMIT => Ok(u64::from(limit)),
-        limit => Err(Error::invalid("limit", format!("is {limit}; 1 to {MAX_LIMIT} are allowed"))),
+        limit => Err(Error::invalid(
+            "limit",
+            format!("is {limit}; 1 to {MAX_LIMIT} are allowed"),
+        )),
     }
 }
 
@@ -26,8 +29,18 @@ pub fn cut<T>(mut items: Vec<T>, limit: u64, cursor: impl Fn(&T) -> String) -> (
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let next_page = items.last().filter(|_| has_more).map(cursor).unwrap_or_default();
-    (items, PageInfo { has_more, next_page })
+    let next_page = items
+        .last()
+        .filter(|_| has_more)
+        .map(cursor)
+        .unwrap_or_default();
+    (
+        items,
+        PageInfo {
+            has_more,
+            next_page,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -36,14 +49,23 @@ mod tests {
 
     #[test]
     fn pages_are_bounded_and_say_where_they_go_on() {
-        let ask = |limit| PageRequest { after: String::new(), limit };
+        let ask = |limit| PageRequest {
+            after: String::new(),
+            limit,
+        };
         assert_eq!(limit(&ask(0)).unwrap(), 50);
         assert_eq!(limit(&ask(120)).unwrap(), 120);
         assert!(limit(&ask(121)).is_err());
 
         let (items, info) = cut(vec![1, 2, 3], 2, i32::to_string);
-        assert_eq!((items, info.has_more, info.next_page.as_str()), (vec![1, 2], true, "2"));
+        assert_eq!(
+            (items, info.has_more, info.next_page.as_str()),
+            (vec![1, 2], true, "2")
+        );
         let (items, info) = cut(vec![1, 2], 2, i32::to_string);
-        assert_eq!((items, info.has_more, info.next_page.as_str()), (vec![1, 2], false, ""));
+        assert_eq!(
+            (items, info.has_more, info.next_page.as_str()),
+            (vec![1, 2], false, "")
+        );
     }
 }

@@ -30,13 +30,19 @@ pub fn random_secret() -> Result<SecretString> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| Error::internal("drawing randomness", "the system's generator failed"))?;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into())
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .encode(bytes)
+        .into())
 }
 
 /// SHA-256 of a text as lower-case hexadecimal: how keys and tokens of full entropy are stored and compared.
 pub fn sha256_hex(text: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Sealer {
@@ -50,7 +56,10 @@ impl Sealer {
             .map_err(|_| Error::invalid("master_key", "is not 32 bytes as URL-safe base 64"))?;
         let key = UnboundKey::new(&AES_256_GCM, &bytes)
             .map_err(|_| Error::invalid("master_key", "is not 32 bytes as URL-safe base 64"))?;
-        Ok(Self { key: LessSafeKey::new(key), random: SystemRandom::new() })
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            random: SystemRandom::new(),
+        })
     }
 
     /// Seals `text` for `owner`.
@@ -77,7 +86,8 @@ impl Sealer {
     /// # Errors
     /// When it was sealed for another owner, with another key, or was changed.
     pub fn open(&self, owner: &str, sealed: &str) -> Result<SecretString> {
-        let failed = || Error::internal("opening a sealed secret", "wrong master key, owner or text");
+        let failed =
+            || Error::internal("opening a sealed secret", "wrong master key, owner or text");
         let mut bytes = STANDARD.decode(sealed).map_err(|_| failed())?;
         let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN).ok_or_else(failed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
@@ -85,7 +95,9 @@ impl Sealer {
             .key
             .open_in_place(nonce, Aad::from(owner.as_bytes()), text)
             .map_err(|_| failed())?;
-        String::from_utf8(opened.to_vec()).map(SecretString::from).map_err(|_| failed())
+        String::from_utf8(opened.to_vec())
+            .map(SecretString::from)
+            .map_err(|_| failed())
     }
 }
 
@@ -97,7 +109,10 @@ mod tests {
     fn opens_for_its_owner_only() {
         let sealer = Sealer::new(&random_secret().unwrap()).unwrap();
         let sealed = sealer.seal("nb-1", &"token".into()).unwrap();
-        assert_eq!(sealer.open("nb-1", &sealed).unwrap().expose_secret(), "token");
+        assert_eq!(
+            sealer.open("nb-1", &sealed).unwrap().expose_secret(),
+            "token"
+        );
         assert!(sealer.open("nb-2", &sealed).is_err());
         let other = Sealer::new(&random_secret().unwrap()).unwrap();
         assert!(other.open("nb-1", &sealed).is_err());

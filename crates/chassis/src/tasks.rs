@@ -1,10 +1,14 @@
 //! Background tasks of one program: one that fails ends the program, and a stop waits for what is in flight, but not for ever.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Result};
 
 /// How long a stop waits for what is in flight.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -19,7 +23,10 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks that end when `cancel` says so.
     pub fn new(cancel: CancellationToken) -> Self {
-        Self { set: JoinSet::new(), cancel }
+        Self {
+            set: JoinSet::new(),
+            cancel,
+        }
     }
 
     /// The token that asks all of them to end.
@@ -60,6 +67,42 @@ impl Tasks {
         }
         failure.map_or(Ok(()), Err)
     }
+}
+
+/// The loop of a reconciler: a round every `period`, and at once when `nudge` says so, until `cancel`. A round that fails is
+/// logged and tried again with the next; one that is merely not possible now ([`Error::Unavailable`]) is not worth a line.
+///
+/// # Errors
+/// Never.
+pub async fn repeat<F, R>(
+    doing: &'static str,
+    nudge: Arc<Notify>,
+    period: Duration,
+    cancel: CancellationToken,
+    mut round: F,
+) -> Result<()>
+where
+    F: FnMut() -> R,
+    R: Future<Output = Result<()>>,
+{
+    while !cancel.is_cancelled() {
+        match round().await {
+            Ok(()) => {}
+            Err(Error::Unavailable(why)) => tracing::debug!(why, "{doing}: not now"),
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::error::chain(&error),
+                    "{doing}: failed; trying again"
+                );
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = nudge.notified() => {}
+            () = tokio::time::sleep(period) => {}
+        }
+    }
+    Ok(())
 }
 
 type Ended = Result<(&'static str, Result<(), String>), tokio::task::JoinError>;

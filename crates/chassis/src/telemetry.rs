@@ -36,7 +36,11 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log: "info".to_owned(), json: false, otlp: String::new() }
+        Self {
+            log: "info".to_owned(),
+            json: false,
+            otlp: String::new(),
+        }
     }
 }
 
@@ -65,7 +69,9 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .with_registry(registry.clone())
         .build()
         .map_err(|error| failed(&error))?;
-    let mut metrics = SdkMeterProvider::builder().with_reader(page).with_resource(resource.clone());
+    let mut metrics = SdkMeterProvider::builder()
+        .with_reader(page)
+        .with_resource(resource.clone());
     let mut traces = None;
     if !config.otlp.is_empty() {
         let exporter = opentelemetry_otlp::MetricExporter::builder()
@@ -91,7 +97,11 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
 
     let filter = EnvFilter::try_new(&config.log).map_err(|error| failed(&error))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = if config.json { lines.json().boxed() } else { lines.with_ansi(false).boxed() };
+    let lines = if config.json {
+        lines.json().boxed()
+    } else {
+        lines.with_ansi(false).boxed()
+    };
     let spans = traces
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
@@ -100,7 +110,11 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
         .with(lines.with_filter(filter))
         .try_init()
         .map_err(|error| failed(&error))?;
-    Ok(Telemetry { traces, metrics, registry })
+    Ok(Telemetry {
+        traces,
+        metrics,
+        registry,
+    })
 }
 
 impl Telemetry {
@@ -154,7 +168,8 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) {
 /// Makes `span` a child of the trace that a `traceparent` names.
 pub fn continue_trace_from(span: &Span, traceparent: &str) {
     let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
-    span.set_parent(TraceContextPropagator::new().extract(&carrier)).ok();
+    span.set_parent(TraceContextPropagator::new().extract(&carrier))
+        .ok();
 }
 
 #[derive(Default)]
@@ -189,7 +204,10 @@ impl CallMetrics {
         let meter = global::meter("quire");
         Self {
             area,
-            calls: meter.u64_counter("quire_calls").with_description("gRPC calls answered").build(),
+            calls: meter
+                .u64_counter("quire_calls")
+                .with_description("gRPC calls answered")
+                .build(),
             seconds: meter
                 .f64_histogram("quire_call_seconds")
                 .with_description("time to answer a gRPC call, streams until their first answer")

@@ -45,8 +45,13 @@ mod tests {
         assert!(ACCESS.len() > 30);
         for access in ACCESS {
             let open = access.anonymous || access.agent || !access.services.is_empty();
-            assert!(open || access.least_role().is_some(), "nobody may call {}", access.path);
-            let scoped = access.permission.ends_with(":read") || access.permission.ends_with(":write");
+            assert!(
+                open || access.least_role().is_some(),
+                "nobody may call {}",
+                access.path
+            );
+            let scoped =
+                access.permission.ends_with(":read") || access.permission.ends_with(":write");
             assert_eq!(access.least_role().is_some(), scoped, "{}", access.path);
         }
     }

@@ -81,7 +81,10 @@ impl From<Resources> for wire::Resources {
 impl wire::Money {
     /// An amount in `currency`.
     pub fn new(amount: Micros, currency: &str) -> Self {
-        Self { micros: amount.0, currency: currency.to_owned() }
+        Self {
+            micros: amount.0,
+            currency: currency.to_owned(),
+        }
     }
 }
 

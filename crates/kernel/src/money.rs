@@ -73,7 +73,12 @@ impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let absolute = self.0.unsigned_abs();
-        write!(f, "{sign}{}.{:06}", absolute / 1_000_000, absolute % 1_000_000)
+        write!(
+            f,
+            "{sign}{}.{:06}",
+            absolute / 1_000_000,
+            absolute % 1_000_000
+        )
     }
 }
 
@@ -112,7 +117,9 @@ impl std::str::FromStr for NanosPerHour {
 
 /// A text is not a rate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a price per hour: expected a number such as 0.0045, 0 or more, with at most nine decimals")]
+#[error(
+    "{0:?} is not a price per hour: expected a number such as 0.0045, 0 or more, with at most nine decimals"
+)]
 pub struct ParseRateError(pub String);
 
 #[cfg(test)]
@@ -139,7 +146,16 @@ mod tests {
         for text in ["0.00", "0.0045", "5.95", "23.80", "0.000000001"] {
             assert_eq!(text.parse::<NanosPerHour>().unwrap().to_string(), text);
         }
-        for wrong in ["", "-1", "1.0000000001", "1e3", ".5", "99999999999999", "1.2.3", "٣"] {
+        for wrong in [
+            "",
+            "-1",
+            "1.0000000001",
+            "1e3",
+            ".5",
+            "99999999999999",
+            "1.2.3",
+            "٣",
+        ] {
             assert!(wrong.parse::<NanosPerHour>().is_err(), "{wrong}");
         }
     }

@@ -29,13 +29,21 @@ pub fn name(field: &'static str, text: &str, longest: usize) -> Result<String, T
     let refuse = |problem: String| Err(TextError { field, problem });
     let length = text.chars().count();
     if length == 0 || length > longest {
-        return refuse(format!("has {length} characters; 1 to {longest} are allowed"));
+        return refuse(format!(
+            "has {length} characters; 1 to {longest} are allowed"
+        ));
     }
     if text.chars().any(char::is_control) {
-        return refuse(format!("{} has control characters; none are allowed", shown(text)));
+        return refuse(format!(
+            "{} has control characters; none are allowed",
+            shown(text)
+        ));
     }
     if text.trim() != text {
-        return refuse(format!("{} begins or ends with white space; remove it", shown(text)));
+        return refuse(format!(
+            "{} begins or ends with white space; remove it",
+            shown(text)
+        ));
     }
     Ok(text.to_owned())
 }
@@ -68,12 +76,19 @@ pub fn slug(field: &'static str, text: &str) -> Result<String, TextError> {
 pub fn email(field: &'static str, text: &str) -> Result<String, TextError> {
     let halves = text.split_once('@');
     let well_formed = text.len() <= 254
-        && halves.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
-        && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control());
+        && halves.is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        })
+        && !text
+            .chars()
+            .any(|letter| letter.is_whitespace() || letter.is_control());
     if well_formed {
         return Ok(text.to_lowercase());
     }
-    let problem = format!("{} is not an address; expected one such as ada@example.org", shown(text));
+    let problem = format!(
+        "{} is not an address; expected one such as ada@example.org",
+        shown(text)
+    );
     Err(TextError { field, problem })
 }
 
@@ -98,7 +113,10 @@ mod tests {
         for wrong in ["", "-a", "a-", "a--b", "A", "a_b", &"a".repeat(40)] {
             assert!(slug("namespace", wrong).is_err(), "{wrong:?}");
         }
-        assert_eq!(email("email", "Ada@Example.org"), Ok("ada@example.org".to_owned()));
+        assert_eq!(
+            email("email", "Ada@Example.org"),
+            Ok("ada@example.org".to_owned())
+        );
         for wrong in ["", "ada", "@x", "a@", "a@b@c", "a b@c"] {
             assert!(email("email", wrong).is_err(), "{wrong:?}");
         }

@@ -1,10 +1,21 @@
 //! Starts real programs for tests, each with its own folder and a port that the system chose; they end with the value.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test cannot go on without what it starts"
+)]
 
+mod engine;
+mod identity;
 mod nats;
 mod postgres;
+mod service;
 
+pub use engine::{Database, Engine};
+pub use identity::{Identity, person};
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use service::{Bearer, Ready, Service, TestChannel};
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +30,9 @@ struct Program(Child);
 impl Program {
     fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("starting {command:?}: {error}; scripts/test installs what tests need")))
+        Self(child.unwrap_or_else(|error| {
+            panic!("starting {command:?}: {error}; scripts/test installs what tests need")
+        }))
     }
 }
 
@@ -49,7 +62,10 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 ///
 /// # Panics
 /// When it does not within half a minute.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = condition().await {

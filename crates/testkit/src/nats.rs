@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use bus::{Bus, Delivery, Envelope};
 use chassis::config::BusConfig;
+use contracts::Event;
+use kernel::{Clock as _, time::SystemClock};
 use tempfile::TempDir;
 
 use crate::{Program, wait_for};
@@ -21,16 +24,68 @@ impl Nats {
     ///
     /// # Panics
     /// When `nats-server` is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (program, port) = launch(&folder, -1);
-        Self { program, folder, port }
+        Self {
+            program,
+            folder,
+            port,
+        }
     }
 
     /// How to reach it.
     pub fn config(&self) -> BusConfig {
-        BusConfig { url: format!("nats://127.0.0.1:{}", self.port), ..BusConfig::default() }
+        BusConfig {
+            url: format!("nats://127.0.0.1:{}", self.port),
+            ..BusConfig::default()
+        }
+    }
+
+    /// Events of one type, oldest first.
+    ///
+    /// # Panics
+    /// When the bus does not answer, or holds something else under the type's name.
+    pub async fn events<E: Event>(&self) -> Vec<E> {
+        let bus = self.connect().await;
+        let mut stream = bus
+            .jetstream()
+            .get_stream(bus::stream_name(E::AREA))
+            .await
+            .expect("a stream");
+        let state = stream.info().await.expect("a stream's state").state.clone();
+        let mut events = Vec::new();
+        for sequence in state.first_sequence..=state.last_sequence {
+            let message = stream.get_raw_message(sequence).await.expect("a message");
+            let delivery =
+                Delivery::read(Some(&message.headers), message.payload).expect("an event");
+            events.extend(delivery.decode().expect("an event of its type"));
+        }
+        events
+    }
+
+    /// Publishes `event`, which is about the aggregate `about`.
+    ///
+    /// # Panics
+    /// When the bus does not take it.
+    pub async fn publish<E: Event>(&self, event: &E, about: &str) {
+        let bus = self.connect().await;
+        let envelope = Envelope::new(event, about, None, SystemClock.now());
+        let sent = bus.jetstream().publish_with_headers(
+            envelope.subject.clone(),
+            envelope.headers(),
+            envelope.payload.into(),
+        );
+        sent.await
+            .expect("a publication")
+            .await
+            .expect("its confirmation");
+    }
+
+    async fn connect(&self) -> Bus {
+        Bus::connect(&self.config(), "test")
+            .await
+            .expect("the event bus")
     }
 
     /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
@@ -50,7 +105,14 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     fs::create_dir_all(&ports).ok();
     let program = Program::start(
         Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "--ports_file_dir"])
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-js",
+                "--ports_file_dir",
+            ])
             .arg(&ports)
             .arg("-sd")
             .arg(folder.path())

@@ -1,20 +1,21 @@
-//! A private PostgreSQL, one per test program, with a fresh database for each test. It runs as a plain user: as root, by way of
-//! `setpriv`.
+//! A private PostgreSQL, one per test program, with a fresh database for each test. By way of `setpriv` it
+//! runs as a plain user and ends with the program.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
 
 use tempfile::TempDir;
 
 use crate::{Program, wait_for};
 
-/// An id that no account of a fresh system has; PostgreSQL refuses to run as root.
-const PLAIN_USER: u32 = 64_123;
+/// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
+const PLAIN_USER: u32 = 65_534;
 
 /// A private PostgreSQL server.
 #[derive(Debug)]
@@ -28,20 +29,24 @@ pub struct Postgres {
 static SERVER: OnceLock<Postgres> = OnceLock::new();
 
 fn binaries() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let newest = versions.map(|entry| entry.path().join("bin")).max();
     newest.unwrap_or_else(|| panic!("PostgreSQL is not installed; scripts/test installs it"))
 }
 
+/// A command that runs as a plain user and ends with the thread that starts it.
 fn as_plain_user(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
     if is_root() {
         let id = PLAIN_USER.to_string();
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--pdeathsig", "KILL"]).arg(program);
-        command
-    } else {
-        Command::new(program)
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
     }
+    command.arg(program);
+    command
 }
 
 fn is_root() -> bool {
@@ -50,25 +55,45 @@ fn is_root() -> bool {
 
 impl Postgres {
     /// The server of this test program, started at the first call. It ends with the program.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
     pub fn shared() -> &'static Self {
-        SERVER.get_or_init(Self::start)
+        SERVER.get_or_init(|| {
+            // The server ends with the thread that starts it: not with one test, but with all of them.
+            let (started, server) = mpsc::channel();
+            thread::spawn(move || {
+                started.send(Self::start()).ok();
+                loop {
+                    thread::park();
+                }
+            });
+            server.recv().expect("PostgreSQL")
+        })
     }
 
     /// Starts a server of its own.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder for the database");
         if is_root() {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
+                .expect("permissions");
             chown(&data, Some(PLAIN_USER), Some(PLAIN_USER)).expect("an owner for the database");
         }
         let made = as_plain_user(&binaries().join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--username=quire", "--encoding=UTF8", "--locale=C", "-D"])
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=quire",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+            ])
             .arg(&data)
             .stdout(Stdio::null())
             .status();
@@ -78,11 +103,28 @@ impl Postgres {
             as_plain_user(&binaries().join("postgres"))
                 .arg("-D")
                 .arg(&data)
-                .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-                .args(["-c", "unix_socket_directories=", "-c", "max_connections=300"])
+                .args([
+                    "-p",
+                    &port.to_string(),
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-c",
+                    "fsync=off",
+                ])
+                .args([
+                    "-c",
+                    "unix_socket_directories=",
+                    "-c",
+                    "max_connections=300",
+                ])
                 .stderr(Stdio::null()),
         );
-        let server = Self { _program: program, _folder: folder, port, databases: AtomicU32::new(0) };
+        let server = Self {
+            _program: program,
+            _folder: folder,
+            port,
+            databases: AtomicU32::new(0),
+        };
         wait_for("PostgreSQL", || server.psql("SELECT 1").then_some(()));
         server
     }
@@ -93,13 +135,26 @@ impl Postgres {
     /// When it cannot be made.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        assert!(self.psql(&format!("CREATE DATABASE {name}")), "creating database {name}");
+        assert!(
+            self.psql(&format!("CREATE DATABASE {name}")),
+            "creating database {name}"
+        );
         format!("postgres://quire@127.0.0.1:{}/{name}", self.port)
     }
 
     fn psql(&self, statement: &str) -> bool {
         Command::new(binaries().join("psql"))
-            .args(["-h", "127.0.0.1", "-U", "quire", "-d", "postgres", "-qc", statement, "-p"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "quire",
+                "-d",
+                "postgres",
+                "-qc",
+                statement,
+                "-p",
+            ])
             .arg(self.port.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -108,7 +163,6 @@ impl Postgres {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a machine without a free port runs no tests")]
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()

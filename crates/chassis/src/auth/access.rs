@@ -41,7 +41,10 @@ pub struct AccessLayer {
 impl AccessLayer {
     /// A layer that verifies with `verifier`.
     pub fn new(verifier: Verifier, area: &'static str) -> Self {
-        Self { verifier, metrics: CallMetrics::new(area) }
+        Self {
+            verifier,
+            metrics: CallMetrics::new(area),
+        }
     }
 }
 
@@ -49,7 +52,11 @@ impl<S> Layer<S> for AccessLayer {
     type Service = Access<S>;
 
     fn layer(&self, inner: S) -> Access<S> {
-        Access { inner, verifier: self.verifier.clone(), metrics: self.metrics.clone() }
+        Access {
+            inner,
+            verifier: self.verifier.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -74,7 +81,9 @@ async fn authorize(verifier: &Verifier, path: &str, headers: &HeaderMap) -> Resu
         Some(token) => verifier.verify(token).await?,
         None => Principal::Anonymous,
     };
-    if path.starts_with(HEALTH) || (path.starts_with(REFLECTION) && principal != Principal::Anonymous) {
+    if path.starts_with(HEALTH)
+        || (path.starts_with(REFLECTION) && principal != Principal::Anonymous)
+    {
         return Ok(principal);
     }
     let Some(access) = contracts::access_of(path) else {

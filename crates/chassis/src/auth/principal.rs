@@ -68,9 +68,15 @@ impl Principal {
                 "You must be logged in to access this method.".to_owned(),
             )),
             Self::Service(name) if access.services.contains(&name.as_str()) => Ok(()),
-            Self::Service(name) => Err(denied(access, &format!("service {name} is not among its callers"))),
+            Self::Service(name) => Err(denied(
+                access,
+                &format!("service {name} is not among its callers"),
+            )),
             Self::Agent(_) if access.agent => Ok(()),
-            Self::Agent(node) => Err(denied(access, &format!("it is not for agents such as {node}"))),
+            Self::Agent(node) => Err(denied(
+                access,
+                &format!("it is not for agents such as {node}"),
+            )),
             Self::User(user) => check_user(user, access),
         }
     }
@@ -95,7 +101,9 @@ impl Principal {
     pub fn require_node(&self, node_id: &str) -> Result<NodeId> {
         match self {
             Self::Agent(node) if node.to_string() == node_id => Ok(*node),
-            Self::Agent(node) => Err(Error::Denied(format!("the agent of {node} may not speak of another node"))),
+            Self::Agent(node) => Err(Error::Denied(format!(
+                "the agent of {node} may not speak of another node"
+            ))),
             Self::Anonymous | Self::User(_) | Self::Service(_) => {
                 Err(Error::Denied("only agents may make this call".to_owned()))
             }
@@ -110,12 +118,12 @@ impl Principal {
     pub fn team(&self, named: &str) -> Result<TeamId> {
         match self {
             Self::User(user) => Ok(user.team),
-            Self::Service(_) => named
-                .parse()
-                .map_err(|error: kernel::id::ParseIdError| Error::invalid("team_id", error.to_string())),
-            Self::Anonymous | Self::Agent(_) => {
-                Err(Error::Denied("only users and services may make this call".to_owned()))
-            }
+            Self::Service(_) => named.parse().map_err(|error: kernel::id::ParseIdError| {
+                Error::invalid("team_id", error.to_string())
+            }),
+            Self::Anonymous | Self::Agent(_) => Err(Error::Denied(
+                "only users and services may make this call".to_owned(),
+            )),
         }
     }
 }
@@ -130,13 +138,26 @@ fn check_user(user: &User, access: &MethodAccess) -> Result<()> {
         return Err(denied(access, "it is not for users"));
     };
     if !user.has_role(least) {
-        let least = least.as_str_name().trim_start_matches("ROLE_").to_lowercase();
-        let has = user.role.as_str_name().trim_start_matches("ROLE_").to_lowercase();
-        let why = format!("permission {} is missing; it needs the role {least}, yours is {has}", access.permission);
+        let least = least
+            .as_str_name()
+            .trim_start_matches("ROLE_")
+            .to_lowercase();
+        let has = user
+            .role
+            .as_str_name()
+            .trim_start_matches("ROLE_")
+            .to_lowercase();
+        let why = format!(
+            "permission {} is missing; it needs the role {least}, yours is {has}",
+            access.permission
+        );
         return Err(denied(access, &why));
     }
     if !user.has_scope(access.permission) {
-        let why = format!("permission {} is missing from the scopes of your key", access.permission);
+        let why = format!(
+            "permission {} is missing from the scopes of your key",
+            access.permission
+        );
         return Err(denied(access, &why));
     }
     Ok(())
@@ -171,14 +192,28 @@ mod tests {
                         Some(least) => role >= least,
                     };
                     let checked = user(role, operator, &["*"]).check(access);
-                    assert_eq!(checked.is_ok(), allowed, "{role:?} operator={operator} {}", access.path);
+                    assert_eq!(
+                        checked.is_ok(),
+                        allowed,
+                        "{role:?} operator={operator} {}",
+                        access.path
+                    );
                 }
             }
             let anonymous = Principal::Anonymous.check(access).is_ok();
             assert_eq!(anonymous, access.anonymous, "{}", access.path);
             let agent = Principal::Agent(NodeId::generate()).check(access).is_ok();
             assert_eq!(agent, access.agent || access.anonymous, "{}", access.path);
-            for service in ["identity", "inventory", "volume", "scheduler", "billing", "notebook", "gateway", "edge"] {
+            for service in [
+                "identity",
+                "inventory",
+                "volume",
+                "scheduler",
+                "billing",
+                "notebook",
+                "gateway",
+                "edge",
+            ] {
                 let allowed = access.services.contains(&service) || access.anonymous;
                 let checked = Principal::Service(service.to_owned()).check(access);
                 assert_eq!(checked.is_ok(), allowed, "{service} {}", access.path);
@@ -188,23 +223,58 @@ mod tests {
 
     #[test]
     fn scopes_narrow_a_role() {
-        let find = |call: &str| ACCESS.iter().find(|access| access.path.ends_with(call)).unwrap();
+        let find = |call: &str| {
+            ACCESS
+                .iter()
+                .find(|access| access.path.ends_with(call))
+                .unwrap()
+        };
         let reader = user(Role::Owner, true, &["notebook:read"]);
         assert!(reader.check(find("/ListNotebooks")).is_ok());
-        let error = reader.check(find("/CreateNotebook")).unwrap_err().to_string();
-        assert!(error.contains("permission notebook:write is missing"), "{error}");
+        let error = reader
+            .check(find("/CreateNotebook"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("permission notebook:write is missing"),
+            "{error}"
+        );
         assert!(reader.check(find("/GetInvoice")).is_err());
-        assert!(user(Role::Member, false, &["notebook:write"]).check(find("/ListNotebooks")).is_ok());
+        assert!(
+            user(Role::Member, false, &["notebook:write"])
+                .check(find("/ListNotebooks"))
+                .is_ok()
+        );
 
-        let error = user(Role::Viewer, false, &["*"]).check(find("/CreateNotebook")).unwrap_err();
-        assert!(error.to_string().contains("needs the role member, yours is viewer"), "{error}");
+        let error = user(Role::Viewer, false, &["*"])
+            .check(find("/CreateNotebook"))
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("needs the role member, yours is viewer"),
+            "{error}"
+        );
     }
 
     #[test]
     fn agents_speak_of_their_own_node_only() {
         let (own, other) = (NodeId::generate(), NodeId::generate());
-        assert_eq!(Principal::Agent(own).require_node(&own.to_string()).unwrap(), own);
-        assert!(Principal::Agent(own).require_node(&other.to_string()).is_err());
-        assert!(user(Role::Owner, true, &["*"]).require_node(&own.to_string()).is_err());
+        assert_eq!(
+            Principal::Agent(own)
+                .require_node(&own.to_string())
+                .unwrap(),
+            own
+        );
+        assert!(
+            Principal::Agent(own)
+                .require_node(&other.to_string())
+                .is_err()
+        );
+        assert!(
+            user(Role::Owner, true, &["*"])
+                .require_node(&own.to_string())
+                .is_err()
+        );
     }
 }

@@ -74,19 +74,42 @@ impl Claims {
                 scopes: user.scopes.clone(),
             },
             Principal::Service(name) => Subject::Service { sub: name.clone() },
-            Principal::Agent(node) => Subject::Agent { sub: node.to_string() },
+            Principal::Agent(node) => Subject::Agent {
+                sub: node.to_string(),
+            },
         };
         let exp = (now + TOKEN_LIFETIME).timestamp();
-        Some(Self { iss: QUIRE.to_owned(), aud: QUIRE.to_owned(), exp, subject })
+        Some(Self {
+            iss: QUIRE.to_owned(),
+            aud: QUIRE.to_owned(),
+            exp,
+            subject,
+        })
+    }
+
+    /// The same, ending at `at` when that is earlier.
+    #[must_use]
+    pub fn ending_by(mut self, at: Timestamp) -> Self {
+        self.exp = self.exp.min(at.timestamp());
+        self
     }
 
     fn principal(&self, now: Timestamp) -> Result<Principal> {
-        let wrong = || Error::Unauthenticated("the token is not one of this installation".to_owned());
+        let wrong =
+            || Error::Unauthenticated("the token is not one of this installation".to_owned());
         if self.exp <= now.timestamp() {
-            return Err(Error::Unauthenticated("the token has expired; exchange the key for a new one".to_owned()));
+            return Err(Error::Unauthenticated(
+                "the token has expired; exchange the key for a new one".to_owned(),
+            ));
         }
         Ok(match &self.subject {
-            Subject::User { sub, team, role, operator, scopes } => Principal::User(User {
+            Subject::User {
+                sub,
+                team,
+                role,
+                operator,
+                scopes,
+            } => Principal::User(User {
                 id: sub.parse().map_err(|_| wrong())?,
                 team: team.parse().map_err(|_| wrong())?,
                 role: Role::try_from(*role).map_err(|_| wrong())?,
@@ -117,8 +140,10 @@ impl Signer {
     /// # Errors
     /// When the system gives no randomness.
     pub fn generate() -> Result<String> {
-        let document = Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new())
-            .map_err(|_| Error::internal("making a signing key", "the system's generator failed"))?;
+        let document =
+            Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).map_err(|_| {
+                Error::internal("making a signing key", "the system's generator failed")
+            })?;
         Ok(URL_SAFE_NO_PAD.encode(document.as_ref()))
     }
 
@@ -132,7 +157,10 @@ impl Signer {
             .map_err(|error| Error::internal("reading the signing key", error))?;
         let pair = Ed25519KeyPair::from_pkcs8(&bytes)
             .map_err(|error| Error::internal("reading the signing key", error.to_string()))?;
-        Ok(Self { key: EncodingKey::from_ed_der(&bytes), public: pair.public_key().as_ref().to_vec() })
+        Ok(Self {
+            key: EncodingKey::from_ed_der(&bytes),
+            public: pair.public_key().as_ref().to_vec(),
+        })
     }
 
     /// The public half, 32 bytes.
@@ -176,14 +204,20 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
 impl Verifier {
     /// A verifier with keys from `source`.
     pub fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self { keys: Arc::default(), source, clock }
+        Self {
+            keys: Arc::default(),
+            source,
+            clock,
+        }
     }
 
     /// Who signed in with `token`.
@@ -202,7 +236,9 @@ impl Verifier {
                 return claims.principal(now);
             }
         }
-        Err(Error::Unauthenticated("the token is not one of this installation".to_owned()))
+        Err(Error::Unauthenticated(
+            "the token is not one of this installation".to_owned(),
+        ))
     }
 
     fn try_keys(&self, token: &str) -> Option<Claims> {
@@ -229,7 +265,10 @@ impl Verifier {
             .filter_map(|key| DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(key)).ok())
             .collect();
         if let Ok(mut held) = self.keys.write() {
-            *held = Keys { keys: decoded, asked_at: Some(now) };
+            *held = Keys {
+                keys: decoded,
+                asked_at: Some(now),
+            };
         }
     }
 }
@@ -256,7 +295,10 @@ mod tests {
         let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
         let stranger = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
         let clock = Arc::new(ManualClock::new(from_micros(1_700_000_000_000_000)));
-        let verifier = Verifier::new(Arc::new(Fixed(vec![signer.public_key().to_vec()])), clock.clone());
+        let verifier = Verifier::new(
+            Arc::new(Fixed(vec![signer.public_key().to_vec()])),
+            clock.clone(),
+        );
         let principals = [
             Principal::Service("notebook".to_owned()),
             Principal::Agent(NodeId::generate()),
@@ -272,10 +314,17 @@ mod tests {
             let claims = Claims::new(principal, clock.now()).unwrap();
             let token = signer.sign(&claims).unwrap();
             assert_eq!(&verifier.verify(&token).await.unwrap(), principal);
-            assert!(verifier.verify(&stranger.sign(&claims).unwrap()).await.is_err());
+            assert!(
+                verifier
+                    .verify(&stranger.sign(&claims).unwrap())
+                    .await
+                    .is_err()
+            );
             assert!(verifier.verify(&format!("{token}x")).await.is_err());
         }
-        let token = signer.sign(&Claims::new(&principals[0], clock.now()).unwrap()).unwrap();
+        let token = signer
+            .sign(&Claims::new(&principals[0], clock.now()).unwrap())
+            .unwrap();
         clock.advance(TOKEN_LIFETIME);
         let error = verifier.verify(&token).await.unwrap_err();
         assert!(error.to_string().contains("expired"), "{error}");

@@ -31,7 +31,8 @@ const RENEW_BEFORE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 /// # Errors
 /// [`Error::Invalid`] when the address cannot be one of a server.
 pub fn connect(address: &Address) -> Result<Channel> {
-    let wrong = |error: tonic::transport::Error| Error::invalid("address", format!("{address}: {error}"));
+    let wrong =
+        |error: tonic::transport::Error| Error::invalid("address", format!("{address}: {error}"));
     let endpoint = Endpoint::from_shared(address.to_string()).map_err(wrong)?;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
@@ -54,7 +55,9 @@ where
         .with_max_delay(Duration::from_secs(1))
         .with_jitter()
         .with_max_times(6);
-    call.retry(backoff).when(|error| error.code().is_retryable()).await
+    call.retry(backoff)
+        .when(|error| error.code().is_retryable())
+        .await
 }
 
 #[derive(Clone)]
@@ -97,7 +100,10 @@ impl TokenSource {
         // Held over the exchange on purpose: one exchange serves all who wait.
         let mut current = self.current.lock().await;
         let now = self.clock.now();
-        if let Some(token) = current.as_ref().filter(|token| token.expires_at - now > RENEW_BEFORE) {
+        if let Some(token) = current
+            .as_ref()
+            .filter(|token| token.expires_at - now > RENEW_BEFORE)
+        {
             return Ok(token.header.clone());
         }
         let token = self.exchange().await?;
@@ -109,7 +115,9 @@ impl TokenSource {
     async fn exchange(&self) -> Result<Token> {
         let response = retry(|| {
             let mut identity = self.identity.clone();
-            let mut request = tonic::Request::new(ExchangeKeyRequest { key: self.key.expose_secret().to_owned() });
+            let mut request = tonic::Request::new(ExchangeKeyRequest {
+                key: self.key.expose_secret().to_owned(),
+            });
             request.set_timeout(DEADLINE);
             async move { Ok(identity.exchange_key(request).await?.into_inner()) }
         })
@@ -117,7 +125,10 @@ impl TokenSource {
         let header = HeaderValue::from_str(&format!("Bearer {}", response.token))
             .map_err(|error| Error::internal("reading a token", error))?;
         let expires_at = response.expires_at.unwrap_or_default();
-        Ok(Token { header, expires_at: contracts::from_wire_time("expires_at", expires_at)? })
+        Ok(Token {
+            header,
+            expires_at: contracts::from_wire_time("expires_at", expires_at)?,
+        })
     }
 }
 
@@ -126,7 +137,11 @@ impl KeySource for IdentityServiceClient<Channel> {
     async fn keys(&self) -> Result<Vec<Vec<u8>>> {
         let response = retry(|| {
             let mut identity = self.clone();
-            async move { Ok(identity.list_verification_keys(ListVerificationKeysRequest {}).await?) }
+            async move {
+                Ok(identity
+                    .list_verification_keys(ListVerificationKeysRequest {})
+                    .await?)
+            }
         })
         .await?;
         Ok(response.into_inner().keys)
@@ -144,7 +159,11 @@ pub struct Caller {
 impl Caller {
     /// Calls with the deadline of unary calls.
     pub fn new(channel: Channel, tokens: TokenSource) -> Self {
-        Self { channel, tokens, deadline: Some(DEADLINE) }
+        Self {
+            channel,
+            tokens,
+            deadline: Some(DEADLINE),
+        }
     }
 
     /// Calls without a deadline, for streams that last.
@@ -178,7 +197,9 @@ impl Service<Request<Body>> for Caller {
             }
             if let Some(deadline) = deadline {
                 let text = format!("{}m", deadline.as_millis());
-                headers.entry("grpc-timeout").or_insert(HeaderValue::from_str(&text)?);
+                headers
+                    .entry("grpc-timeout")
+                    .or_insert(HeaderValue::from_str(&text)?);
                 return Ok(tokio::time::timeout(deadline, channel.call(request)).await??);
             }
             Ok(channel.call(request).await?)

@@ -49,23 +49,34 @@ impl Listener {
                 let local = listener
                     .local_addr()
                     .map_err(|error| bind_failed(address, &error))?;
-                Ok(Self { kind: Kind::Tcp(listener), address: Address::Http(local.to_string()) })
+                Ok(Self {
+                    kind: Kind::Tcp(listener),
+                    address: Address::Http(local.to_string()),
+                })
             }
-            Address::Https(_) => Err(Error::invalid("listen", "https:// needs certificates, which are not configured")),
+            Address::Https(_) => Err(Error::invalid(
+                "listen",
+                "https:// needs certificates, which are not configured",
+            )),
         }
     }
 
     async fn bind_unix(path: &Path, address: &Address) -> Result<Self> {
         if path.exists() {
             if tokio::net::UnixStream::connect(path).await.is_ok() {
-                return Err(Error::Unavailable(format!("cannot listen on {address}: another program answers there")));
+                return Err(Error::Unavailable(format!(
+                    "cannot listen on {address}: another program answers there"
+                )));
             }
             std::fs::remove_file(path).map_err(|error| bind_failed(address, &error))?;
         }
         let listener = UnixListener::bind(path).map_err(|error| bind_failed(address, &error))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| bind_failed(address, &error))?;
-        Ok(Self { kind: Kind::Unix(listener), address: address.clone() })
+        Ok(Self {
+            kind: Kind::Unix(listener),
+            address: address.clone(),
+        })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -85,7 +96,11 @@ pub struct Server {
 impl Server {
     /// A server of `area` that checks tokens with `verifier` and serves `routes`.
     pub fn new(area: &'static str, verifier: Verifier, routes: Routes) -> Self {
-        Self { area, verifier, routes }
+        Self {
+            area,
+            verifier,
+            routes,
+        }
     }
 
     /// Serves until `cancel`, then finishes what is in flight.
@@ -95,7 +110,9 @@ impl Server {
     pub async fn run(self, listener: Listener, cancel: CancellationToken) -> Result<()> {
         let failed = |error| Error::internal("serving calls", error);
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+        health
+            .set_service_status("", tonic_health::ServingStatus::Serving)
+            .await;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(contracts::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -110,12 +127,18 @@ impl Server {
         match listener.kind {
             Kind::Tcp(tcp) => {
                 router
-                    .serve_with_incoming_shutdown(TcpListenerStream::new(tcp), cancel.cancelled_owned())
+                    .serve_with_incoming_shutdown(
+                        TcpListenerStream::new(tcp),
+                        cancel.cancelled_owned(),
+                    )
                     .await
             }
             Kind::Unix(unix) => {
                 router
-                    .serve_with_incoming_shutdown(UnixListenerStream::new(unix), cancel.cancelled_owned())
+                    .serve_with_incoming_shutdown(
+                        UnixListenerStream::new(unix),
+                        cancel.cancelled_owned(),
+                    )
                     .await
             }
         }

@@ -1,0 +1,209 @@
+//! An identity that knows everybody: it answers what other services ask of identity, and signs a token for any principal.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
+use chassis::config::ServiceConfig;
+use chassis::grpc::{Listener, Server};
+use chassis::{Address, Error, Result};
+use contracts::common::v1::Role;
+use contracts::identity::v1 as wire;
+use contracts::identity::v1::identity_service_server::{IdentityService, IdentityServiceServer};
+use kernel::Clock;
+use kernel::id::{KeyId, NodeId, TeamId, UserId};
+use secrecy::SecretString;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use crate::{Nats, Service};
+
+/// A running identity for tests.
+#[derive(Debug)]
+pub struct Identity {
+    keys: Arc<Keys>,
+    service: Service,
+}
+
+#[derive(Debug)]
+struct Keys {
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+    principals: Mutex<HashMap<String, Principal>>,
+}
+
+impl Identity {
+    /// Starts one that signs with the time of `clock`.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start(clock: Arc<dyn Clock>) -> Self {
+        let signer = Signer::generate()
+            .and_then(|key| Signer::from_pkcs8(&key))
+            .expect("a signing key");
+        let keys = Arc::new(Keys {
+            signer,
+            clock,
+            principals: Mutex::default(),
+        });
+        let routes = Routes::new(IdentityServiceServer::from_arc(keys.clone()));
+        let service = keys.clone().serve("identity", routes).await;
+        Self { keys, service }
+    }
+
+    /// Serves `routes` as the service `area`, with the same checks of tokens and access as the real one: for doubles of services
+    /// that the tested one calls.
+    pub async fn serve(&self, area: &'static str, routes: Routes) -> Service {
+        self.keys.clone().serve(area, routes).await
+    }
+
+    /// What the service `name` is told: this identity, a key that works here, `database` and `nats`, and a free port.
+    pub fn config(&self, name: &str, database: SecretString, nats: &Nats) -> ServiceConfig {
+        ServiceConfig {
+            listen: Address::Http("127.0.0.1:0".to_owned()),
+            database,
+            identity: self.service.address().clone(),
+            key: self.keys.key(Principal::Service(name.to_owned())).into(),
+            bus: nats.config(),
+        }
+    }
+
+    /// A key that is exchanged for tokens of `principal`.
+    pub fn key(&self, principal: Principal) -> SecretString {
+        self.keys.key(principal).into()
+    }
+
+    /// A token of `principal`.
+    ///
+    /// # Panics
+    /// For nobody.
+    pub fn token(&self, principal: &Principal) -> String {
+        self.keys.token(principal).expect("a token for somebody")
+    }
+}
+
+/// A person of `team` with `role` and a key of all scopes; an operator too when the role says so.
+pub fn person(team: TeamId, role: Role) -> Principal {
+    Principal::User(User {
+        id: UserId::generate(),
+        team,
+        role: role.min(Role::Owner),
+        operator: role == Role::Operator,
+        scopes: vec!["*".to_owned()],
+    })
+}
+
+impl Keys {
+    async fn serve(self: Arc<Self>, area: &'static str, routes: Routes) -> Service {
+        let verifier = Verifier::new(self.clone(), self.clock.clone());
+        let server = Server::new(area, verifier, routes);
+        Service::start(|cancel, ready| async move {
+            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            ready(listener.address());
+            server.run(listener, cancel).await
+        })
+        .await
+    }
+
+    fn key(&self, principal: Principal) -> String {
+        let key = KeyId::generate().to_string();
+        let mut principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        principals.insert(key.clone(), principal);
+        key
+    }
+
+    fn token(&self, principal: &Principal) -> Result<String> {
+        let claims = Claims::new(principal, self.clock.now());
+        self.signer
+            .sign(&claims.ok_or_else(|| Error::Unauthenticated("nobody has no token".to_owned()))?)
+    }
+
+    fn exchange(&self, key: &str) -> Result<wire::ExchangeKeyResponse> {
+        let principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let principal = principals
+            .get(key)
+            .ok_or_else(|| Error::Unauthenticated("the key is unknown".to_owned()))?;
+        let expires_at = Some(contracts::to_wire_time(self.clock.now() + TOKEN_LIFETIME));
+        Ok(wire::ExchangeKeyResponse {
+            token: self.token(principal)?,
+            expires_at,
+        })
+    }
+
+    /// A new key for `node`; its older ones end.
+    fn node_key(&self, node: NodeId) -> String {
+        let mut principals = self
+            .principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        principals.retain(|_, principal| *principal != Principal::Agent(node));
+        drop(principals);
+        self.key(Principal::Agent(node))
+    }
+}
+
+#[tonic::async_trait]
+impl KeySource for Keys {
+    async fn keys(&self) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![self.signer.public_key().to_vec()])
+    }
+}
+
+/// The calls that services make of identity; the others, which people make, are not here.
+macro_rules! serve {
+    ({ $($calls:tt)* } without $($call:ident($request:ident) -> $response:ident,)*) => {
+        #[tonic::async_trait]
+        impl IdentityService for Keys {
+            $($calls)*
+            $(async fn $call(&self, _: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
+                Err(Error::not_found("call", stringify!($call)).into())
+            })*
+        }
+    };
+}
+
+serve! {
+    {
+        async fn exchange_key(
+            &self,
+            request: Request<wire::ExchangeKeyRequest>,
+        ) -> Result<Response<wire::ExchangeKeyResponse>, Status> {
+            Ok(Response::new(self.exchange(&request.get_ref().key)?))
+        }
+
+        async fn list_verification_keys(
+            &self,
+            _: Request<wire::ListVerificationKeysRequest>,
+        ) -> Result<Response<wire::ListVerificationKeysResponse>, Status> {
+            let keys = vec![self.signer.public_key().to_vec()];
+            Ok(Response::new(wire::ListVerificationKeysResponse { keys }))
+        }
+
+        async fn create_node_key(
+            &self,
+            request: Request<wire::CreateNodeKeyRequest>,
+        ) -> Result<Response<wire::CreateNodeKeyResponse>, Status> {
+            let node = &request.get_ref().node_id;
+            let node = node.parse().map_err(|_| Error::not_found("node", node))?;
+            Ok(Response::new(wire::CreateNodeKeyResponse { key: self.node_key(node) }))
+        }
+    }
+    without
+    get_session(GetSessionRequest) -> GetSessionResponse,
+    create_team(CreateTeamRequest) -> CreateTeamResponse,
+    list_teams(ListTeamsRequest) -> ListTeamsResponse,
+    create_user(CreateUserRequest) -> CreateUserResponse,
+    list_users(ListUsersRequest) -> ListUsersResponse,
+    create_project(CreateProjectRequest) -> CreateProjectResponse,
+    get_project(GetProjectRequest) -> GetProjectResponse,
+    list_projects(ListProjectsRequest) -> ListProjectsResponse,
+    create_api_key(CreateApiKeyRequest) -> CreateApiKeyResponse,
+    list_api_keys(ListApiKeysRequest) -> ListApiKeysResponse,
+    revoke_api_key(RevokeApiKeyRequest) -> RevokeApiKeyResponse,
+}
