@@ -37,7 +37,10 @@ impl Deletions {
         loop {
             let round = self.round().await;
             if let (Err(error), true) = (&round, healthy) {
-                tracing::warn!(error = chassis::error::chain(error), "volumes are not deleted; trying again");
+                tracing::warn!(
+                    error = chassis::error::chain(error),
+                    "volumes are not deleted; trying again"
+                );
             }
             healthy = round.is_ok();
             tokio::select! {
@@ -49,18 +52,36 @@ impl Deletions {
 
     async fn round(&self) -> Result<()> {
         let mut service = VolumeServiceClient::new(self.caller.clone());
-        let request = ListNodeDeletionsRequest { node_id: self.node_id.clone() };
-        let listed = service.list_node_deletions(request).await?.into_inner().volume_ids;
+        let request = ListNodeDeletionsRequest {
+            node_id: self.node_id.clone(),
+        };
+        let listed = service
+            .list_node_deletions(request)
+            .await?
+            .into_inner()
+            .volume_ids;
         for volume_id in listed {
             let id: VolumeId = volume_id
                 .parse()
-                .map_err(|error: kernel::id::ParseIdError| Error::invalid("volume_ids", error.to_string()))?;
-            if self.board.all().iter().any(|entry| entry.holds_volume(&volume_id)) {
+                .map_err(|error: kernel::id::ParseIdError| {
+                    Error::invalid("volume_ids", error.to_string())
+                })?;
+            if self
+                .board
+                .all()
+                .iter()
+                .any(|entry| entry.holds_volume(&volume_id))
+            {
                 tracing::warn!(%id, "a volume is to be deleted, but an attempt still uses it");
                 continue;
             }
             remove(&self.data_dir, id).await?;
-            service.confirm_deletion(ConfirmDeletionRequest { node_id: self.node_id.clone(), volume_id }).await?;
+            service
+                .confirm_deletion(ConfirmDeletionRequest {
+                    node_id: self.node_id.clone(),
+                    volume_id,
+                })
+                .await?;
             tracing::info!(%id, "volume deleted");
         }
         Ok(())
@@ -71,5 +92,7 @@ async fn remove(data_dir: &Path, id: VolumeId) -> Result<()> {
     let folder = volumes(data_dir).join(id.to_string());
     let failed = |error: std::io::Error| Error::internal("deleting a volume", error);
     let removed = tokio::task::spawn_blocking(move || files::remove_folder(&folder)).await;
-    removed.map_err(|error| Error::internal("deleting a volume", error))?.map_err(failed)
+    removed
+        .map_err(|error| Error::internal("deleting a volume", error))?
+        .map_err(failed)
 }

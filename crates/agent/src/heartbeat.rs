@@ -39,7 +39,10 @@ impl Heartbeat {
         loop {
             let beat = self.beat().await;
             if let (Err(error), true) = (&beat, healthy) {
-                tracing::warn!(error = chassis::error::chain(error), "inventory does not take the heartbeat; trying again");
+                tracing::warn!(
+                    error = chassis::error::chain(error),
+                    "inventory does not take the heartbeat; trying again"
+                );
             }
             healthy = beat.is_ok();
             tokio::select! {
@@ -56,13 +59,19 @@ impl Heartbeat {
             hardware: Some(self.hardware().await),
             missing_isolation: self.missing_isolation.clone(),
         };
-        let answer = InventoryServiceClient::new(self.caller.clone()).heartbeat(request).await?.into_inner();
+        let answer = InventoryServiceClient::new(self.caller.clone())
+            .heartbeat(request)
+            .await?
+            .into_inner();
         Ok(Duration::from_millis(answer.next_in_ms.into()).clamp(SHORTEST, LONGEST))
     }
 
     /// Drivers may take their time to answer about their devices.
     async fn hardware(&self) -> Hardware {
-        let (gpus, data_dir, reserve) = (self.gpus.clone(), self.data_dir.clone(), self.reserve_mib);
-        tokio::task::spawn_blocking(move || hardware(&gpus, &data_dir, reserve)).await.unwrap_or_default()
+        let (gpus, data_dir, reserve) =
+            (self.gpus.clone(), self.data_dir.clone(), self.reserve_mib);
+        tokio::task::spawn_blocking(move || hardware(&gpus, &data_dir, reserve))
+            .await
+            .unwrap_or_default()
     }
 }

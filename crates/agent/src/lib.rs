@@ -15,7 +15,7 @@ mod node;
 mod relay;
 mod runtime;
 pub mod shim;
-pub mod stage;
+mod stage;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -61,26 +61,52 @@ pub async fn run(
 ) -> Result<()> {
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
-    let node = Node::load(&config.data_dir)?
-        .ok_or_else(|| Error::Precondition("this node has not joined: join it with a token first".to_owned()))?;
+    let node = Node::load(&config.data_dir)?.ok_or_else(|| {
+        Error::Precondition("this node has not joined: join it with a token first".to_owned())
+    })?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let program = program(&config)?;
     let isolation = probe(&config, program.clone()).await?;
     let missing_isolation = isolation.missing.clone();
     let gpus = Gpus::open();
-    let process = Arc::new(ProcessRuntime::new(&config, program, isolation, gpus.clone()));
+    let process = Arc::new(ProcessRuntime::new(
+        &config,
+        program,
+        isolation,
+        gpus.clone(),
+    ));
     let runtime: Arc<dyn Runtime> = Arc::new(process.clone());
-    let (board, kept) = (Arc::new(Board::new()), Arc::new(Kept::new(&config.data_dir)));
-    let mut supervisor = Supervisor::new(&config, runtime.clone(), board.clone(), kept.clone(), clock.clone());
+    let (board, kept) = (
+        Arc::new(Board::new()),
+        Arc::new(Kept::new(&config.data_dir)),
+    );
+    let mut supervisor = Supervisor::new(
+        &config,
+        runtime.clone(),
+        board.clone(),
+        kept.clone(),
+        clock.clone(),
+    );
     supervisor.adopt(&cancel)?;
-    let known: Vec<String> = board.all().iter().map(|entry| entry.job.id().to_owned()).collect();
+    let known: Vec<String> = board
+        .all()
+        .iter()
+        .map(|entry| entry.job.id().to_owned())
+        .collect();
     blocking(move || process.remove_strays(&known)).await?;
 
     let tokens = TokenSource::new(connect(&config.identity)?, node.key.clone(), clock.clone());
     let caller = |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
     let (orders, ordered) = mpsc::channel(ORDERS);
     let time = Timekeeper::new(clock);
-    let link = Link::new(caller(&config.scheduler)?, &node.id, &config.data_dir, board.clone(), orders, time);
+    let link = Link::new(
+        caller(&config.scheduler)?,
+        &node.id,
+        &config.data_dir,
+        board.clone(),
+        orders,
+        time,
+    );
     let heartbeat = Heartbeat {
         caller: caller(&config.inventory)?,
         node_id: node.id.clone(),
@@ -95,7 +121,11 @@ pub async fn run(
         data_dir: config.data_dir.clone(),
         board: board.clone(),
     };
-    let relay = Relay { board, kept, runtime };
+    let relay = Relay {
+        board,
+        kept,
+        runtime,
+    };
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
     tasks.start("link", link.run(cancel.clone()));
@@ -104,12 +134,18 @@ pub async fn run(
     tasks.start("relay", relay.run(listener, cancel));
     tracing::info!(node_id = node.id, "the agent runs");
     ready();
-    tasks.run().await.map_err(|failure| Error::internal("running the agent", failure))
+    tasks
+        .run()
+        .await
+        .map_err(|failure| Error::internal("running the agent", failure))
 }
 
 fn make_folders(config: &AgentConfig) -> Result<()> {
     if config.run_dir.as_os_str().len() > MAX_RUN_DIR {
-        let problem = format!("{:?} is longer than {MAX_RUN_DIR} bytes, too long for the sockets below it", config.run_dir);
+        let problem = format!(
+            "{:?} is longer than {MAX_RUN_DIR} bytes, too long for the sockets below it",
+            config.run_dir
+        );
         return Err(Error::invalid("run_dir", problem));
     }
     let data = &config.data_dir;
@@ -129,15 +165,22 @@ fn make_folders(config: &AgentConfig) -> Result<()> {
 /// Two agents with the same folders would run everything twice.
 fn sole_agent(config: &AgentConfig) -> Result<File> {
     let path = config.data_dir.join("lock");
-    let lock = File::create(&path).map_err(|error| Error::internal("locking the agent's folders", error))?;
+    let lock = File::create(&path)
+        .map_err(|error| Error::internal("locking the agent's folders", error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(_) => Err(Error::Precondition(format!("another agent uses {}", config.data_dir.display()))),
+        Err(_) => Err(Error::Precondition(format!(
+            "another agent uses {}",
+            config.data_dir.display()
+        ))),
     }
 }
 
 fn program(config: &AgentConfig) -> Result<PathBuf> {
-    let found = config.program.clone().map_or_else(std::env::current_exe, Ok);
+    let found = config
+        .program
+        .clone()
+        .map_or_else(std::env::current_exe, Ok);
     found.map_err(|error| Error::internal("finding the agent's own program", error))
 }
 
@@ -149,11 +192,15 @@ async fn probe(config: &AgentConfig, program: PathBuf) -> Result<Isolation> {
     }
     if config.require_full_isolation && !isolation.missing.is_empty() {
         let missing = isolation.missing.join("; ");
-        return Err(Error::Precondition(format!("full isolation is required, and this machine lacks: {missing}")));
+        return Err(Error::Precondition(format!(
+            "full isolation is required, and this machine lacks: {missing}"
+        )));
     }
     Ok(isolation)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("working on the machine", error))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("working on the machine", error))
 }

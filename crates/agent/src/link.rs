@@ -50,7 +50,10 @@ struct Epoch {
 impl Epoch {
     fn load(data_dir: &Path) -> Self {
         let path = data_dir.join("epoch");
-        let highest = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let highest = std::fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
         Self { path, highest }
     }
 
@@ -58,7 +61,9 @@ impl Epoch {
     async fn check(&mut self, spoken: u64) -> Result<()> {
         if spoken < self.highest {
             let highest = self.highest;
-            return Err(Error::Precondition(format!("a leader of epoch {spoken} speaks, after one of epoch {highest}")));
+            return Err(Error::Precondition(format!(
+                "a leader of epoch {spoken} speaks, after one of epoch {highest}"
+            )));
         }
         if spoken > self.highest {
             files::write_async(self.path.clone(), spoken.to_string().into_bytes())
@@ -101,7 +106,11 @@ impl Link {
                 () = cancel.cancelled() => return Ok(()),
                 ended = self.converse() => ended,
             };
-            let problem = ended.err().map_or("the leader hung up".to_owned(), |error| chassis::error::chain(&error));
+            let problem = ended
+                .err()
+                .map_or("the leader hung up".to_owned(), |error| {
+                    chassis::error::chain(&error)
+                });
             // Said once, however often it is tried.
             if problem != said {
                 tracing::warn!(problem, "the line to the scheduler is broken; trying again");
@@ -121,15 +130,22 @@ impl Link {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
         let mut changes = self.board.changes();
         let hello = self.hello();
-        let mut sent: HashMap<String, u64> =
-            hello.held.iter().map(|report| (report.attempt_id.clone(), report.sequence)).collect();
+        let mut sent: HashMap<String, u64> = hello
+            .held
+            .iter()
+            .map(|report| (report.attempt_id.clone(), report.sequence))
+            .collect();
         sender.send(up(Up::Hello(hello))).await.ok();
         let opened = self.client.open_link(ReceiverStream::new(outgoing));
         let mut incoming = opened.await?.into_inner();
-        let first = tokio::time::timeout(WANTED_WITHIN, incoming.message()).await.map_err(|_| Error::Deadline)??;
+        let first = tokio::time::timeout(WANTED_WITHIN, incoming.message())
+            .await
+            .map_err(|_| Error::Deadline)??;
         let mut next = first;
         loop {
-            let Some(message) = next.take() else { return Ok(()) };
+            let Some(message) = next.take() else {
+                return Ok(());
+            };
             self.take(message).await?;
             next = loop {
                 let report = self.unsent(&sent);
@@ -159,12 +175,17 @@ impl Link {
     fn reports(&self) -> Vec<Report> {
         let now = self.time.now();
         let entries = self.board.all().into_iter();
-        entries.map(|entry| entry.life.report(entry.job.id(), entry.generation(), &now)).collect()
+        entries
+            .map(|entry| entry.life.report(entry.job.id(), entry.generation(), &now))
+            .collect()
     }
 
     /// A report that this connection has not carried yet.
     fn unsent(&self, sent: &HashMap<String, u64>) -> Option<Report> {
-        let new = |report: &Report| sent.get(&report.attempt_id).is_none_or(|sequence| *sequence < report.sequence);
+        let new = |report: &Report| {
+            sent.get(&report.attempt_id)
+                .is_none_or(|sequence| *sequence < report.sequence)
+        };
         self.reports().into_iter().find(new)
     }
 
@@ -172,7 +193,11 @@ impl Link {
         self.epoch.check(message.epoch).await?;
         match message.message {
             Some(Down::Wanted(wanted)) => {
-                tracing::info!(epoch = message.epoch, wanted = wanted.assignments.len(), "the scheduler leads");
+                tracing::info!(
+                    epoch = message.epoch,
+                    wanted = wanted.assignments.len(),
+                    "the scheduler leads"
+                );
                 self.pause = FIRST_PAUSE;
                 for assignment in wanted.assignments {
                     self.order(Order::Assign(Box::new(assignment))).await?;
@@ -191,10 +216,15 @@ impl Link {
     }
 
     async fn order(&self, order: Order) -> Result<()> {
-        self.orders.send(order).await.map_err(|_| Error::Unavailable("the agent is stopping".to_owned()))
+        self.orders
+            .send(order)
+            .await
+            .map_err(|_| Error::Unavailable("the agent is stopping".to_owned()))
     }
 }
 
 fn up(message: Up) -> OpenLinkRequest {
-    OpenLinkRequest { message: Some(message) }
+    OpenLinkRequest {
+        message: Some(message),
+    }
 }

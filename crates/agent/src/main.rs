@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_deref().and_then(|arg| arg.to_str()) {
         Some("shim") => agent::shim::main(args),
-        Some("stage") => agent::stage::main(args),
+        Some("stage") => agent::shim::stage(args),
         _ => match command(Cli::parse()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -61,7 +61,9 @@ fn command(cli: Cli) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Join { config, token } => agent::join(&load(config)?, &token).await.map_err(Failure::from),
+            Command::Join { config, token } => agent::join(&load(config)?, &token)
+                .await
+                .map_err(Failure::from),
             Command::Run { config } => run(load(config)?).await,
         }
     });
@@ -76,7 +78,10 @@ fn load(file: Option<PathBuf>) -> Result<AgentConfig, Failure> {
 async fn run(config: AgentConfig) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let signals = async {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -32,7 +32,9 @@ impl Moment {
 pub(crate) fn up_ms() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000).saturating_add(u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0))
+    seconds
+        .saturating_mul(1_000)
+        .saturating_add(u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0))
 }
 
 /// The kernel's name for this boot; empty when it does not say.
@@ -50,11 +52,18 @@ pub(crate) struct Timekeeper {
 
 impl Timekeeper {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { boot_id: boot_id().into(), clock }
+        Self {
+            boot_id: boot_id().into(),
+            clock,
+        }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        Moment { boot_id: self.boot_id.to_string(), up_ms: up_ms(), at_micros: self.clock.now().timestamp_micros() }
+        Moment {
+            boot_id: self.boot_id.to_string(),
+            up_ms: up_ms(),
+            at_micros: self.clock.now().timestamp_micros(),
+        }
     }
 
     pub(crate) fn boot_id(&self) -> &str {
@@ -68,7 +77,11 @@ mod tests {
 
     #[test]
     fn ages_use_the_steady_clock_within_a_boot_and_the_calendar_across() {
-        let moment = |boot_id: &str, up_ms, at_micros| Moment { boot_id: boot_id.to_owned(), up_ms, at_micros };
+        let moment = |boot_id: &str, up_ms, at_micros| Moment {
+            boot_id: boot_id.to_owned(),
+            up_ms,
+            at_micros,
+        };
         let seen = moment("a", 1_000, 50_000_000);
         assert_eq!(seen.ms_until(&moment("a", 4_000, 0)), 3_000);
         assert_eq!(seen.ms_until(&moment("b", 10, 51_000_000)), 1_000);

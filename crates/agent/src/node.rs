@@ -43,13 +43,19 @@ impl Node {
     /// # Errors
     /// When its file cannot be read.
     pub(crate) fn load(data_dir: &Path) -> Result<Option<Self>> {
-        let file: Option<NodeFile> =
-            files::read_json(&node_file(data_dir)).map_err(|error| Error::internal("reading who this node is", error))?;
-        Ok(file.map(|file| Self { id: file.node_id, key: file.node_key.into() }))
+        let file: Option<NodeFile> = files::read_json(&node_file(data_dir))
+            .map_err(|error| Error::internal("reading who this node is", error))?;
+        Ok(file.map(|file| Self {
+            id: file.node_id,
+            key: file.node_key.into(),
+        }))
     }
 
     fn store(&self, data_dir: &Path) -> std::io::Result<()> {
-        let file = NodeFile { node_id: self.id.clone(), node_key: self.key.expose_secret().to_owned() };
+        let file = NodeFile {
+            node_id: self.id.clone(),
+            node_key: self.key.expose_secret().to_owned(),
+        };
         files::write(&node_file(data_dir), &serde_json::to_vec(&file)?)
     }
 }
@@ -78,7 +84,10 @@ pub async fn join(config: &AgentConfig, token: &str) -> Result<()> {
         async move { Ok(inventory.join_node(request).await?.into_inner()) }
     })
     .await?;
-    let node = Node { id: joined.node_id, key: joined.node_key.into() };
+    let node = Node {
+        id: joined.node_id,
+        key: joined.node_key.into(),
+    };
     node.store(&config.data_dir).map_err(failed)?;
     std::fs::remove_file(join_file(&config.data_dir)).map_err(failed)?;
     tracing::info!(node_id = node.id, name, "this node has joined");
@@ -86,20 +95,27 @@ pub async fn join(config: &AgentConfig, token: &str) -> Result<()> {
 }
 
 fn request_id(data_dir: &Path) -> Result<String> {
-    let failed = |error: std::io::Error| Error::internal("keeping what the join is asked with", error);
+    let failed =
+        |error: std::io::Error| Error::internal("keeping what the join is asked with", error);
     let path = join_file(data_dir);
     if let Some(file) = files::read_json::<JoinFile>(&path).map_err(failed)? {
         return Ok(file.request_id);
     }
     let request_id = chassis::seal::random_secret()?.expose_secret().to_owned();
-    let file = serde_json::to_vec(&JoinFile { request_id: request_id.clone() })
-        .map_err(|error| failed(error.into()))?;
+    let file = serde_json::to_vec(&JoinFile {
+        request_id: request_id.clone(),
+    })
+    .map_err(|error| failed(error.into()))?;
     files::write(&path, &file).map_err(failed)?;
     Ok(request_id)
 }
 
 fn name(config: &AgentConfig) -> Result<String> {
-    let name = if config.name.is_empty() { host_name() } else { config.name.clone() };
+    let name = if config.name.is_empty() {
+        host_name()
+    } else {
+        config.name.clone()
+    };
     Ok(kernel::text::name("name", &name, MAX_NAME)?)
 }
 
@@ -108,7 +124,10 @@ fn overcommit(config: &AgentConfig) -> Result<u32> {
     if (1..=MAX_OVERCOMMIT).contains(&asked) {
         return Ok(asked);
     }
-    Err(Error::invalid("cpu_overcommit", format!("is {asked}; 1 to {MAX_OVERCOMMIT} are allowed")))
+    Err(Error::invalid(
+        "cpu_overcommit",
+        format!("is {asked}; 1 to {MAX_OVERCOMMIT} are allowed"),
+    ))
 }
 
 fn node_file(data_dir: &Path) -> PathBuf {

@@ -15,10 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit, setsid};
+use rustix::process::{
+    Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit, setsid,
+};
 use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, clear_ambient_capability_set, move_into_link_name_space,
-    remove_capability_from_bounding_set, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    remove_capability_from_bounding_set, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
 };
 
 /// Exit code when the workload's program cannot be run, as shells give it.
@@ -26,9 +29,8 @@ const CANNOT_RUN: u8 = 127;
 /// Added to the chance to be chosen when the whole machine runs out of memory: workloads go before the agent.
 const OOM_SCORE: &str = "500";
 
-/// Runs one step with the arguments after the hidden subcommand `stage`. Comes back only when it fails.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args = args.into_iter();
+/// Runs one step. Comes back only when it fails.
+pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let failed = match args.next().as_deref().and_then(OsStr::to_str) {
         Some("enter") => Enter::parse(args).and_then(Enter::run),
         Some("drop") => Drop::parse(args).and_then(Drop::run),
@@ -84,7 +86,10 @@ impl Enter {
             let namespace = File::open(network).map_err(|error| about(network, &error))?;
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
         }
-        let (program, args) = self.command.split_first().ok_or_else(|| wrong(OsStr::new("--")))?;
+        let (program, args) = self
+            .command
+            .split_first()
+            .ok_or_else(|| wrong(OsStr::new("--")))?;
         let mut command = Command::new(program);
         // The filter reaches bubblewrap as an open file, which must stay open over the exec below.
         let filter = self.seccomp.as_deref().map(open_to_inherit).transpose()?;
@@ -131,14 +136,27 @@ impl Drop {
     fn run(self) -> io::Result<Never> {
         let variables = take_variables()?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+        setrlimit(
+            Resource::Core,
+            Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            },
+        )?;
         if let Some(user) = self.user {
             become_user(user)?;
         }
         set_no_new_privs(true)?;
-        let (program, args) = self.command.split_first().ok_or_else(|| wrong(OsStr::new("--")))?;
+        let (program, args) = self
+            .command
+            .split_first()
+            .ok_or_else(|| wrong(OsStr::new("--")))?;
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).env_clear().envs(variables);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .env_clear()
+            .envs(variables);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
@@ -156,7 +174,10 @@ fn take_variables() -> io::Result<Vec<(OsString, OsString)>> {
     let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (pair.get(..at)?, pair.get(at + 1..)?);
-        Some((OsStr::from_bytes(name).to_owned(), OsString::from_vec(value.to_vec())))
+        Some((
+            OsStr::from_bytes(name).to_owned(),
+            OsString::from_vec(value.to_vec()),
+        ))
     });
     Ok(pairs.collect())
 }
@@ -180,9 +201,15 @@ fn about(path: &Path, error: &io::Error) -> io::Error {
 }
 
 fn number(value: &OsStr) -> io::Result<u32> {
-    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong(value))
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| wrong(value))
 }
 
 fn wrong(argument: &OsStr) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("unexpected or missing argument {argument:?}"))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("unexpected or missing argument {argument:?}"),
+    )
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     // The parents of workloads stay small: no runtime, no thread.
     match cli.command {
         Command::Shim { args } => return agent::shim::main(args),
-        Command::Stage { args } => return agent::stage::main(args),
+        Command::Stage { args } => return agent::shim::stage(args),
         _ => {}
     }
     chassis::tls::install_provider();

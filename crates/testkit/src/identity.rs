@@ -57,6 +57,11 @@ impl Identity {
         self.keys.clone().serve(area, routes).await
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        self.service.address()
+    }
+
     /// What the service `name` is told: this identity, a key that works here, `database` and `nats`, and a free port.
     pub fn config(&self, name: &str, database: SecretString, nats: &Nats) -> ServiceConfig {
         ServiceConfig {

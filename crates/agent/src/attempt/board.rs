@@ -29,7 +29,12 @@ impl Entry {
     /// Whether it may write to the volume `volume_id`.
     pub(crate) fn holds_volume(&self, volume_id: &str) -> bool {
         self.life.phase != Phase::Ended
-            && self.job.assignment.spec.as_ref().is_some_and(|spec| spec.volume_id == volume_id)
+            && self
+                .job
+                .assignment
+                .spec
+                .as_ref()
+                .is_some_and(|spec| spec.volume_id == volume_id)
     }
 }
 
@@ -42,7 +47,10 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        Self { entries: Mutex::default(), changes: watch::channel(0).0 }
+        Self {
+            entries: Mutex::default(),
+            changes: watch::channel(0).0,
+        }
     }
 
     /// Sees each change, or several at once.
@@ -71,7 +79,8 @@ impl Board {
 
     /// The attempt of a workload with this generation.
     pub(crate) fn find(&self, workload: &str, generation: u64) -> Option<Entry> {
-        let same = |entry: &&Entry| entry.workload() == workload && entry.generation() == generation;
+        let same =
+            |entry: &&Entry| entry.workload() == workload && entry.generation() == generation;
         self.lock().values().find(same).cloned()
     }
 

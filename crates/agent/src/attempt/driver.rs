@@ -15,10 +15,10 @@ use super::board::{Board, Entry};
 use super::kept::Kept;
 use super::life::{End, Phase, Seen, Work};
 use super::ready;
+use crate::files;
 use crate::moment::{Moment, Timekeeper, up_ms};
 use crate::runtime::process::log_tail;
 use crate::runtime::{Job, Progress, Runtime, Status};
-use crate::files;
 
 /// While it runs, the scheduler hears of it this often, so that running time is confirmed.
 const REPORT_EVERY_MS: u64 = 10_000;
@@ -95,7 +95,8 @@ impl Driver {
         let (runtime, job) = (self.shared.runtime.clone(), self.entry.job.clone());
         match work {
             Work::Prepare => {
-                let (board, turn, progress) = (self.shared.board.clone(), self.entry.turn, progress.clone());
+                let (board, turn, progress) =
+                    (self.shared.board.clone(), self.entry.turn, progress.clone());
                 async move {
                     wait_for_volume(&board, &job, turn, &progress).await;
                     match runtime.prepare(&job, &progress).await {
@@ -154,7 +155,9 @@ impl Driver {
             return None;
         }
         if self.until_deadline() == Some(Duration::ZERO) {
-            return Some(End::stopped("its time is over: it might run until then and not longer"));
+            return Some(End::stopped(
+                "its time is over: it might run until then and not longer",
+            ));
         }
         let longest = u64::from(self.entry.job.spec().max_duration_seconds);
         let ran = self.entry.life.running_for(now)?;
@@ -165,13 +168,19 @@ impl Driver {
     fn until_deadline(&self) -> Option<Duration> {
         let deadline = self.entry.job.assignment.run_until?;
         let deadline = contracts::from_wire_time("run_until", deadline).ok()?;
-        Some(Duration::from_millis(milliseconds_between(self.shared.clock.now(), deadline)))
+        Some(Duration::from_millis(milliseconds_between(
+            self.shared.clock.now(),
+            deadline,
+        )))
     }
 
     fn until_next_look(&self) -> Duration {
         let now = self.shared.time.now();
-        let report = Duration::from_millis(REPORT_EVERY_MS.saturating_sub(self.entry.life.seen.ms_until(&now)));
-        let limited = self.entry.job.assignment.run_until.is_some() || self.entry.job.spec().max_duration_seconds > 0;
+        let report = Duration::from_millis(
+            REPORT_EVERY_MS.saturating_sub(self.entry.life.seen.ms_until(&now)),
+        );
+        let limited = self.entry.job.assignment.run_until.is_some()
+            || self.entry.job.spec().max_duration_seconds > 0;
         let look = self.until_deadline().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
         match self.entry.life.phase {
             Phase::Ended => Duration::MAX,
@@ -216,8 +225,13 @@ async fn wait_for_volume(board: &Board, job: &Job, turn: u64, progress: &Progres
     let mut changes = board.changes();
     while !volume.is_empty() {
         let holds = |entry: &Entry| entry.turn < turn && entry.holds_volume(&volume);
-        let Some(holder) = board.all().into_iter().find(holds) else { return };
-        progress.say(format!("waiting for the volume, which attempt {} still uses", holder.job.id()));
+        let Some(holder) = board.all().into_iter().find(holds) else {
+            return;
+        };
+        progress.say(format!(
+            "waiting for the volume, which attempt {} still uses",
+            holder.job.id()
+        ));
         if changes.changed().await.is_err() {
             return;
         }

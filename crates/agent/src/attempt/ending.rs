@@ -28,7 +28,13 @@ fn of_exit(exit: &Exit, tail: &str) -> End {
         return End::new(AttemptEnd::Failed, Fault::User, reason);
     }
     let what = match (exit.code, exit.signal) {
-        (Some(0), _) => return End::new(AttemptEnd::Completed, Fault::Unspecified, "it ended by itself"),
+        (Some(0), _) => {
+            return End::new(
+                AttemptEnd::Completed,
+                Fault::Unspecified,
+                "it ended by itself",
+            );
+        }
         (Some(code), _) if (SHELL_SIGNAL + 1..SHELL_SIGNAL + 65).contains(&code) => {
             format!("ended by signal {}", code - SHELL_SIGNAL)
         }
@@ -39,7 +45,11 @@ fn of_exit(exit: &Exit, tail: &str) -> End {
 }
 
 fn with_log(what: &str, tail: &str) -> String {
-    if tail.is_empty() { what.to_owned() } else { format!("{what}; its log ends: {tail}") }
+    if tail.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}; its log ends: {tail}")
+    }
 }
 
 #[cfg(test)]
@@ -62,16 +72,61 @@ mod tests {
     #[test]
     fn ends_name_the_fault() {
         let table = [
-            (exit(Some(0), None, 0), AttemptEnd::Completed, Fault::Unspecified, "it ended by itself"),
-            (exit(Some(0), None, 3), AttemptEnd::Completed, Fault::Unspecified, "it ended by itself"),
-            (exit(Some(3), None, 0), AttemptEnd::Failed, Fault::User, "exit code 3; its log ends: oops"),
-            (exit(Some(139), None, 0), AttemptEnd::Failed, Fault::User, "ended by signal 11; its log ends: oops"),
-            (exit(None, Some(9), 0), AttemptEnd::Failed, Fault::User, "ended by signal 9; its log ends: oops"),
-            (exit(Some(137), None, 1), AttemptEnd::Failed, Fault::User, "out of memory: limit 2048 MiB, peak 2047 MiB"),
-            (exit(None, Some(9), 1), AttemptEnd::Failed, Fault::User, "out of memory: limit 2048 MiB, peak 2047 MiB"),
+            (
+                exit(Some(0), None, 0),
+                AttemptEnd::Completed,
+                Fault::Unspecified,
+                "it ended by itself",
+            ),
+            (
+                exit(Some(0), None, 3),
+                AttemptEnd::Completed,
+                Fault::Unspecified,
+                "it ended by itself",
+            ),
+            (
+                exit(Some(3), None, 0),
+                AttemptEnd::Failed,
+                Fault::User,
+                "exit code 3; its log ends: oops",
+            ),
+            (
+                exit(Some(139), None, 0),
+                AttemptEnd::Failed,
+                Fault::User,
+                "ended by signal 11; its log ends: oops",
+            ),
+            (
+                exit(None, Some(9), 0),
+                AttemptEnd::Failed,
+                Fault::User,
+                "ended by signal 9; its log ends: oops",
+            ),
+            (
+                exit(Some(137), None, 1),
+                AttemptEnd::Failed,
+                Fault::User,
+                "out of memory: limit 2048 MiB, peak 2047 MiB",
+            ),
+            (
+                exit(None, Some(9), 1),
+                AttemptEnd::Failed,
+                Fault::User,
+                "out of memory: limit 2048 MiB, peak 2047 MiB",
+            ),
             // One process was killed for memory, and the workload ended later for another reason.
-            (exit(Some(1), None, 1), AttemptEnd::Failed, Fault::User, "exit code 1; its log ends: oops"),
-            (Ending::ShimLost, AttemptEnd::Failed, Fault::Platform, "its shim was killed, and the workload with it"),
+            (
+                exit(Some(1), None, 1),
+                AttemptEnd::Failed,
+                Fault::User,
+                "exit code 1; its log ends: oops",
+            ),
+            (
+                Ending::ShimLost,
+                AttemptEnd::Failed,
+                Fault::Platform,
+                "its shim was killed, and the workload with it",
+            ),
             (
                 Ending::NotBegun,
                 AttemptEnd::Failed,
@@ -80,7 +135,11 @@ mod tests {
             ),
         ];
         for (ending, end, fault, reason) in table {
-            assert_eq!(end_of(&ending, "oops"), End::new(end, fault, reason), "{ending:?}");
+            assert_eq!(
+                end_of(&ending, "oops"),
+                End::new(end, fault, reason),
+                "{ending:?}"
+            );
         }
         assert_eq!(end_of(&exit(Some(3), None, 0), "").reason, "exit code 3");
     }

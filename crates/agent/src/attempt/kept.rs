@@ -33,7 +33,9 @@ pub(crate) struct Past {
 
 impl Kept {
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { root: data_dir.join("kept") }
+        Self {
+            root: data_dir.join("kept"),
+        }
     }
 
     /// Keeps what shall stay of an attempt and removes the rest.
@@ -41,30 +43,32 @@ impl Kept {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn keep(&self, job: &Job) -> io::Result<()> {
-        let assignment = &job.assignment;
-        if !assignment.workload_id.is_empty() {
-            let name = format!("{}.{}.{}", assignment.workload_id, assignment.generation, job.id());
-            let folder = self.root.join(name);
-            files::private_folder(&folder)?;
-            for file in FILES {
-                match fs::rename(job.folder.root().join(file), folder.join(file)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-            }
-            self.prune();
+        let (assignment, root) = (&job.assignment, job.folder.root());
+        if assignment.workload_id.is_empty() {
+            return files::remove_folder(root);
         }
-        files::remove_folder(job.folder.root())
+        files::private_folder(&self.root)?;
+        let name = format!(
+            "{}.{}.{}",
+            assignment.workload_id,
+            assignment.generation,
+            job.id()
+        );
+        let folder = self.root.join(name);
+        // In one step: whoever looks for the log finds it in one place or the other.
+        fs::rename(root, &folder)?;
+        remove_others(&folder)?;
+        self.prune();
+        Ok(())
     }
 
     /// Takes an attempt out again, as its end was, into `folder`; `None` when it is not kept.
     pub(crate) fn take_out(&self, attempt: &str, folder: &Folder) -> Option<Life> {
-        let past = self.all().into_iter().find(|past| past.attempt == attempt)?;
-        files::private_folder(folder.root()).ok()?;
-        for file in FILES {
-            fs::rename(past.folder.join(file), folder.root().join(file)).ok();
-        }
-        files::remove_folder(&past.folder).ok();
+        let past = self
+            .all()
+            .into_iter()
+            .find(|past| past.attempt == attempt)?;
+        fs::rename(&past.folder, folder.root()).ok()?;
         let mut life: Life = files::read_json(&folder.state()).ok().flatten()?;
         life.acknowledged = 0;
         Some(life)
@@ -72,12 +76,18 @@ impl Kept {
 
     /// The past attempt of a workload with this generation.
     pub(crate) fn find(&self, workload: &str, generation: u64) -> Option<Past> {
-        self.all().into_iter().find(|past| past.workload == workload && past.generation == generation)
+        self.all()
+            .into_iter()
+            .find(|past| past.workload == workload && past.generation == generation)
     }
 
     /// The highest generation of a workload that ran here and is kept.
     pub(crate) fn highest_generation(&self, workload: &str) -> Option<u64> {
-        self.all().into_iter().filter(|past| past.workload == workload).map(|past| past.generation).max()
+        self.all()
+            .into_iter()
+            .filter(|past| past.workload == workload)
+            .map(|past| past.generation)
+            .max()
     }
 
     fn all(&self) -> Vec<Past> {
@@ -86,7 +96,11 @@ impl Kept {
     }
 
     fn prune(&self) {
-        let age = |past: &Past| fs::metadata(&past.folder).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let age = |past: &Past| {
+            fs::metadata(&past.folder)
+                .and_then(|data| data.modified())
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        };
         let mut all = self.all();
         all.sort_by_key(|past| std::cmp::Reverse(age(past)));
         for past in all.iter().skip(MAX_KEPT) {
@@ -95,11 +109,32 @@ impl Kept {
     }
 }
 
+fn remove_others(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if FILES.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            files::remove_folder(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn past(folder: PathBuf) -> Option<Past> {
     let name = folder.file_name()?.to_str()?.to_owned();
     let mut parts = name.split('.');
-    let (workload, generation, attempt) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-    Some(Past { workload: workload.to_owned(), generation, attempt: attempt.to_owned(), folder })
+    let (workload, generation, attempt) =
+        (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    Some(Past {
+        workload: workload.to_owned(),
+        generation,
+        attempt: attempt.to_owned(),
+        folder,
+    })
 }
 
 #[cfg(test)]
@@ -112,11 +147,22 @@ mod tests {
 
     fn ended(data: &Path, generation: u64) -> Job {
         let id = format!("at-{generation}");
-        let assignment =
-            Assignment { attempt_id: id.clone(), workload_id: "wo-1".to_owned(), generation, ..Assignment::default() };
-        let job = Job { folder: Folder::new(data, data, &id), assignment };
+        let assignment = Assignment {
+            attempt_id: id.clone(),
+            workload_id: "wo-1".to_owned(),
+            generation,
+            ..Assignment::default()
+        };
+        let job = Job {
+            folder: Folder::new(data, data, &id),
+            assignment,
+        };
         job.folder.keep_assignment(&job.assignment).unwrap();
-        let now = Moment { boot_id: "a".to_owned(), up_ms: 1, at_micros: 1 };
+        let now = Moment {
+            boot_id: "a".to_owned(),
+            up_ms: 1,
+            at_micros: 1,
+        };
         let mut life = Life::begin(now.clone());
         life.take(Seen::Broken("no".to_owned()), now);
         life.acknowledged = life.sequence;
@@ -135,9 +181,15 @@ mod tests {
             kept.keep(&job).unwrap();
             assert!(!job.folder.root().exists());
         }
-        assert_eq!((kept.all().len(), kept.highest_generation("wo-1")), (MAX_KEPT, Some(60)));
+        assert_eq!(
+            (kept.all().len(), kept.highest_generation("wo-1")),
+            (MAX_KEPT, Some(60))
+        );
         let past = kept.find("wo-1", 60).unwrap();
-        assert_eq!(fs::read_to_string(past.folder.join("log")).unwrap(), "log 60");
+        assert_eq!(
+            fs::read_to_string(past.folder.join("log")).unwrap(),
+            "log 60"
+        );
         assert!(!past.folder.join("token").exists());
 
         let folder = Folder::new(data.path(), data.path(), "at-60");

@@ -40,7 +40,11 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn new(end: AttemptEnd, fault: Fault, reason: impl Into<String>) -> Self {
-        Self { end: end.into(), fault: fault.into(), reason: reason.into() }
+        Self {
+            end: end.into(),
+            fault: fault.into(),
+            reason: reason.into(),
+        }
     }
 
     /// The platform's fault.
@@ -157,13 +161,19 @@ impl Life {
             return false;
         }
         match seen {
-            Seen::Progress(text) if self.phase == Phase::Preparing && text != self.reason => self.reason = text,
+            Seen::Progress(text) if self.phase == Phase::Preparing && text != self.reason => {
+                self.reason = text
+            }
             Seen::Prepared if self.phase == Phase::Preparing => {
                 self.phase = Phase::Launching;
                 "starting".clone_into(&mut self.reason);
             }
             Seen::Launched if self.phase == Phase::Launching => {
-                self.phase = if self.stop.is_some() { Phase::Stopping } else { Phase::Answering };
+                self.phase = if self.stop.is_some() {
+                    Phase::Stopping
+                } else {
+                    Phase::Answering
+                };
                 "waiting for its first answer".clone_into(&mut self.reason);
             }
             Seen::Answered if self.phase == Phase::Answering => {
@@ -200,7 +210,9 @@ impl Life {
             Phase::Preparing => self.finish(end),
             // There may be one; it is stopped when that is known.
             Phase::Launching => {}
-            Phase::Answering | Phase::Running | Phase::Stopping | Phase::Ended => self.phase = Phase::Stopping,
+            Phase::Answering | Phase::Running | Phase::Stopping | Phase::Ended => {
+                self.phase = Phase::Stopping
+            }
         }
     }
 
@@ -230,7 +242,11 @@ impl Life {
             sequence: self.sequence,
             state: self.state().into(),
             ran_ms: self.ran_ms,
-            boot_id: self.running_since.as_ref().map_or(&self.seen.boot_id, |since| &since.boot_id).clone(),
+            boot_id: self
+                .running_since
+                .as_ref()
+                .map_or(&self.seen.boot_id, |since| &since.boot_id)
+                .clone(),
             end: end.map_or(0, |end| end.end),
             fault: end.map_or(0, |end| end.fault),
             reason: self.reason.clone(),
@@ -256,7 +272,11 @@ mod tests {
     use crate::runtime::Exit;
 
     fn at(up_ms: u64) -> Moment {
-        Moment { boot_id: "a".to_owned(), up_ms, at_micros: 0 }
+        Moment {
+            boot_id: "a".to_owned(),
+            up_ms,
+            at_micros: 0,
+        }
     }
 
     fn exit(code: i32, ended_ms: u64) -> Ending {
@@ -274,7 +294,11 @@ mod tests {
 
     fn running() -> Life {
         let mut life = Life::begin(at(0));
-        for (seen, up_ms) in [(Seen::Prepared, 10), (Seen::Launched, 20), (Seen::Answered, 30)] {
+        for (seen, up_ms) in [
+            (Seen::Prepared, 10),
+            (Seen::Launched, 20),
+            (Seen::Answered, 30),
+        ] {
             assert!(life.take(seen, at(up_ms)));
         }
         life
@@ -286,22 +310,35 @@ mod tests {
         assert_eq!(life.work(), Work::AwaitEnd);
         life.take(Seen::Alive, at(10_030));
         let report = life.report("at-1", 3, &at(10_130));
-        assert_eq!((report.ran_ms, report.age_ms, report.generation), (Some(10_000), 100, 3));
+        assert_eq!(
+            (report.ran_ms, report.age_ms, report.generation),
+            (Some(10_000), 100, 3)
+        );
         // Seen long after: the agent was not there.
         life.take(Seen::Over(exit(0, 12_030), String::new()), at(90_000));
         let report = life.report("at-1", 3, &at(90_000));
-        assert_eq!((report.ran_ms, report.end()), (Some(12_000), AttemptEnd::Completed));
+        assert_eq!(
+            (report.ran_ms, report.end()),
+            (Some(12_000), AttemptEnd::Completed)
+        );
     }
 
     #[test]
     fn what_a_boot_ended_ran_until_it_was_last_looked_at() {
         let mut life = running();
         life.take(Seen::Alive, at(5_030));
-        let after = Moment { boot_id: "b".to_owned(), up_ms: 1, at_micros: 0 };
+        let after = Moment {
+            boot_id: "b".to_owned(),
+            up_ms: 1,
+            at_micros: 0,
+        };
         life.take(Seen::Over(Ending::Rebooted, String::new()), after.clone());
         let report = life.report("at-1", 1, &after);
         assert_eq!((report.ran_ms, report.boot_id.as_str()), (Some(5_000), "a"));
-        assert_eq!((report.end(), report.fault()), (AttemptEnd::Failed, Fault::Platform));
+        assert_eq!(
+            (report.end(), report.fault()),
+            (AttemptEnd::Failed, Fault::Platform)
+        );
     }
 
     #[test]
@@ -312,14 +349,20 @@ mod tests {
         assert_eq!(life.work(), Work::Stop);
         life.take(Seen::Over(exit(143, 50), "log".to_owned()), at(60));
         let report = life.report("at-1", 1, &at(60));
-        assert_eq!((report.end(), report.reason.as_str()), (AttemptEnd::Stopped, "idle"));
+        assert_eq!(
+            (report.end(), report.reason.as_str()),
+            (AttemptEnd::Stopped, "idle")
+        );
     }
 
     #[test]
     fn a_stop_before_the_start_ends_at_once_and_during_it_afterwards() {
         let mut life = Life::begin(at(0));
         life.take(Seen::StopWanted(End::stopped("user")), at(1));
-        assert_eq!((life.work(), life.report("a", 1, &at(1)).ran_ms), (Work::Rest, None));
+        assert_eq!(
+            (life.work(), life.report("a", 1, &at(1)).ran_ms),
+            (Work::Rest, None)
+        );
 
         let mut life = Life::begin(at(0));
         life.take(Seen::Prepared, at(1));
@@ -338,7 +381,8 @@ mod tests {
             Just(Seen::Alive),
             Just(Seen::Broken("no".to_owned())),
             Just(Seen::StopWanted(End::stopped("stop"))),
-            (0..3_i32, 0..100_u64).prop_map(|(code, ended)| Seen::Over(exit(code, ended), String::new())),
+            (0..3_i32, 0..100_u64)
+                .prop_map(|(code, ended)| Seen::Over(exit(code, ended), String::new())),
             Just(Seen::Over(Ending::ShimLost, String::new())),
         ]
     }

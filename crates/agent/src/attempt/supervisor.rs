@@ -84,7 +84,11 @@ impl Supervisor {
         let failed = |error: std::io::Error| Error::internal("finding attempts", error);
         let mut found = Vec::new();
         for entry in fs::read_dir(attempts(&self.data_dir)).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let name = entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
             let folder = self.folder(&name);
             let Some(assignment) = folder.assignment().map_err(failed)? else {
                 // An agent died before it had taken the assignment; the scheduler sends it again.
@@ -95,7 +99,10 @@ impl Supervisor {
                 tracing::warn!(attempt = name, %error, "the state of an attempt cannot be read; it is begun anew");
                 None
             });
-            found.push((Job { folder, assignment }, life.unwrap_or_else(|| Life::begin(self.shared.time.now()))));
+            found.push((
+                Job { folder, assignment },
+                life.unwrap_or_else(|| Life::begin(self.shared.time.now())),
+            ));
         }
         // Those that may have a process hold their volume before those that wait for it.
         found.sort_by_key(|(_, life)| life.phase == Phase::Preparing);
@@ -110,7 +117,11 @@ impl Supervisor {
     ///
     /// # Errors
     /// When the driver of an attempt broke: the next agent finds the attempt on the disk.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, cancel: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        cancel: CancellationToken,
+    ) -> Result<()> {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -135,35 +146,62 @@ impl Supervisor {
             Order::Acknowledge(ack) => {
                 let held = self.shared.board.get(&ack.attempt_id);
                 if held.is_some_and(|entry| entry.generation() == ack.generation) {
-                    self.tell(&ack.attempt_id, Word::Acknowledged(ack.sequence)).await;
+                    self.tell(&ack.attempt_id, Word::Acknowledged(ack.sequence))
+                        .await;
                 }
             }
         }
     }
 
     async fn assign(&mut self, assignment: Assignment, cancel: &CancellationToken) {
-        let Assignment { attempt_id, workload_id, generation, .. } = assignment.clone();
+        let Assignment {
+            attempt_id,
+            workload_id,
+            generation,
+            ..
+        } = assignment.clone();
         if attempt_id.parse::<AttemptId>().is_err() || workload_id.parse::<WorkloadId>().is_err() {
-            tracing::error!(attempt_id, workload_id, "an assignment without proper identifiers is refused");
+            tracing::error!(
+                attempt_id,
+                workload_id,
+                "an assignment without proper identifiers is refused"
+            );
             return;
         }
         if let Some(held) = self.shared.board.get(&attempt_id) {
             if held.generation() == generation {
-                self.tell(&attempt_id, Word::Assigned(Box::new(assignment))).await;
+                self.tell(&attempt_id, Word::Assigned(Box::new(assignment)))
+                    .await;
             } else {
-                tracing::error!(attempt_id, generation, held = held.generation(), "an assignment of another generation is refused");
+                tracing::error!(
+                    attempt_id,
+                    generation,
+                    held = held.generation(),
+                    "an assignment of another generation is refused"
+                );
             }
             return;
         }
         if self.report_past(&attempt_id, cancel) {
             return;
         }
-        if let Some(newer) = self.highest_generation(&workload_id).filter(|newer| *newer > generation) {
-            tracing::warn!(attempt_id, generation, newer, "an assignment is refused: its workload has a newer one here");
+        if let Some(newer) = self
+            .highest_generation(&workload_id)
+            .filter(|newer| *newer > generation)
+        {
+            tracing::warn!(
+                attempt_id,
+                generation,
+                newer,
+                "an assignment is refused: its workload has a newer one here"
+            );
             return;
         }
         self.supersede(&workload_id, generation).await;
-        let job = Job { folder: self.folder(&attempt_id), assignment };
+        let job = Job {
+            folder: self.folder(&attempt_id),
+            assignment,
+        };
         match job.folder.keep_assignment(&job.assignment) {
             Ok(()) => self.drive(job, Life::begin(self.shared.time.now()), cancel),
             // Not taken; the scheduler sends it again.
@@ -176,21 +214,37 @@ impl Supervisor {
         let older = |entry: &Entry| entry.workload() == workload && entry.generation() < generation;
         for entry in self.shared.board.all().into_iter().filter(older) {
             let reason = format!("its workload was placed anew as generation {generation}");
-            self.tell(entry.job.id(), Word::Stop(End::new(AttemptEnd::Lost, Fault::Unspecified, reason))).await;
+            self.tell(
+                entry.job.id(),
+                Word::Stop(End::new(AttemptEnd::Lost, Fault::Unspecified, reason)),
+            )
+            .await;
         }
     }
 
     async fn stop(&mut self, stop: Stop, cancel: &CancellationToken) {
-        let Stop { attempt_id, generation, reason, .. } = stop.clone();
+        let Stop {
+            attempt_id,
+            generation,
+            reason,
+            ..
+        } = stop.clone();
         let wished = match stop.end() {
             AttemptEnd::Unspecified => AttemptEnd::Stopped,
             end => end,
         };
         let end = End::new(wished, Fault::Unspecified, reason);
         match self.shared.board.get(&attempt_id) {
-            Some(held) if held.generation() == generation => self.tell(&attempt_id, Word::Stop(end)).await,
+            Some(held) if held.generation() == generation => {
+                self.tell(&attempt_id, Word::Stop(end)).await
+            }
             Some(held) => {
-                tracing::warn!(attempt_id, generation, held = held.generation(), "a stop of another generation is refused");
+                tracing::warn!(
+                    attempt_id,
+                    generation,
+                    held = held.generation(),
+                    "a stop of another generation is refused"
+                );
             }
             None if self.report_past(&attempt_id, cancel) => {}
             None => self.report_unknown(&attempt_id, generation, end, cancel),
@@ -200,20 +254,37 @@ impl Supervisor {
     /// Reports once more how an attempt ended that is past; false when it is not known.
     fn report_past(&mut self, attempt: &str, cancel: &CancellationToken) -> bool {
         let folder = self.folder(attempt);
-        let Some(life) = self.shared.kept.take_out(attempt, &folder) else { return false };
-        let Ok(Some(assignment)) = folder.assignment() else { return false };
+        let Some(life) = self.shared.kept.take_out(attempt, &folder) else {
+            return false;
+        };
+        let Ok(Some(assignment)) = folder.assignment() else {
+            return false;
+        };
         self.drive(Job { folder, assignment }, life, cancel);
         true
     }
 
     /// Reports the end of an attempt that this node knows nothing of: its disk was lost, or it came here never.
-    fn report_unknown(&mut self, attempt: &str, generation: u64, end: End, cancel: &CancellationToken) {
+    fn report_unknown(
+        &mut self,
+        attempt: &str,
+        generation: u64,
+        end: End,
+        cancel: &CancellationToken,
+    ) {
         if attempt.parse::<AttemptId>().is_err() {
             tracing::error!(attempt, "a stop without a proper identifier is refused");
             return;
         }
-        let assignment = Assignment { attempt_id: attempt.to_owned(), generation, ..Assignment::default() };
-        let job = Job { folder: self.folder(attempt), assignment };
+        let assignment = Assignment {
+            attempt_id: attempt.to_owned(),
+            generation,
+            ..Assignment::default()
+        };
+        let job = Job {
+            folder: self.folder(attempt),
+            assignment,
+        };
         let now = self.shared.time.now();
         let mut life = Life::begin(now.clone());
         // Above whatever was reported of it from a disk that is lost.
@@ -228,7 +299,12 @@ impl Supervisor {
     }
 
     fn highest_generation(&self, workload: &str) -> Option<u64> {
-        let held = self.shared.board.all().into_iter().filter(|entry| entry.workload() == workload);
+        let held = self
+            .shared
+            .board
+            .all()
+            .into_iter()
+            .filter(|entry| entry.workload() == workload);
         let held = held.map(|entry| entry.generation()).max();
         held.max(self.shared.kept.highest_generation(workload))
     }
@@ -237,10 +313,18 @@ impl Supervisor {
         let (sender, words) = mpsc::channel(WORDS);
         let attempt = job.id().to_owned();
         self.turns += 1;
-        let entry = Entry { job, life, turn: self.turns };
+        let entry = Entry {
+            job,
+            life,
+            turn: self.turns,
+        };
         // Shown at once, so that the next order knows of it.
         self.shared.board.put(entry.clone());
-        let driver = Driver { shared: self.shared.clone(), entry, words };
+        let driver = Driver {
+            shared: self.shared.clone(),
+            entry,
+            words,
+        };
         let cancel = cancel.clone();
         self.words.insert(attempt, sender);
         self.drivers.spawn(driver.run(cancel));

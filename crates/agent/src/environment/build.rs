@@ -57,7 +57,8 @@ impl Build {
         let size = size_mib(self.folder.clone()).await;
         self.say(&format!("environment is built, {size} MiB"));
         files::write(&self.folder.join(COMPLETE), size.to_string().as_bytes()).map_err(failed)?;
-        find(&self.folder).ok_or_else(|| "the environment is not there after it was built".to_owned())
+        find(&self.folder)
+            .ok_or_else(|| "the environment is not there after it was built".to_owned())
     }
 
     fn say(&self, text: &str) {
@@ -91,7 +92,14 @@ impl Build {
     async fn install(&self, turn: &File, requirements: &Path) -> Result<(), String> {
         let python = self.folder.join("bin/python").display().to_string();
         let requirements = requirements.display().to_string();
-        let mut args = vec!["pip", "install", "--no-progress", "--compile-bytecode", "--python", &python];
+        let mut args = vec![
+            "pip",
+            "install",
+            "--no-progress",
+            "--compile-bytecode",
+            "--python",
+            &python,
+        ];
         if self.lock.contains("--hash=") {
             args.push("--require-hashes");
         }
@@ -100,7 +108,10 @@ impl Build {
     }
 
     fn lists(&self, package: &str) -> bool {
-        let names = self.lock.lines().map(|line| line.split(['=', '<', '>', '~', '!', ' ', ';', '[']).next());
+        let names = self
+            .lock
+            .lines()
+            .map(|line| line.split(['=', '<', '>', '~', '!', ' ', ';', '[']).next());
         names.flatten().any(|name| name.trim() == package)
     }
 
@@ -108,7 +119,9 @@ impl Build {
         let failed = |error: std::io::Error| format!("{} cannot be run: {error}", self.uv);
         let mut command = Command::new("sh");
         // Workloads run as other users and must be able to read what is made here.
-        command.args(["-c", "umask 022 && exec \"$@\"", "sh", &self.uv]).args(args);
+        command
+            .args(["-c", "umask 022 && exec \"$@\"", "sh", &self.uv])
+            .args(args);
         for name in UNWANTED {
             command.env_remove(name);
         }
@@ -138,7 +151,11 @@ impl Build {
         if status.success() {
             return Ok(());
         }
-        Err(format!("the environment cannot be built ({} {status}): {}", self.uv, output::reason(&written)))
+        Err(format!(
+            "the environment cannot be built ({} {status}): {}",
+            self.uv,
+            output::reason(&written)
+        ))
     }
 }
 
@@ -147,7 +164,9 @@ async fn remove(folder: PathBuf) -> std::io::Result<()> {
 }
 
 async fn size_mib(folder: PathBuf) -> u64 {
-    tokio::task::spawn_blocking(move || size(&folder) >> 20).await.unwrap_or(0)
+    tokio::task::spawn_blocking(move || size(&folder) >> 20)
+        .await
+        .unwrap_or(0)
 }
 
 /// Bytes of all files in a folder.

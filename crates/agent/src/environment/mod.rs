@@ -97,9 +97,15 @@ impl Environments {
         digest: &str,
         lock: &str,
     ) -> Result<(Shared<BoxFuture<'static, Built>>, watch::Receiver<String>), String> {
-        let mut building = self.building.lock().map_err(|_| "a build ended in a panic".to_owned())?;
-        let going_on = building.get(digest).and_then(|going| Some((going.outcome.upgrade()?, going.progress.clone())));
-        if let Some((outcome, progress)) = going_on.filter(|(outcome, _)| outcome.peek().is_none()) {
+        let mut building = self
+            .building
+            .lock()
+            .map_err(|_| "a build ended in a panic".to_owned())?;
+        let going_on = building
+            .get(digest)
+            .and_then(|going| Some((going.outcome.upgrade()?, going.progress.clone())));
+        if let Some((outcome, progress)) = going_on.filter(|(outcome, _)| outcome.peek().is_none())
+        {
             return Ok((outcome, progress));
         }
         let (said, progress) = watch::channel(String::new());
@@ -114,7 +120,13 @@ impl Environments {
         let outcome = build.run().boxed().shared();
         building.retain(|_, going| going.outcome.upgrade().is_some());
         if let Some(weak) = outcome.downgrade() {
-            building.insert(digest.to_owned(), Building { outcome: weak, progress: progress.clone() });
+            building.insert(
+                digest.to_owned(),
+                Building {
+                    outcome: weak,
+                    progress: progress.clone(),
+                },
+            );
         }
         Ok((outcome, progress))
     }
@@ -127,20 +139,27 @@ fn check_digest(digest: &str, lock: &str) -> Result<(), String> {
         return Ok(());
     }
     let shown: String = digest.chars().take(80).collect();
-    Err(format!("environment_digest: {shown:?} is not the SHA-256 of environment_lock, which is {right}"))
+    Err(format!(
+        "environment_digest: {shown:?} is not the SHA-256 of environment_lock, which is {right}"
+    ))
 }
 
 /// The complete environment in `folder`.
 fn find(folder: &Path) -> Option<Environment> {
     folder.join(COMPLETE).is_file().then_some(())?;
     let python = base_python(folder).ok()?;
-    Some(Environment { folder: folder.to_owned(), python })
+    Some(Environment {
+        folder: folder.to_owned(),
+        python,
+    })
 }
 
 /// Root of the installation that an environment stands on, as its `pyvenv.cfg` says.
 fn base_python(folder: &Path) -> io::Result<PathBuf> {
     let text = fs::read_to_string(folder.join("pyvenv.cfg"))?;
-    let home = text.lines().find_map(|line| line.split_once('=').filter(|(key, _)| key.trim() == "home"));
+    let home = text
+        .lines()
+        .find_map(|line| line.split_once('=').filter(|(key, _)| key.trim() == "home"));
     let programs = home.map(|(_, value)| Path::new(value.trim()));
     programs
         .and_then(Path::parent)
@@ -154,7 +173,10 @@ mod tests {
 
     #[test]
     fn a_digest_is_that_of_the_lock() {
-        assert_eq!(check_digest(&sha256_hex("six==1.17.0"), "six==1.17.0"), Ok(()));
+        assert_eq!(
+            check_digest(&sha256_hex("six==1.17.0"), "six==1.17.0"),
+            Ok(())
+        );
         for wrong in ["", "..", "../x", &sha256_hex("six==1.16.0")] {
             assert!(check_digest(wrong, "six==1.17.0").is_err(), "{wrong}");
         }
@@ -163,9 +185,16 @@ mod tests {
     #[test]
     fn only_complete_environments_are_there() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("pyvenv.cfg"), "home = /opt/py/3.12/bin\nversion_info = 3.12\n").unwrap();
+        fs::write(
+            folder.path().join("pyvenv.cfg"),
+            "home = /opt/py/3.12/bin\nversion_info = 3.12\n",
+        )
+        .unwrap();
         assert_eq!(find(folder.path()), None);
         fs::write(folder.path().join(COMPLETE), "").unwrap();
-        assert_eq!(find(folder.path()).unwrap().python, Path::new("/opt/py/3.12"));
+        assert_eq!(
+            find(folder.path()).unwrap().python,
+            Path::new("/opt/py/3.12")
+        );
     }
 }

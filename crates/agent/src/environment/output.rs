@@ -21,7 +21,11 @@ pub(super) fn reason(output: &str) -> String {
         .map(str::trim_end)
         .filter(|line| !line.is_empty() && progress(line).is_none() && !line.starts_with("Using "))
         .collect();
-    let text = telling.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = telling
+        .join(" ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let surplus = text.chars().count().saturating_sub(MAX_REASON);
     text.chars().skip(surplus).collect()
 }
@@ -32,8 +36,14 @@ mod tests {
 
     #[test]
     fn lines_become_words_for_people() {
-        assert_eq!(progress("Resolved 37 packages in 12ms").unwrap(), "installing 37 packages");
-        assert_eq!(progress("Installed 1 package in 2ms").unwrap(), "compiling 1 packages");
+        assert_eq!(
+            progress("Resolved 37 packages in 12ms").unwrap(),
+            "installing 37 packages"
+        );
+        assert_eq!(
+            progress("Installed 1 package in 2ms").unwrap(),
+            "compiling 1 packages"
+        );
         assert_eq!(progress(" + six==1.17.0"), None);
     }
 

@@ -30,7 +30,9 @@ impl Gpus {
 
     /// What inventory is told. GPUs that do not answer are left out.
     pub(crate) fn list(&self) -> Vec<Gpu> {
-        let Some(nvml) = &self.0 else { return Vec::new() };
+        let Some(nvml) = &self.0 else {
+            return Vec::new();
+        };
         let count = nvml.device_count().unwrap_or(0);
         (0..count)
             .filter_map(|index| match describe(nvml, index) {
@@ -51,14 +53,26 @@ impl Gpus {
         if uuids.is_empty() {
             return Ok(Vec::new());
         }
-        let nvml = self.0.as_ref().ok_or_else(|| format!("GPU {} is granted, but this node has no GPUs", uuids.join(", ")))?;
+        let nvml = self.0.as_ref().ok_or_else(|| {
+            format!(
+                "GPU {} is granted, but this node has no GPUs",
+                uuids.join(", ")
+            )
+        })?;
         let mut devices = Vec::new();
         for uuid in uuids {
-            let device = nvml.device_by_uuid(uuid.as_str()).and_then(|device| device.minor_number());
-            let minor = device.map_err(|error| format!("GPU {uuid} is granted, but this node cannot use it: {error}"))?;
+            let device = nvml
+                .device_by_uuid(uuid.as_str())
+                .and_then(|device| device.minor_number());
+            let minor = device.map_err(|error| {
+                format!("GPU {uuid} is granted, but this node cannot use it: {error}")
+            })?;
             devices.push(PathBuf::from(format!("/dev/nvidia{minor}")));
         }
-        let common = COMMON_DEVICES.iter().map(Path::new).filter(|path| path.exists());
+        let common = COMMON_DEVICES
+            .iter()
+            .map(Path::new)
+            .filter(|path| path.exists());
         devices.extend(common.map(Path::to_owned));
         Ok(devices)
     }
@@ -67,5 +81,10 @@ impl Gpus {
 fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
     let device = nvml.device_by_index(index)?;
     let memory_mib = u32::try_from(device.memory_info()?.total >> 20).unwrap_or(u32::MAX);
-    Ok(Gpu { index, uuid: device.uuid()?, model: model_name(&device.name()?, memory_mib), memory_mib })
+    Ok(Gpu {
+        index,
+        uuid: device.uuid()?,
+        model: model_name(&device.name()?, memory_mib),
+        memory_mib,
+    })
 }

@@ -1,23 +1,43 @@
 //! Names of GPU models: from what the driver says to what machine types say.
 
 /// Words that name the maker or a product line, and not the model.
-const NOISE: &[&str] = &["NVIDIA", "TESLA", "GEFORCE", "GRAPHICS", "DEVICE", "CORPORATION"];
+const NOISE: &[&str] = &[
+    "NVIDIA",
+    "TESLA",
+    "GEFORCE",
+    "GRAPHICS",
+    "DEVICE",
+    "CORPORATION",
+];
 /// Models that come with different amounts of memory, which then belong to the name, in GB.
 const BY_MEMORY: &[(&str, &[u32])] = &[("A100", &[80]), ("V100", &[32])];
 
 /// The model of a GPU with `memory_mib`, as machine types name it: `H100`, `A100-80G`, `RTX4000`, `A4000`.
 pub(crate) fn model_name(driver: &str, memory_mib: u32) -> String {
-    let text = driver.to_uppercase().replace("QUADRO RTX", "QUADRO-RTX").replace("GEFORCE RTX", "GEFORCE-RTX");
-    let words = text.split_whitespace().map(|word| word.trim_start_matches("QUADRO-").trim_start_matches("GEFORCE-"));
+    let text = driver
+        .to_uppercase()
+        .replace("QUADRO RTX", "QUADRO-RTX")
+        .replace("GEFORCE RTX", "GEFORCE-RTX");
+    let words = text.split_whitespace().map(|word| {
+        word.trim_start_matches("QUADRO-")
+            .trim_start_matches("GEFORCE-")
+    });
     let mut words = words.filter(|word| !NOISE.contains(word)).peekable();
-    let Some(first) = words.next() else { return "GPU".to_owned() };
+    let Some(first) = words.next() else {
+        return "GPU".to_owned();
+    };
     let name = match first {
         // "RTX A4000" is an A4000; "RTX 4000" and "RTX 6000 ADA GENERATION" are what they say.
-        "RTX" | "GTX" | "QUADRO" | "TITAN" => with_line(first, words.next().unwrap_or_default(), words.next()),
+        "RTX" | "GTX" | "QUADRO" | "TITAN" => {
+            with_line(first, words.next().unwrap_or_default(), words.next())
+        }
         "ADA" | "L" => first.to_owned(),
         other => without_form(other),
     };
-    let sizes = BY_MEMORY.iter().find(|(model, _)| *model == name).map_or(&[][..], |(_, sizes)| sizes);
+    let sizes = BY_MEMORY
+        .iter()
+        .find(|(model, _)| *model == name)
+        .map_or(&[][..], |(_, sizes)| sizes);
     // Drivers keep some memory for themselves, so the nominal size is the next one up.
     let nominal = memory_mib.div_ceil(1_024);
     match sizes.iter().find(|size| nominal.abs_diff(**size) <= 4) {

@@ -34,49 +34,54 @@ impl Follow {
     }
 }
 
-/// The log in `folder`: all of it, or its last `tail` lines; with `follow`, on until its workload has ended.
+/// The chunks of a log; with `follow`, on until its workload has ended.
 pub(super) fn stream(
-    folder: PathBuf,
-    tail: Option<usize>,
+    reader: Reader,
     follow: Option<Follow>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
-    let reader = Reader { newest: folder.join("log"), file: None, follow };
-    let begun = async move {
-        let mut reader = reader;
-        reader.begin(folder, tail).await?;
-        Ok(reader)
-    };
-    let chunks = |reader: Reader| {
-        futures::stream::try_unfold(reader, |mut reader| async move {
-            Ok(reader.next().await?.map(|chunk| (chunk, reader)))
-        })
-    };
-    futures::TryFutureExt::try_flatten_stream(futures::TryFutureExt::map_ok(begun, chunks))
+    futures::stream::try_unfold((reader, follow), |(mut reader, follow)| async move {
+        let chunk = reader.next(follow.as_ref()).await?;
+        Ok(chunk.map(|chunk| (chunk, (reader, follow))))
+    })
 }
 
+/// Reads a log.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     newest: PathBuf,
     file: Option<File>,
-    follow: Option<Follow>,
 }
 
 impl Reader {
-    async fn begin(&mut self, folder: PathBuf, tail: Option<usize>) -> io::Result<()> {
-        let start = tokio::task::spawn_blocking(move || start(&folder, tail)).await?;
-        if let Some((path, offset)) = start {
-            let mut file = File::open(path).await?;
-            file.seek(SeekFrom::Start(offset)).await?;
-            self.file = Some(file);
-        }
-        Ok(())
+    /// A reader of the log in `folder`: of all of it, or of its last `tail` lines.
+    ///
+    /// # Errors
+    /// Those of the file system; that there is no log is none.
+    pub(super) async fn open(folder: PathBuf, tail: Option<usize>) -> io::Result<Self> {
+        let newest = folder.join("log");
+        let Some((path, offset)) =
+            tokio::task::spawn_blocking(move || start(&folder, tail)).await?
+        else {
+            return Ok(Self { newest, file: None });
+        };
+        let mut file = File::open(path).await?;
+        file.seek(SeekFrom::Start(offset)).await?;
+        Ok(Self {
+            newest,
+            file: Some(file),
+        })
+    }
+
+    /// Whether there is a log yet.
+    pub(super) fn has_log(&self) -> bool {
+        self.file.is_some()
     }
 
     /// What comes next; `None` at the end.
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    async fn next(&mut self, follow: Option<&Follow>) -> io::Result<Option<Bytes>> {
         loop {
             // Looked at before reading: what was written until the end is still read.
-            let may_grow = self.follow.as_ref().is_some_and(Follow::may_grow);
+            let may_grow = follow.is_some_and(Follow::may_grow);
             let newer = self.newer_file().await;
             if let Some(chunk) = self.read().await? {
                 return Ok(Some(chunk));
@@ -92,7 +97,9 @@ impl Reader {
     }
 
     async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
         let mut chunk = vec![0; CHUNK];
         let read = file.read(&mut chunk).await?;
         chunk.truncate(read);
@@ -102,7 +109,9 @@ impl Reader {
     /// The newest file of the log, when another one is being read.
     async fn newer_file(&self) -> Option<File> {
         let newest = File::open(&self.newest).await.ok()?;
-        let Some(file) = &self.file else { return Some(newest) };
+        let Some(file) = &self.file else {
+            return Some(newest);
+        };
         let (read, there) = (file.metadata().await.ok()?, newest.metadata().await.ok()?);
         (read.ino() != there.ino()).then_some(newest)
     }
@@ -117,7 +126,11 @@ fn start(folder: &Path, tail: Option<usize>) -> Option<(PathBuf, u64)> {
         if wanted == 0 && found.is_some() {
             break;
         }
-        let text = if tail.is_some() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let text = if tail.is_some() {
+            fs::read(&path).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let (offset, lines) = last_lines(&text, wanted);
         wanted -= lines.min(wanted);
         found = Some((path, offset));
@@ -128,8 +141,17 @@ fn start(folder: &Path, tail: Option<usize>) -> Option<(PathBuf, u64)> {
 /// Where the last `wanted` lines of a text begin, and how many there are.
 fn last_lines(text: &[u8], wanted: usize) -> (u64, usize) {
     let body = text.strip_suffix(b"\n").unwrap_or(text);
-    let mut breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    let total = if text.is_empty() { 0 } else { breaks.clone().count() + 1 };
+    let mut breaks = body
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, byte)| **byte == b'\n')
+        .map(|(at, _)| at + 1);
+    let total = if text.is_empty() {
+        0
+    } else {
+        breaks.clone().count() + 1
+    };
     let offset = match wanted {
         0 => text.len(),
         wanted if wanted >= total => 0,
@@ -145,7 +167,10 @@ mod tests {
     use super::*;
 
     async fn read(folder: &Path, tail: Option<usize>) -> String {
-        let chunks: Vec<Bytes> = stream(folder.to_owned(), tail, None).try_collect().await.unwrap();
+        let chunks: Vec<Bytes> = stream(Reader::open(folder.to_owned(), tail).await.unwrap(), None)
+            .try_collect()
+            .await
+            .unwrap();
         String::from_utf8(chunks.concat()).unwrap()
     }
 
@@ -159,8 +184,14 @@ mod tests {
         assert_eq!(read(path, Some(1)).await, "e\n");
         fs::write(path.join("log.1"), "a\nb\nc\n").unwrap();
         assert_eq!(read(path, None).await, "a\nb\nc\nd\ne\n");
-        let table =
-            [(0, ""), (1, "e\n"), (2, "d\ne\n"), (3, "c\nd\ne\n"), (5, "a\nb\nc\nd\ne\n"), (9, "a\nb\nc\nd\ne\n")];
+        let table = [
+            (0, ""),
+            (1, "e\n"),
+            (2, "d\ne\n"),
+            (3, "c\nd\ne\n"),
+            (5, "a\nb\nc\nd\ne\n"),
+            (9, "a\nb\nc\nd\ne\n"),
+        ];
         for (tail, wanted) in table {
             assert_eq!(read(path, Some(tail)).await, wanted, "{tail}");
         }

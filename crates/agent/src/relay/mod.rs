@@ -53,9 +53,14 @@ struct LogQuery {
 /// # Errors
 /// When another agent answers there, or the file system refuses.
 pub(crate) async fn bind(path: &Path) -> Result<UnixListener> {
-    let failed = |error: std::io::Error| Error::Unavailable(format!("cannot listen on {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        Error::Unavailable(format!("cannot listen on {}: {error}", path.display()))
+    };
     if UnixStream::connect(path).await.is_ok() {
-        return Err(Error::Unavailable(format!("cannot listen on {}: another agent answers there", path.display())));
+        return Err(Error::Unavailable(format!(
+            "cannot listen on {}: another agent answers there",
+            path.display()
+        )));
     }
     files::private_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
     // Bound under another name first, so that nobody but this user can ever connect under the known one.
@@ -74,7 +79,10 @@ impl Relay {
     /// When the listener breaks.
     pub(crate) async fn run(self, listener: UnixListener, cancel: CancellationToken) -> Result<()> {
         let router = Router::new()
-            .route("/v1/workloads/{workload}/{generation}/upstream", get(upstream))
+            .route(
+                "/v1/workloads/{workload}/{generation}/upstream",
+                get(upstream),
+            )
             .route("/v1/workloads/{workload}/{generation}/logs", get(read_logs))
             .with_state(self);
         // Not the graceful way: who follows a log would hold up the stop.
@@ -85,9 +93,45 @@ impl Relay {
     }
 }
 
-async fn upstream(State(relay): State<Relay>, Segments((workload, generation)): Segments<(String, u64)>) -> Response {
+impl Relay {
+    /// Reads the log of an attempt that is held or kept; `None` when it is neither.
+    async fn log_reader(
+        &self,
+        workload: &str,
+        generation: u64,
+        tail: Option<usize>,
+    ) -> Option<logs::Reader> {
+        let mut found = None;
+        // It may move from the one place to the other while it is looked for.
+        for _ in 0..2 {
+            let past = self.kept.find(workload, generation).map(|past| past.folder);
+            let held = || {
+                Some(
+                    self.board
+                        .find(workload, generation)?
+                        .job
+                        .folder
+                        .root()
+                        .to_owned(),
+                )
+            };
+            found = logs::Reader::open(past.or_else(held)?, tail).await.ok();
+            if found.as_ref().is_some_and(logs::Reader::has_log) {
+                break;
+            }
+        }
+        found
+    }
+}
+
+async fn upstream(
+    State(relay): State<Relay>,
+    Segments((workload, generation)): Segments<(String, u64)>,
+) -> Response {
     let entry = relay.board.find(&workload, generation);
-    let Some((entry, socket)) = entry.and_then(|entry| Some((entry.clone(), relay.runtime.upstream(&entry.job)?))) else {
+    let Some((entry, socket)) =
+        entry.and_then(|entry| Some((entry.clone(), relay.runtime.upstream(&entry.job)?)))
+    else {
         return not_here(&workload, generation);
     };
     match tokio::fs::read_to_string(entry.job.folder.token()).await {
@@ -101,12 +145,17 @@ async fn read_logs(
     Segments((workload, generation)): Segments<(String, u64)>,
     Query(query): Query<LogQuery>,
 ) -> Response {
-    let held = relay.board.find(&workload, generation).map(|entry| entry.job.folder.root().to_owned());
-    let past = || relay.kept.find(&workload, generation).map(|past| past.folder);
-    let Some(folder) = held.or_else(past) else { return not_here(&workload, generation) };
-    let follow = query.follow.then(|| logs::Follow { board: relay.board, workload, generation });
-    let stream = logs::stream(folder, query.tail.map(|lines| lines.min(MAX_TAIL)), follow);
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(stream)).into_response()
+    let tail = query.tail.map(|lines| lines.min(MAX_TAIL));
+    let Some(reader) = relay.log_reader(&workload, generation, tail).await else {
+        return not_here(&workload, generation);
+    };
+    let follow = query.follow.then_some(logs::Follow {
+        board: relay.board,
+        workload,
+        generation,
+    });
+    let body = Body::from_stream(logs::stream(reader, follow));
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
 fn not_here(workload: &str, generation: u64) -> Response {

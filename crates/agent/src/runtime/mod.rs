@@ -121,6 +121,9 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// Removes what was made for a workload that is not running, its files and its log excepted.
     async fn remove(&self, job: &Job);
 
+    /// Whether the workload's own program was begun: all that stands around it is made.
+    fn has_begun(&self, job: &Job) -> bool;
+
     /// Where the workload's own web server is reached on this host; `None` before it listens.
     fn upstream(&self, job: &Job) -> Option<PathBuf>;
 }

@@ -18,13 +18,23 @@ impl BoundedLog {
     /// The log in `dir`; goes on where it ended.
     pub(super) fn open(dir: &Path, limit: u64) -> io::Result<Self> {
         let path = dir.join("log");
-        let file = append(&path)?;
+        let file = open(&path)?;
         let size = file.metadata()?.len();
-        Ok(Self { path, file, size, limit })
+        Ok(Self {
+            path,
+            file,
+            size,
+            limit,
+        })
     }
 
     /// Adds to the log. A full disk loses lines rather than stopping the workload.
-    pub(super) fn write(&mut self, chunk: &[u8]) {
+    pub(super) fn write(&mut self, text: &[u8]) {
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX).max(1);
+        text.chunks(most).for_each(|chunk| self.append(chunk));
+    }
+
+    fn append(&mut self, chunk: &[u8]) {
         let added = u64::try_from(chunk.len()).unwrap_or(0);
         if self.size > 0 && self.size.saturating_add(added) > self.limit {
             self.rotate().ok();
@@ -36,14 +46,18 @@ impl BoundedLog {
 
     fn rotate(&mut self) -> io::Result<()> {
         fs::rename(&self.path, self.path.with_extension("1"))?;
-        self.file = append(&self.path)?;
+        self.file = open(&self.path)?;
         self.size = 0;
         Ok(())
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]

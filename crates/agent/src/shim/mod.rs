@@ -34,8 +34,8 @@ const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs the shim with the arguments after the hidden subcommand `shim`.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let outcome = Plan::parse(args).and_then(|plan| run(&plan));
+pub fn main(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    let outcome = Plan::parse(args.into_iter().map(Into::into)).and_then(|plan| run(&plan));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,6 +43,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs one step into a sandbox with the arguments after the hidden subcommand `stage`. Comes back only when it fails.
+pub fn stage(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    crate::stage::main(args.into_iter().map(Into::into))
 }
 
 fn run(plan: &Plan) -> io::Result<()> {
@@ -83,7 +88,10 @@ fn sole_shim(dir: &Path) -> io::Result<File> {
 fn begin(plan: &Plan) -> io::Result<(Child, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     // Its own variables reach the workload through this file, which `stage drop` empties once it has read them.
-    let env = File::options().read(true).write(true).open(plan.dir.join("env"))?;
+    let env = File::options()
+        .read(true)
+        .write(true)
+        .open(plan.dir.join("env"))?;
     let child = Command::new(&plan.program)
         .args(&plan.args)
         .stdin(env)
@@ -94,7 +102,12 @@ fn begin(plan: &Plan) -> io::Result<(Child, PipeReader)> {
 }
 
 /// Copies output until the workload has ended, then ends what it left behind.
-fn attend(plan: &Plan, mut child: Child, mut pipe: PipeReader, log: &mut BoundedLog) -> io::Result<ExitStatus> {
+fn attend(
+    plan: &Plan,
+    mut child: Child,
+    mut pipe: PipeReader,
+    log: &mut BoundedLog,
+) -> io::Result<ExitStatus> {
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     copy_until_end(&mut pipe, &pidfd, log)?;
@@ -112,14 +125,20 @@ fn copy_until_end(pipe: &mut PipeReader, child: &OwnedFd, log: &mut BoundedLog) 
     let mut open = true;
     loop {
         let (output, ended) = {
-            let mut fds = [PollFd::new(child, PollFlags::IN), PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+            let mut fds = [
+                PollFd::new(child, PollFlags::IN),
+                PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN),
+            ];
             let watched = if open { &mut fds[..] } else { &mut fds[..1] };
             match poll(watched, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
             let [child, pipe] = &fds;
-            (open && !pipe.revents().is_empty(), !child.revents().is_empty())
+            (
+                open && !pipe.revents().is_empty(),
+                !child.revents().is_empty(),
+            )
         };
         if output {
             open = copy_once(pipe, &mut buffer, log);
@@ -143,7 +162,10 @@ fn copy_once(pipe: &mut PipeReader, buffer: &mut [u8], log: &mut BoundedLog) -> 
 
 fn drain(pipe: &mut PipeReader, log: &mut BoundedLog) {
     let mut buffer = vec![0; CHUNK];
-    let patience = Timespec { tv_sec: 0, tv_nsec: i64::try_from(DRAIN_MS * 1_000_000).unwrap_or(0) };
+    let patience = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::try_from(DRAIN_MS * 1_000_000).unwrap_or(0),
+    };
     for _ in 0..DRAIN_CHUNKS {
         let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
         let ready = poll(&mut fds, Some(&patience)).is_ok_and(|count| count > 0);

@@ -28,12 +28,15 @@ pub(crate) struct Plan {
 impl Plan {
     /// The arguments that [`Plan::parse`] understands.
     pub(crate) fn into_args(self) -> Vec<OsString> {
-        let mut args = vec!["--dir".into(), self.dir.into_os_string()];
+        let mut args = vec![self.dir.into_os_string()];
         let mut add = |name: &str, value: OsString| args.extend([name.into(), value]);
         add("--log-bytes", self.log_bytes.to_string().into());
         add("--memory-limit", self.memory_limit.to_string().into());
-        let files =
-            [("--memory-events", self.memory_events), ("--memory-peak", self.memory_peak), ("--kill", self.kill)];
+        let files = [
+            ("--memory-events", self.memory_events),
+            ("--memory-peak", self.memory_peak),
+            ("--kill", self.kill),
+        ];
         for (name, file) in files {
             if let Some(file) = file {
                 add(name, file.into_os_string());
@@ -47,11 +50,14 @@ impl Plan {
     /// Reads arguments back.
     pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
         let mut args = args.into_iter();
-        let mut plan = Self::default();
+        let dir = args.next().ok_or_else(|| wrong(OsStr::new("folder")))?;
+        let mut plan = Self {
+            dir: dir.into(),
+            ..Self::default()
+        };
         while let Some(name) = args.next() {
             let value = args.next().ok_or_else(|| wrong(&name))?;
             match name.to_str() {
-                Some("--dir") => plan.dir = value.into(),
                 Some("--log-bytes") => plan.log_bytes = number(&value)?,
                 Some("--memory-limit") => plan.memory_limit = number(&value)?,
                 Some("--memory-events") => plan.memory_events = Some(value.into()),
@@ -70,7 +76,10 @@ impl Plan {
 
     /// How many processes of the workload were killed for memory.
     pub(super) fn oom_kills(&self) -> u64 {
-        let text = self.memory_events.as_ref().and_then(|file| fs::read_to_string(file).ok());
+        let text = self
+            .memory_events
+            .as_ref()
+            .and_then(|file| fs::read_to_string(file).ok());
         text.unwrap_or_default()
             .lines()
             .find_map(|line| line.strip_prefix("oom_kill "))
@@ -80,17 +89,26 @@ impl Plan {
 
     /// Most memory that the workload used at once, in bytes; 0 where the machine does not say.
     pub(super) fn memory_peak(&self) -> u64 {
-        let text = self.memory_peak.as_ref().and_then(|file| fs::read_to_string(file).ok());
+        let text = self
+            .memory_peak
+            .as_ref()
+            .and_then(|file| fs::read_to_string(file).ok());
         text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 }
 
 fn number(value: &OsStr) -> io::Result<u64> {
-    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong(value))
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| wrong(value))
 }
 
 fn wrong(argument: &OsStr) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("unexpected or missing argument {argument:?}"))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("unexpected or missing argument {argument:?}"),
+    )
 }
 
 #[cfg(test)]
@@ -107,11 +125,19 @@ mod tests {
             memory_peak: None,
             kill: Some("/k".into()),
             program: "sh".into(),
-            args: vec!["-c".into(), "--dir".into()],
+            args: vec!["-c".into(), "--kill".into()],
         };
         assert_eq!(Plan::parse(plan.clone().into_args()).unwrap(), plan);
-        for wrong in [vec![], vec!["--dir"], vec!["--log-bytes", "x", "--", "sh"], vec!["--what", "1", "--", "sh"]] {
-            assert!(Plan::parse(wrong.iter().map(OsString::from)).is_err(), "{wrong:?}");
+        for wrong in [
+            vec![],
+            vec!["/d"],
+            vec!["/d", "--log-bytes", "x", "--", "sh"],
+            vec!["/d", "--what", "1", "--", "sh"],
+        ] {
+            assert!(
+                Plan::parse(wrong.iter().map(OsString::from)).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 
@@ -119,7 +145,11 @@ mod tests {
     fn both_kinds_of_memory_events_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("events");
-        let plan = Plan { memory_events: Some(file.clone()), memory_peak: Some(file.clone()), ..Plan::default() };
+        let plan = Plan {
+            memory_events: Some(file.clone()),
+            memory_peak: Some(file.clone()),
+            ..Plan::default()
+        };
         fs::write(&file, "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n").unwrap();
         assert_eq!(plan.oom_kills(), 3);
         fs::write(&file, "low 0\nmax 8\noom 2\noom_kill 2\noom_group_kill 0\n").unwrap();

@@ -9,6 +9,7 @@ use contracts::identity::v1::{
 };
 use serde::Serialize;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{ApiKeyCommand, Output, ProjectCommand, RoleArg, TeamCommand, UserCommand};
 use crate::print::{self, Row};
@@ -24,7 +25,7 @@ fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
         return print::json(&value);
     }
     print::one(output, made)?;
-    println!("\n{key}");
+    out!("\n{key}");
     print::note("this key is shown once; log in with it: quire login --api-key KEY");
     Ok(())
 }

@@ -43,10 +43,19 @@ pub(crate) fn prepare(folder: &Path, user: u32) -> io::Result<Vec<Bind>> {
                  nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
             ),
         ),
-        ("group", format!("root:x:0:\nnotebook:x:{user}:\nnogroup:x:65534:\n")),
-        ("hosts", "127.0.0.1 localhost notebook\n::1 localhost\n".to_owned()),
+        (
+            "group",
+            format!("root:x:0:\nnotebook:x:{user}:\nnogroup:x:65534:\n"),
+        ),
+        (
+            "hosts",
+            "127.0.0.1 localhost notebook\n::1 localhost\n".to_owned(),
+        ),
         ("hostname", "notebook\n".to_owned()),
-        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\n".to_owned(),
+        ),
         ("resolv.conf", resolver_file().1),
     ];
     let mut binds = Vec::new();
@@ -54,9 +63,16 @@ pub(crate) fn prepare(folder: &Path, user: u32) -> io::Result<Vec<Bind>> {
         let source = folder.join(name);
         fs::write(&source, content)?;
         open_to_all(&source)?;
-        binds.push(Bind { source, target: Path::new("/etc").join(name), access: Access::Read });
+        binds.push(Bind {
+            source,
+            target: Path::new("/etc").join(name),
+            access: Access::Read,
+        });
     }
-    let there = FROM_HOST.iter().map(PathBuf::from).filter(|path| path.exists());
+    let there = FROM_HOST
+        .iter()
+        .map(PathBuf::from)
+        .filter(|path| path.exists());
     binds.extend(there.map(Bind::in_place));
     Ok(binds)
 }
@@ -70,15 +86,26 @@ fn open_to_all(path: &Path) -> io::Result<()> {
 /// (on loopback) usually keeps the true ones where systemd-resolved writes them.
 pub(crate) fn resolver_file() -> (Vec<IpAddr>, String) {
     let files = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
-    let mut found = files.map(|path| fs::read_to_string(path).unwrap_or_default()).map(|text| (servers(&text), text));
-    let best = found.iter().position(|(servers, _)| servers.iter().any(|server| !server.is_loopback()));
-    found.get_mut(best.unwrap_or(0)).map(std::mem::take).unwrap_or_default()
+    let mut found = files
+        .map(|path| fs::read_to_string(path).unwrap_or_default())
+        .map(|text| (servers(&text), text));
+    let best = found
+        .iter()
+        .position(|(servers, _)| servers.iter().any(|server| !server.is_loopback()));
+    found
+        .get_mut(best.unwrap_or(0))
+        .map(std::mem::take)
+        .unwrap_or_default()
 }
 
 fn servers(text: &str) -> Vec<IpAddr> {
     let words = text.lines().map(|line| line.split_whitespace());
     words
-        .filter_map(|mut words| (words.next() == Some("nameserver")).then(|| words.next()).flatten())
+        .filter_map(|mut words| {
+            (words.next() == Some("nameserver"))
+                .then(|| words.next())
+                .flatten()
+        })
         .filter_map(|address| address.split('%').next()?.parse().ok())
         .collect()
 }
@@ -99,8 +126,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let binds = prepare(&folder.path().join("etc"), 200_007).unwrap();
         let passwd = fs::read_to_string(folder.path().join("etc/passwd")).unwrap();
-        assert!(passwd.contains("notebook:x:200007:200007:notebook:/notebooks:"), "{passwd}");
-        assert!(binds.iter().any(|bind| bind.target == Path::new("/etc/resolv.conf")));
-        assert!(!binds.iter().any(|bind| bind.target.ends_with("shadow") || bind.target == Path::new("/etc")));
+        assert!(
+            passwd.contains("notebook:x:200007:200007:notebook:/notebooks:"),
+            "{passwd}"
+        );
+        assert!(
+            binds
+                .iter()
+                .any(|bind| bind.target == Path::new("/etc/resolv.conf"))
+        );
+        assert!(
+            !binds
+                .iter()
+                .any(|bind| bind.target.ends_with("shadow") || bind.target == Path::new("/etc"))
+        );
     }
 }

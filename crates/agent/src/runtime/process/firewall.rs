@@ -4,7 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What is never reached: this network, loopback, link-local (where clouds keep credentials), multicast, reserved.
-const NEVER: &[&str] = &["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"];
+const NEVER: &[&str] = &[
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
 
 /// One agent's rules.
 #[derive(Debug)]
@@ -24,9 +30,17 @@ pub(crate) struct Firewall<'a> {
 impl Firewall<'_> {
     /// Text that replaces the table, all at once.
     pub(crate) fn rules(&self) -> String {
-        let Self { table, interfaces, network, .. } = self;
-        let denied: Vec<&str> =
-            [*network].into_iter().chain(NEVER.iter().copied()).chain(self.denied.iter().map(String::as_str)).collect();
+        let Self {
+            table,
+            interfaces,
+            network,
+            ..
+        } = self;
+        let denied: Vec<&str> = [*network]
+            .into_iter()
+            .chain(NEVER.iter().copied())
+            .chain(self.denied.iter().map(String::as_str))
+            .collect();
         let names = self.name_service();
         format!(
             r#"table inet {table}
@@ -70,7 +84,12 @@ table inet {table} {{
     }
 
     fn name_service(&self) -> String {
-        let servers: Vec<String> = self.resolvers.iter().filter_map(reachable).map(|server| server.to_string()).collect();
+        let servers: Vec<String> = self
+            .resolvers
+            .iter()
+            .filter_map(reachable)
+            .map(|server| server.to_string())
+            .collect();
         if servers.is_empty() {
             return String::new();
         }
@@ -95,7 +114,9 @@ mod tests {
 
     #[test]
     fn only_names_are_asked_of_what_is_denied() {
-        let resolvers: Vec<IpAddr> = ["169.254.169.253", "127.0.0.53", "fd00::1"].map(|ip| ip.parse().unwrap()).to_vec();
+        let resolvers: Vec<IpAddr> = ["169.254.169.253", "127.0.0.53", "fd00::1"]
+            .map(|ip| ip.parse().unwrap())
+            .to_vec();
         let denied = ["192.168.7.0/24".to_owned()];
         let firewall = Firewall {
             table: "quire_ab",
@@ -105,11 +126,22 @@ mod tests {
             denied: &denied,
         };
         let rules = firewall.rules();
-        assert!(rules.starts_with("table inet quire_ab\ndelete table inet quire_ab\n"), "{rules}");
-        assert!(rules.contains("10.231.0.0/16, 0.0.0.0/8") && rules.contains("192.168.7.0/24"), "{rules}");
-        let names = rules.find("ip daddr { 169.254.169.253 } udp dport 53 accept").unwrap();
+        assert!(
+            rules.starts_with("table inet quire_ab\ndelete table inet quire_ab\n"),
+            "{rules}"
+        );
+        assert!(
+            rules.contains("10.231.0.0/16, 0.0.0.0/8") && rules.contains("192.168.7.0/24"),
+            "{rules}"
+        );
+        let names = rules
+            .find("ip daddr { 169.254.169.253 } udp dport 53 accept")
+            .unwrap();
         assert!(names < rules.find("@denied drop").unwrap());
-        let none = Firewall { resolvers: &resolvers[1..], ..firewall };
+        let none = Firewall {
+            resolvers: &resolvers[1..],
+            ..firewall
+        };
         assert!(!none.rules().contains("dport 53"));
     }
 }

@@ -56,9 +56,17 @@ pub(crate) struct ProcessRuntime {
 
 impl ProcessRuntime {
     /// A runtime with what `isolation` found; `program` has the hidden subcommands.
-    pub(crate) fn new(config: &AgentConfig, program: PathBuf, isolation: Isolation, gpus: Gpus) -> Self {
+    pub(crate) fn new(
+        config: &AgentConfig,
+        program: PathBuf,
+        isolation: Isolation,
+        gpus: Gpus,
+    ) -> Self {
         let own: Vec<_> = std::env::vars_os().collect();
-        let home = own.iter().find(|(name, _)| name == "HOME").map(|(_, value)| PathBuf::from(value));
+        let home = own
+            .iter()
+            .find(|(name, _)| name == "HOME")
+            .map(|(_, value)| PathBuf::from(value));
         let secret = [Some(config.data_dir.as_path()), home.as_deref()];
         let secret: Vec<&Path> = secret.into_iter().flatten().collect();
         Self {
@@ -75,10 +83,22 @@ impl ProcessRuntime {
     /// Ends and removes what was made for attempts that are not among `known`: an agent died before it could.
     pub(crate) fn remove_strays(&self, known: &[String]) {
         let stray = |name: &String| !known.contains(name);
-        for name in self.isolation.cgroups.iter().flat_map(|cgroups| cgroups.names()).filter(stray) {
+        for name in self
+            .isolation
+            .cgroups
+            .iter()
+            .flat_map(|cgroups| cgroups.names())
+            .filter(stray)
+        {
             self.remove_group(&name);
         }
-        for name in self.isolation.networks.iter().flat_map(|networks| networks.names()).filter(stray) {
+        for name in self
+            .isolation
+            .networks
+            .iter()
+            .flat_map(|networks| networks.names())
+            .filter(stray)
+        {
             self.remove_network(&name);
         }
     }
@@ -100,14 +120,24 @@ impl ProcessRuntime {
     }
 
     fn group(&self, attempt: &str) -> Option<Group> {
-        self.isolation.cgroups.as_ref().map(|cgroups| cgroups.group(attempt))
+        self.isolation
+            .cgroups
+            .as_ref()
+            .map(|cgroups| cgroups.group(attempt))
     }
 
-    async fn environment(&self, spec: &WorkloadSpec, progress: &Progress) -> Result<Option<Environment>, String> {
+    async fn environment(
+        &self,
+        spec: &WorkloadSpec,
+        progress: &Progress,
+    ) -> Result<Option<Environment>, String> {
         if spec.environment_digest.is_empty() && spec.environment_lock.is_empty() {
             return Ok(None);
         }
-        self.environments.ensure(&spec.environment_digest, &spec.environment_lock, progress).await.map(Some)
+        self.environments
+            .ensure(&spec.environment_digest, &spec.environment_lock, progress)
+            .await
+            .map(Some)
     }
 
     /// Makes all that the workload runs in, and says with which arguments its shim is to be started.
@@ -123,14 +153,28 @@ impl ProcessRuntime {
         }
         self.write_variables(job, &spec, &volume, environment)?;
         let limits = limits(&spec);
-        let group = self.isolation.cgroups.as_ref().map(|cgroups| cgroups.create(job.id(), limits));
-        let group = group.transpose().map_err(|error| format!("limits cannot be set: {error}"))?;
-        let network = self.isolation.networks.as_ref().map(|networks| networks.create(job.id())).transpose()?;
+        let group = self
+            .isolation
+            .cgroups
+            .as_ref()
+            .map(|cgroups| cgroups.create(job.id(), limits));
+        let group = group
+            .transpose()
+            .map_err(|error| format!("limits cannot be set: {error}"))?;
+        let network = self
+            .isolation
+            .networks
+            .as_ref()
+            .map(|networks| networks.create(job.id()))
+            .transpose()?;
         let sandbox = Sandbox {
             kind: self.isolation.kind,
             program: self.program.clone(),
             user,
-            cgroups: group.as_ref().map(|group| group.folders.clone()).unwrap_or_default(),
+            cgroups: group
+                .as_ref()
+                .map(|group| group.folders.clone())
+                .unwrap_or_default(),
             network,
             seccomp: None,
             folder: self.seen_home(&volume).to_owned(),
@@ -154,8 +198,10 @@ impl ProcessRuntime {
         if spec.volume_id.is_empty() {
             return Ok(job.folder.home().to_owned());
         }
-        let volume: kernel::id::VolumeId =
-            spec.volume_id.parse().map_err(|error: kernel::id::ParseIdError| format!("volume_id: {error}"))?;
+        let volume: kernel::id::VolumeId = spec
+            .volume_id
+            .parse()
+            .map_err(|error: kernel::id::ParseIdError| format!("volume_id: {error}"))?;
         Ok(volumes(&self.config.data_dir).join(volume.to_string()))
     }
 
@@ -167,7 +213,11 @@ impl ProcessRuntime {
     }
 
     fn seen_home<'a>(&self, volume: &'a Path) -> &'a Path {
-        if self.isolation.kind == Kind::Plain { volume } else { Path::new(NOTEBOOKS) }
+        if self.isolation.kind == Kind::Plain {
+            volume
+        } else {
+            Path::new(NOTEBOOKS)
+        }
     }
 
     fn write_variables(
@@ -180,7 +230,11 @@ impl ProcessRuntime {
         let failed = |error: std::io::Error| error.to_string();
         let token = chassis::seal::random_secret().map_err(|error| error.to_string())?;
         files::write(&job.folder.token(), token.expose_secret().as_bytes()).map_err(failed)?;
-        let run = if self.isolation.kind == Kind::Plain { job.folder.run() } else { Path::new(RUN) };
+        let run = if self.isolation.kind == Kind::Plain {
+            job.folder.run()
+        } else {
+            Path::new(RUN)
+        };
         let sources = Sources {
             passed: &self.passed,
             spec: &spec.env,
@@ -216,7 +270,11 @@ impl ProcessRuntime {
             target: device,
             access: Access::Device,
         }));
-        let write = |source: &Path, target: &str| Bind { source: source.to_owned(), target: target.into(), access: Access::Write };
+        let write = |source: &Path, target: &str| Bind {
+            source: source.to_owned(),
+            target: target.into(),
+            access: Access::Write,
+        };
         binds.extend([write(volume, NOTEBOOKS), write(job.folder.run(), RUN)]);
         Ok(binds)
     }
@@ -224,7 +282,10 @@ impl ProcessRuntime {
 
 fn limits(spec: &WorkloadSpec) -> Limits {
     let resources = spec.resources.clone().unwrap_or_default();
-    Limits { milli_cores: resources.milli_cores, memory_mib: resources.memory_mib }
+    Limits {
+        milli_cores: resources.milli_cores,
+        memory_mib: resources.memory_mib,
+    }
 }
 
 #[async_trait::async_trait]
@@ -244,9 +305,10 @@ impl Runtime for Arc<ProcessRuntime> {
         let (progress, _) = Progress::new();
         let environment = self.environment(&job.spec(), &progress).await?;
         let (runtime, furnished) = (Self::clone(self), job.clone());
-        let plan = tokio::task::spawn_blocking(move || runtime.furnish(&furnished, environment.as_ref()))
-            .await
-            .map_err(|error| error.to_string())??;
+        let plan =
+            tokio::task::spawn_blocking(move || runtime.furnish(&furnished, environment.as_ref()))
+                .await
+                .map_err(|error| error.to_string())??;
         let args: Vec<OsString> = plan.into_args();
         shims::start(&job.folder, &self.program, args).await
     }
@@ -280,13 +342,19 @@ impl Runtime for Arc<ProcessRuntime> {
         let removed = tokio::task::spawn_blocking(move || {
             runtime.remove_group(job.id());
             runtime.remove_network(job.id());
-            job.folder.remove_sockets().and_then(|()| files::remove_folder(job.folder.home()))
+            job.folder
+                .remove_sockets()
+                .and_then(|()| files::remove_folder(job.folder.home()))
         });
         match removed.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "removing what an attempt ran in"),
             Err(error) => tracing::warn!(%error, "removing what an attempt ran in"),
         }
+    }
+
+    fn has_begun(&self, job: &Job) -> bool {
+        shims::has_begun(&job.folder)
     }
 
     fn upstream(&self, job: &Job) -> Option<PathBuf> {

@@ -38,11 +38,20 @@ impl Networks {
     ) -> Result<Self, String> {
         let base = base_of(range)?;
         fs::create_dir_all("/run/lock").map_err(|error| format!("/run/lock: {error}"))?;
-        let networks =
-            Self { instance: instance.to_owned(), base, range: range.to_owned(), uplinks: default_routes()? };
+        let networks = Self {
+            instance: instance.to_owned(),
+            base,
+            range: range.to_owned(),
+            uplinks: default_routes()?,
+        };
         let interfaces = networks.interfaces();
-        let firewall =
-            Firewall { table: &networks.table(), interfaces: &interfaces, network: range, resolvers, denied };
+        let firewall = Firewall {
+            table: &networks.table(),
+            interfaces: &interfaces,
+            network: range,
+            resolvers,
+            denied,
+        };
         tool::run("nft", &["-f", "-"], &firewall.rules())?;
         for uplink in &networks.uplinks {
             forward(uplink)?;
@@ -73,7 +82,8 @@ impl Networks {
     pub(crate) fn create(&self, attempt: &str) -> Result<PathBuf, String> {
         self.remove(attempt)?;
         let lock = File::create(CHOOSING).map_err(|error| format!("{CHOOSING}: {error}"))?;
-        lock.lock().map_err(|error| format!("{CHOOSING}: {error}"))?;
+        lock.lock()
+            .map_err(|error| format!("{CHOOSING}: {error}"))?;
         let index = self.free_link()?;
         let made = self.link(&self.namespace(attempt), index);
         drop(lock);
@@ -125,16 +135,34 @@ impl Networks {
         let prefix = self.namespace("");
         let entries = fs::read_dir(NAMESPACES).into_iter().flatten().flatten();
         entries
-            .filter_map(|entry| entry.file_name().into_string().ok()?.strip_prefix(&prefix).map(str::to_owned))
+            .filter_map(|entry| {
+                entry
+                    .file_name()
+                    .into_string()
+                    .ok()?
+                    .strip_prefix(&prefix)
+                    .map(str::to_owned)
+            })
             .collect()
     }
 
     /// A link that no agent of this machine uses.
     fn free_link(&self) -> Result<u32, String> {
         let text = tool::run("ip", &["-4", "-o", "address", "show"], "")?;
-        let addresses = text.lines().filter_map(|line| line.split_whitespace().nth(3)?.split('/').next()?.parse().ok());
-        let used: BTreeSet<u32> = addresses.filter_map(|address| self.index_of(address)).collect();
-        (0..LINKS).find(|index| !used.contains(index)).ok_or_else(|| format!("all addresses of {} are used", self.range))
+        let addresses = text.lines().filter_map(|line| {
+            line.split_whitespace()
+                .nth(3)?
+                .split('/')
+                .next()?
+                .parse()
+                .ok()
+        });
+        let used: BTreeSet<u32> = addresses
+            .filter_map(|address| self.index_of(address))
+            .collect();
+        (0..LINKS)
+            .find(|index| !used.contains(index))
+            .ok_or_else(|| format!("all addresses of {} are used", self.range))
     }
 
     fn address(&self, index: u32, host: u32) -> Ipv4Addr {
@@ -149,7 +177,11 @@ impl Networks {
     /// Largest packet that leaves this host whole.
     fn mtu(&self) -> u32 {
         let sizes = self.uplinks.iter().filter_map(|uplink| {
-            fs::read_to_string(format!("/sys/class/net/{uplink}/mtu")).ok()?.trim().parse().ok()
+            fs::read_to_string(format!("/sys/class/net/{uplink}/mtu"))
+                .ok()?
+                .trim()
+                .parse()
+                .ok()
         });
         sizes.min().unwrap_or(1_500)
     }
@@ -157,18 +189,30 @@ impl Networks {
 
 /// Start of a network of 16 bits.
 fn base_of(range: &str) -> Result<Ipv4Addr, String> {
-    let wrong = || format!("workload_network: {range:?} is not a network of 16 bits such as 10.231.0.0/16");
-    let base: Ipv4Addr = range.strip_suffix("/16").ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
+    let wrong =
+        || format!("workload_network: {range:?} is not a network of 16 bits such as 10.231.0.0/16");
+    let base: Ipv4Addr = range
+        .strip_suffix("/16")
+        .ok_or_else(wrong)?
+        .parse()
+        .map_err(|_| wrong())?;
     let aligned = base.to_bits().trailing_zeros() >= 16;
-    if aligned && base.is_private() { Ok(base) } else { Err(wrong()) }
+    if aligned && base.is_private() {
+        Ok(base)
+    } else {
+        Err(wrong())
+    }
 }
 
 /// The interfaces over which this host reaches the world.
 fn default_routes() -> Result<Vec<String>, String> {
     let text = tool::run("ip", &["-4", "route", "show", "default"], "")?;
     let words: Vec<&str> = text.split_whitespace().collect();
-    let found: BTreeSet<String> =
-        words.windows(2).filter_map(|pair| matches!(pair, ["dev", _]).then(|| pair.last())?).map(ToString::to_string).collect();
+    let found: BTreeSet<String> = words
+        .windows(2)
+        .filter_map(|pair| matches!(pair, ["dev", _]).then(|| pair.last())?)
+        .map(ToString::to_string)
+        .collect();
     if found.is_empty() {
         return Err("this host has no default route for IPv4".to_owned());
     }
@@ -197,12 +241,21 @@ mod tests {
             uplinks: Vec::new(),
         };
         assert_eq!(networks.address(1, 2), Ipv4Addr::new(10, 231, 0, 6));
-        assert_eq!(networks.index_of(networks.address(LINKS - 1, 1)), Some(LINKS - 1));
+        assert_eq!(
+            networks.index_of(networks.address(LINKS - 1, 1)),
+            Some(LINKS - 1)
+        );
         assert_eq!(networks.index_of(Ipv4Addr::new(10, 232, 0, 0)), None);
         assert_eq!(networks.index_of(Ipv4Addr::new(10, 230, 0, 0)), None);
         let longest = format!("{}{:x}", networks.interfaces(), LINKS - 1);
         assert!(longest.len() <= 15, "{longest}");
-        for wrong in ["10.231.0.0", "10.231.1.0/16", "8.8.0.0/16", "10.0.0.0/8", "x/16"] {
+        for wrong in [
+            "10.231.0.0",
+            "10.231.1.0/16",
+            "8.8.0.0/16",
+            "10.0.0.0/8",
+            "x/16",
+        ] {
             assert!(base_of(wrong).is_err(), "{wrong}");
         }
     }

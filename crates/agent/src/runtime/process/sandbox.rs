@@ -42,7 +42,11 @@ impl Bind {
     /// Seen where it is, to be read.
     pub(crate) fn in_place(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self { source: path.clone(), target: path, access: Access::Read }
+        Self {
+            source: path.clone(),
+            target: path,
+            access: Access::Read,
+        }
     }
 }
 
@@ -90,10 +94,7 @@ impl Sandbox {
         if let Some(user) = self.user {
             args.extend(["--user".into(), user.to_string().into()]);
         }
-        if self.kind == Kind::Plain {
-            args.extend(["--folder".into(), self.folder.clone().into()]);
-        }
-        args.push("--".into());
+        args.extend(["--folder".into(), self.folder.clone().into(), "--".into()]);
         args.extend(command.iter().map(Into::into));
         args
     }
@@ -105,18 +106,26 @@ impl Sandbox {
         walls.options("--hostname notebook --die-with-parent --new-session --cap-drop ALL");
         match self.kind {
             // What `stage drop` needs to become the workload's user; it gives them up with that.
-            Kind::Root => walls.options("--cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP"),
+            Kind::Root => {
+                walls.options("--cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP")
+            }
             Kind::UserNamespace | Kind::Plain => walls.options("--unshare-user"),
         }
         walls.system();
-        walls.options("--proc /proc --dev /dev --perms 1777 --tmpfs /dev/shm --perms 1777 --tmpfs /tmp");
+        walls.options(
+            "--proc /proc --dev /dev --perms 1777 --tmpfs /dev/shm --perms 1777 --tmpfs /tmp",
+        );
         walls.made(["/proc", "/dev", "/tmp"]);
-        walls.bind(&Bind { source: self.program.clone(), target: STAGE.into(), access: Access::Read });
+        walls.bind(&Bind {
+            source: self.program.clone(),
+            target: STAGE.into(),
+            access: Access::Read,
+        });
         for bind in &self.binds {
             walls.bind(bind);
         }
-        walls.options("--chdir");
-        walls.args.push(self.folder.clone().into());
+        // The workload's own folder may be closed to everybody else; `stage drop` enters it.
+        walls.options("--chdir /");
         walls.args
     }
 }
@@ -136,8 +145,9 @@ impl Walls {
         self.args.extend(text.split(' ').map(OsString::from));
     }
 
+    /// Folders that are the sandbox's own: nothing of the host is seen below them unless it is bound there.
     fn made<const N: usize>(&mut self, paths: [&str; N]) {
-        self.seen.extend(paths.map(PathBuf::from));
+        self.parents.extend(paths.map(PathBuf::from));
     }
 
     /// The system's programs and libraries, in the layout of the host.
@@ -146,7 +156,8 @@ impl Walls {
         for name in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             let path = Path::new(name);
             if let Ok(target) = path.read_link() {
-                self.args.extend(["--symlink".into(), target.into(), name.into()]);
+                self.args
+                    .extend(["--symlink".into(), target.into(), name.into()]);
                 self.seen.push(path.to_owned());
             } else if path.is_dir() {
                 self.bind(&Bind::in_place(path));
@@ -155,7 +166,8 @@ impl Walls {
     }
 
     fn bind(&mut self, bind: &Bind) {
-        let shown = bind.source == bind.target && self.seen.iter().any(|seen| bind.target.starts_with(seen));
+        let shown = bind.source == bind.target
+            && self.seen.iter().any(|seen| bind.target.starts_with(seen));
         if shown && bind.access == Access::Read {
             return;
         }
@@ -165,13 +177,21 @@ impl Walls {
             Access::Write => "--bind",
             Access::Device => "--dev-bind",
         };
-        self.args.extend([option.into(), bind.source.clone().into(), bind.target.clone().into()]);
+        self.args.extend([
+            option.into(),
+            bind.source.clone().into(),
+            bind.target.clone().into(),
+        ]);
         self.seen.push(bind.target.clone());
     }
 
     /// Folders above a mount, open to be passed through: bubblewrap would make them as closed as the host's are.
     fn parents_of(&mut self, target: &Path) {
-        let mut above: Vec<&Path> = target.ancestors().skip(1).filter(|path| *path != Path::new("/")).collect();
+        let mut above: Vec<&Path> = target
+            .ancestors()
+            .skip(1)
+            .filter(|path| *path != Path::new("/"))
+            .collect();
         above.reverse();
         for folder in above {
             let there = self.seen.iter().any(|seen| folder.starts_with(seen));
@@ -199,23 +219,48 @@ mod tests {
             binds: vec![
                 Bind::in_place("/root/.py/3.11"),
                 Bind::in_place("/usr/share/x"),
-                Bind { source: "/data/vo-1".into(), target: NOTEBOOKS.into(), access: Access::Write },
+                Bind {
+                    source: "/data/vo-1".into(),
+                    target: NOTEBOOKS.into(),
+                    access: Access::Write,
+                },
             ],
         }
     }
 
     fn text(args: &[OsString]) -> String {
-        args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        args.iter()
+            .map(|arg| arg.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
     fn walls_stand_between_the_limits_and_the_command() {
         let args = text(&sandbox(Kind::Root).args(&["jupyter".to_owned(), "lab".to_owned()]));
-        assert!(args.starts_with("stage enter --cgroup /c/1 --network /run/netns/n -- bwrap --unshare-pid"), "{args}");
-        assert!(args.ends_with("-- /run/quire-agent stage drop --user 200001 -- jupyter lab"), "{args}");
-        assert!(args.contains("--perms 0755 --dir /root --perms 0755 --dir /root/.py --ro-bind /root/.py/3.11 "), "{args}");
+        assert!(
+            args.starts_with(
+                "stage enter --cgroup /c/1 --network /run/netns/n -- bwrap --unshare-pid"
+            ),
+            "{args}"
+        );
+        assert!(
+            args.ends_with(
+                "-- /run/quire-agent stage drop --user 200001 --folder /notebooks -- jupyter lab"
+            ),
+            "{args}"
+        );
+        assert!(
+            args.contains(
+                "--perms 0755 --dir /root --perms 0755 --dir /root/.py --ro-bind /root/.py/3.11 "
+            ),
+            "{args}"
+        );
         assert!(args.contains("--bind /data/vo-1 /notebooks"), "{args}");
-        assert!(!args.contains("/usr/share/x") && !args.contains("--unshare-user"), "{args}");
+        assert!(
+            !args.contains("/usr/share/x") && !args.contains("--unshare-user"),
+            "{args}"
+        );
         assert!(text(&sandbox(Kind::UserNamespace).args(&[])).contains("--unshare-user"));
     }
 

@@ -46,7 +46,13 @@ impl ShimRecord {
     pub(super) fn living_child(&self) -> Option<Pid> {
         handle(self)?;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child)).ok()?;
-        let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        let parent: u32 = stat
+            .rsplit_once(')')?
+            .1
+            .split_whitespace()
+            .nth(1)?
+            .parse()
+            .ok()?;
         Pid::from_raw(i32::try_from(self.child).ok()?).filter(|_| parent == self.pid)
     }
 }
@@ -64,14 +70,21 @@ fn exit(folder: &Folder) -> Option<Exit> {
 ///
 /// # Errors
 /// Why there is none, in words.
-pub(super) async fn start(folder: &Folder, program: &Path, args: Vec<OsString>) -> Result<(), String> {
+pub(super) async fn start(
+    folder: &Folder,
+    program: &Path,
+    args: Vec<OsString>,
+) -> Result<(), String> {
     if record(folder).is_none() && !folder.has_shim() {
         let mut child = Command::new(program)
             .arg("shim")
             .args(args)
             // Nothing of the agent's own variables is anybody's business; the tools of the sandbox are found here.
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -95,9 +108,13 @@ pub(super) async fn start(folder: &Folder, program: &Path, args: Vec<OsString>) 
 pub(super) fn status(folder: &Folder) -> Status {
     match (exit(folder), record(folder)) {
         (Some(_), _) => Status::Over,
-        (None, None) if folder.has_shim() => Status::Alive { started_ms: moment::up_ms() },
+        (None, None) if folder.has_shim() => Status::Alive {
+            started_ms: moment::up_ms(),
+        },
         (None, None) => Status::Absent,
-        (None, Some(record)) if handle(&record).is_some() => Status::Alive { started_ms: record.started_ms },
+        (None, Some(record)) if handle(&record).is_some() => Status::Alive {
+            started_ms: record.started_ms,
+        },
         (None, Some(_)) => Status::Over,
     }
 }
@@ -119,20 +136,23 @@ pub(super) async fn ended(folder: &Folder) -> Ending {
     }
     let rebooted = record(folder).is_some_and(|record| record.boot_id != moment::boot_id());
     match exit(folder) {
-        Some(_) if !was_begun(folder) => Ending::NotBegun,
+        Some(_) if !has_begun(folder) => Ending::NotBegun,
         Some(exit) => Ending::Exited(exit),
         None if rebooted => Ending::Rebooted,
         None => Ending::ShimLost,
     }
 }
 
-#[expect(deprecated, reason = "the new way is unsafe; an owned file cannot be closed by others, which is what that is about")]
+#[expect(
+    deprecated,
+    reason = "the new way is unsafe; an owned file cannot be closed by others, which is what that is about"
+)]
 fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
 /// `stage drop` empties the variables when all is made; until then what fails is not the workload's doing.
-fn was_begun(folder: &Folder) -> bool {
+pub(super) fn has_begun(folder: &Folder) -> bool {
     folder.env().metadata().is_ok_and(|file| file.len() == 0)
 }
 
@@ -147,7 +167,11 @@ fn handle(record: &ShimRecord) -> Option<OwnedFd> {
 /// The last lines of a log, on one line.
 pub(crate) fn log_tail(folder: &Folder) -> String {
     let text = read_end(&folder.log()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let first = lines.len().saturating_sub(TAIL_LINES);
     lines.get(first..).unwrap_or_default().join(" | ")
 }

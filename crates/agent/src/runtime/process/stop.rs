@@ -9,14 +9,19 @@ use super::shims::ShimRecord;
 
 /// Asks the workload's own program to end: not what stands around it, which would end it without asking.
 pub(super) fn ask(shim: &ShimRecord, group: Option<&Group>) {
-    let Some(outer) = shim.living_child() else { return };
+    let Some(outer) = shim.living_child() else {
+        return;
+    };
     if let Some(command) = command_in_sandbox(shim.child) {
         kill_process(command, Signal::TERM).ok();
         return;
     }
     match group {
         Some(group) if is_sandbox(shim.child) => {
-            for pid in cgroup::processes(group).into_iter().filter(|pid| !is_sandbox(number(*pid))) {
+            for pid in cgroup::processes(group)
+                .into_iter()
+                .filter(|pid| !is_sandbox(number(*pid)))
+            {
                 kill_process(pid, Signal::TERM).ok();
             }
         }
@@ -42,19 +47,26 @@ pub(super) fn end(shim: &ShimRecord, group: Option<&Group>) {
 /// The first process that bubblewrap ran: number 2 of its namespace, child of number 1.
 fn command_in_sandbox(outer: u32) -> Option<Pid> {
     let init = *children(outer).first()?;
-    let command = children(init).into_iter().find(|child| number_inside(*child) == Some(2))?;
+    let command = children(init)
+        .into_iter()
+        .find(|child| number_inside(*child) == Some(2))?;
     pid(command)
 }
 
 fn children(parent: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+    let list =
+        fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .collect()
 }
 
 /// A process's number in the innermost namespace.
 fn number_inside(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let numbers = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
     numbers.split_whitespace().last()?.parse().ok()
 }
 

@@ -11,7 +11,11 @@ const SHOWN: usize = 400;
 ///
 /// # Errors
 /// In words: that it is not there, or what it complained about.
-pub(crate) fn run(program: &str, args: &[impl AsRef<OsStr>], input: &str) -> Result<String, String> {
+pub(crate) fn run(
+    program: &str,
+    args: &[impl AsRef<OsStr>],
+    input: &str,
+) -> Result<String, String> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -23,10 +27,16 @@ pub(crate) fn run(program: &str, args: &[impl AsRef<OsStr>], input: &str) -> Res
         // A tool that does not read its input is no failure by itself.
         stdin.write_all(input.as_bytes()).ok();
     }
-    let output = child.wait_with_output().map_err(|error| format!("{program}: {error}"))?;
+    let output = child
+        .wait_with_output()
+        .map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let complaint: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(SHOWN).collect();
+    let complaint: String = String::from_utf8_lossy(&output.stderr)
+        .trim()
+        .chars()
+        .take(SHOWN)
+        .collect();
     Err(format!("{program} failed ({}): {complaint}", output.status))
 }

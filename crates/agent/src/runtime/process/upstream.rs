@@ -14,8 +14,11 @@ use crate::attempt::Folder;
 /// The safe name of the attempt's socket; `None` when there is no socket.
 pub(super) fn link(folder: &Folder) -> Option<PathBuf> {
     let (made, safe) = (folder.run().join("http.sock"), folder.socket());
-    let seen = fs::symlink_metadata(&made).ok().filter(|file| file.file_type().is_socket())?;
-    let same = fs::symlink_metadata(safe).is_ok_and(|file| file.ino() == seen.ino() && file.dev() == seen.dev());
+    let seen = fs::symlink_metadata(&made)
+        .ok()
+        .filter(|file| file.file_type().is_socket())?;
+    let same = fs::symlink_metadata(safe)
+        .is_ok_and(|file| file.ino() == seen.ino() && file.dev() == seen.dev());
     if !same && let Err(error) = name_again(&made, safe) {
         tracing::warn!(path = %made.display(), %error, "a workload's socket cannot be used");
         return None;
@@ -24,7 +27,11 @@ pub(super) fn link(folder: &Folder) -> Option<PathBuf> {
 }
 
 fn name_again(made: &Path, safe: &Path) -> io::Result<()> {
-    let socket = open(made, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let socket = open(
+        made,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     if FileType::from_raw_mode(fstat(&socket)?.st_mode) != FileType::Socket {
         return Err(io::Error::other("it is not a socket"));
     }

@@ -20,7 +20,11 @@ pub(crate) struct Users {
 
 impl Users {
     pub(crate) fn new(data_dir: &Path, first: u32) -> Self {
-        Self { data_dir: data_dir.to_owned(), first, giving: Mutex::default() }
+        Self {
+            data_dir: data_dir.to_owned(),
+            first,
+            giving: Mutex::default(),
+        }
     }
 
     /// The user that owns `folder`, which is made and given to a free user when it is not there yet.
@@ -28,7 +32,10 @@ impl Users {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn owner_of(&self, folder: &Path) -> io::Result<u32> {
-        let _giving = self.giving.lock().map_err(|_| io::Error::other("giving a user failed before"))?;
+        let _giving = self
+            .giving
+            .lock()
+            .map_err(|_| io::Error::other("giving a user failed before"))?;
         files::private_folder(folder)?;
         let owner = fs::symlink_metadata(folder)?.uid();
         if owner >= self.first {
@@ -44,7 +51,11 @@ impl Users {
     fn taken(&self) -> BTreeSet<u32> {
         let folders = [volumes(&self.data_dir), homes(&self.data_dir)];
         let owner = |path: PathBuf| fs::symlink_metadata(path).ok().map(|folder| folder.uid());
-        folders.iter().flat_map(|folder| entries(folder)).filter_map(owner).collect()
+        folders
+            .iter()
+            .flat_map(|folder| entries(folder))
+            .filter_map(owner)
+            .collect()
     }
 }
 
@@ -54,7 +65,12 @@ pub(crate) fn volumes(data_dir: &Path) -> PathBuf {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
 }
 
 #[cfg(test)]
@@ -68,13 +84,22 @@ mod tests {
             return; // only root may give files away
         }
         let users = Users::new(data.path(), 300_000);
-        let (one, two) = (volumes(data.path()).join("vo-1"), volumes(data.path()).join("vo-2"));
+        let (one, two) = (
+            volumes(data.path()).join("vo-1"),
+            volumes(data.path()).join("vo-2"),
+        );
         assert_eq!(users.owner_of(&one).unwrap(), 300_000);
         assert_eq!(users.owner_of(&two).unwrap(), 300_001);
-        assert_eq!(users.owner_of(&homes(data.path()).join("at-1")).unwrap(), 300_002);
+        assert_eq!(
+            users.owner_of(&homes(data.path()).join("at-1")).unwrap(),
+            300_002
+        );
         let later = Users::new(data.path(), 300_000);
         assert_eq!(later.owner_of(&two).unwrap(), 300_001);
         fs::remove_dir(&one).unwrap();
-        assert_eq!(later.owner_of(&volumes(data.path()).join("vo-3")).unwrap(), 300_000);
+        assert_eq!(
+            later.owner_of(&volumes(data.path()).join("vo-3")).unwrap(),
+            300_000
+        );
     }
 }

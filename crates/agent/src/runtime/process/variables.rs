@@ -1,7 +1,7 @@
 //! The variables of a workload: those of its specification, the few of the agent's that package installers need, and those
 //! that say where everything is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -48,15 +48,24 @@ pub(crate) struct Passed {
 
 impl Passed {
     /// From `variables`. Folders that hold one of `secret` are named but not shown.
-    pub(crate) fn choose(variables: impl Iterator<Item = (OsString, OsString)>, secret: &[&Path]) -> Self {
+    pub(crate) fn choose(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+        secret: &[&Path],
+    ) -> Self {
         let mut passed = Self::default();
         for (name, value) in variables {
-            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
+            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else {
+                continue;
+            };
             if !PASSED.contains(&name.as_str()) {
                 continue;
             }
-            let paths = value.split([' ', ':']).map(PathBuf::from).filter(|path| path.is_absolute() && path.exists());
-            let harmless = paths.filter(|path| !secret.iter().any(|secret| secret.starts_with(path)));
+            let paths = value
+                .split([' ', ':'])
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute() && path.exists());
+            let harmless =
+                paths.filter(|path| !secret.iter().any(|secret| secret.starts_with(path)));
             passed.binds.extend(harmless.map(Bind::in_place));
             passed.variables.insert(name, value);
         }
@@ -70,7 +79,7 @@ pub(crate) struct Sources<'a> {
     /// Of the agent.
     pub(crate) passed: &'a Passed,
     /// Of the specification.
-    pub(crate) spec: &'a HashMap<String, String>,
+    pub(crate) spec: &'a BTreeMap<String, String>,
     /// The environment; `None` = the system's own programs.
     pub(crate) environment: Option<&'a Path>,
     /// The volume, as the workload sees it.
@@ -91,7 +100,11 @@ impl Sources<'_> {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, String> {
         let mut all = self.passed.variables.clone();
         all.insert("LANG".to_owned(), "C.UTF-8".to_owned());
-        all.extend(self.spec.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all.extend(
+            self.spec
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         all.extend(self.fixed().map(|(name, value)| (name.to_owned(), value)));
         if let Some(environment) = self.environment {
             all.insert("VIRTUAL_ENV".to_owned(), environment.display().to_string());
@@ -99,7 +112,9 @@ impl Sources<'_> {
         let mut bytes = Vec::new();
         for (name, value) in &all {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(format!("env: {name:?} cannot be a variable: names without = and texts without NUL are allowed"));
+                return Err(format!(
+                    "env: {name:?} cannot be a variable: names without = and texts without NUL are allowed"
+                ));
             }
             bytes.extend(format!("{name}={value}\0").into_bytes());
         }
@@ -121,7 +136,10 @@ impl Sources<'_> {
             // What a notebook installs must outlive it, and the environment belongs to all: it goes into the volume.
             ("PIP_TARGET", packages.clone()),
             ("PYTHONPATH", packages),
-            ("QUIRE_HTTP_SOCKET", self.run.join("http.sock").display().to_string()),
+            (
+                "QUIRE_HTTP_SOCKET",
+                self.run.join("http.sock").display().to_string(),
+            ),
             ("QUIRE_HTTP_TOKEN", self.token.to_owned()),
         ]
         .into_iter()
@@ -133,7 +151,10 @@ mod tests {
     use super::*;
 
     fn encode(spec: &[(&str, &str)], passed: &Passed) -> Result<String, String> {
-        let spec = spec.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let spec = spec
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let sources = Sources {
             passed,
             spec: &spec,
@@ -143,27 +164,55 @@ mod tests {
             token: "t",
             gpus: &[],
         };
-        sources.encode().map(|bytes| String::from_utf8(bytes).unwrap().replace('\0', "\n"))
+        sources
+            .encode()
+            .map(|bytes| String::from_utf8(bytes).unwrap().replace('\0', "\n"))
     }
 
     #[test]
     fn the_agents_own_variables_stay_outside() {
-        let own = [("PIP_CERT", "/usr"), ("SECRET", "x"), ("PIP_FIND_LINKS", "/")];
+        let own = [
+            ("PIP_CERT", "/usr"),
+            ("SECRET", "x"),
+            ("PIP_FIND_LINKS", "/"),
+        ];
         let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let passed = Passed::choose(own.into_iter(), &[Path::new("/var/lib/quire")]);
         assert_eq!(passed.binds, [Bind::in_place("/usr")]);
         let text = encode(&[], &passed).unwrap();
-        assert!(text.contains("PIP_CERT=/usr\n") && !text.contains("SECRET"), "{text}");
-        assert!(text.contains("PATH=/env/bin:/usr/local/bin:/usr/bin:/bin\n"), "{text}");
-        assert!(text.contains("\nCUDA_VISIBLE_DEVICES=\n") || text.starts_with("CUDA_VISIBLE_DEVICES=\n"), "{text}");
+        assert!(
+            text.contains("PIP_CERT=/usr\n") && !text.contains("SECRET"),
+            "{text}"
+        );
+        assert!(
+            text.contains("PATH=/env/bin:/usr/local/bin:/usr/bin:/bin\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nCUDA_VISIBLE_DEVICES=\n")
+                || text.starts_with("CUDA_VISIBLE_DEVICES=\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_specification_adds_but_does_not_take_over() {
-        let text = encode(&[("A", "1"), ("HOME", "/etc"), ("LANG", "de_DE.UTF-8")], &Passed::default()).unwrap();
-        assert!(text.contains("A=1\n") && text.contains("HOME=/notebooks\n") && text.contains("LANG=de_DE.UTF-8\n"), "{text}");
+        let text = encode(
+            &[("A", "1"), ("HOME", "/etc"), ("LANG", "de_DE.UTF-8")],
+            &Passed::default(),
+        )
+        .unwrap();
+        assert!(
+            text.contains("A=1\n")
+                && text.contains("HOME=/notebooks\n")
+                && text.contains("LANG=de_DE.UTF-8\n"),
+            "{text}"
+        );
         for wrong in ["", "A=B", "A\0"] {
-            assert!(encode(&[(wrong, "x")], &Passed::default()).is_err(), "{wrong:?}");
+            assert!(
+                encode(&[(wrong, "x")], &Passed::default()).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 }

@@ -85,7 +85,13 @@ pub(crate) fn detect(instance: &str) -> Result<Arc<dyn Cgroups>, String> {
         return Err(format!("control groups are not mounted at {ROOT}"));
     };
     let trial = format!("trial-{}", std::process::id());
-    let tried = cgroups.create(&trial, Limits { milli_cores: 1_000, memory_mib: 64 });
+    let tried = cgroups.create(
+        &trial,
+        Limits {
+            milli_cores: 1_000,
+            memory_mib: 64,
+        },
+    );
     remove(&cgroups.group(&trial)).ok();
     tried.map(|_| cgroups).map_err(|error| error.to_string())
 }
@@ -103,7 +109,10 @@ pub(crate) fn kill(group: &Group) {
 
 /// The processes of a group.
 pub(crate) fn processes(group: &Group) -> Vec<Pid> {
-    let lists = group.folders.iter().filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());
+    let lists = group
+        .folders
+        .iter()
+        .filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());
     let text = lists.fold(String::new(), |all, list| all + &list);
     let mut pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
     pids.sort_unstable();
@@ -119,7 +128,11 @@ pub(crate) fn remove(group: &Group) -> io::Result<()> {
     let started = Instant::now();
     loop {
         kill(group);
-        match group.folders.iter().try_for_each(|folder| remove_one(folder)) {
+        match group
+            .folders
+            .iter()
+            .try_for_each(|folder| remove_one(folder))
+        {
             Err(error) if started.elapsed() > EMPTY_WITHIN => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
             Ok(()) => return Ok(()),

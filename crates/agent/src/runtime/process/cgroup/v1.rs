@@ -14,11 +14,18 @@ pub(crate) struct V1 {
 
 impl V1 {
     pub(crate) fn new(root: &Path, instance: &str) -> Self {
-        Self { root: root.to_owned(), instance: instance.to_owned() }
+        Self {
+            root: root.to_owned(),
+            instance: instance.to_owned(),
+        }
     }
 
     fn folder(&self, controller: &str, name: &str) -> PathBuf {
-        self.root.join(controller).join("quire").join(&self.instance).join(name)
+        self.root
+            .join(controller)
+            .join("quire")
+            .join(&self.instance)
+            .join(name)
     }
 
     /// On the hybrid layout version 2 is mounted beside, without controllers, but with its way to end a tree.
@@ -32,7 +39,11 @@ impl Cgroups for V1 {
     fn group(&self, name: &str) -> Group {
         let memory = self.folder("memory", name);
         let unified = self.unified(name);
-        let mut folders = vec![self.folder("cpu", name), memory.clone(), self.folder("pids", name)];
+        let mut folders = vec![
+            self.folder("cpu", name),
+            memory.clone(),
+            self.folder("pids", name),
+        ];
         folders.extend(unified.clone());
         Group {
             folders,
@@ -47,12 +58,23 @@ impl Cgroups for V1 {
         group.folders.iter().try_for_each(|folder| make(folder))?;
         let cpu = self.folder("cpu", name);
         set(&cpu, "cpu.cfs_period_us", CPU_PERIOD_US)?;
-        set(&cpu, "cpu.cfs_quota_us", limits.cpu_quota_us().map_or("-1".to_owned(), |quota| quota.to_string()))?;
+        set(
+            &cpu,
+            "cpu.cfs_quota_us",
+            limits
+                .cpu_quota_us()
+                .map_or("-1".to_owned(), |quota| quota.to_string()),
+        )?;
         if limits.memory_mib > 0 {
             let memory = self.folder("memory", name);
             set(&memory, "memory.limit_in_bytes", limits.memory_bytes())?;
             // Only where swap is counted; there it must not stretch the limit.
-            set(&memory, "memory.memsw.limit_in_bytes", limits.memory_bytes()).ok();
+            set(
+                &memory,
+                "memory.memsw.limit_in_bytes",
+                limits.memory_bytes(),
+            )
+            .ok();
         }
         set(&self.folder("pids", name), "pids.max", PIDS_MAX)?;
         Ok(group)
@@ -73,7 +95,15 @@ mod tests {
     fn limits_go_to_the_tree_of_each_controller() {
         let root = tempfile::tempdir().unwrap();
         let v1 = V1::new(root.path(), "i");
-        let group = v1.create("at-1", Limits { milli_cores: 1_500, memory_mib: 2 }).unwrap();
+        let group = v1
+            .create(
+                "at-1",
+                Limits {
+                    milli_cores: 1_500,
+                    memory_mib: 2,
+                },
+            )
+            .unwrap();
         let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("cpu/quire/i/at-1/cpu.cfs_quota_us"), "150000");
         assert_eq!(read("memory/quire/i/at-1/memory.limit_in_bytes"), "2097152");

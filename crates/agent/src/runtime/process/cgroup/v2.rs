@@ -17,7 +17,10 @@ pub(crate) struct V2 {
 
 impl V2 {
     pub(crate) fn new(root: &Path, instance: &str) -> Self {
-        Self { root: root.to_owned(), instance: instance.to_owned() }
+        Self {
+            root: root.to_owned(),
+            instance: instance.to_owned(),
+        }
     }
 
     fn parent(&self) -> PathBuf {
@@ -43,7 +46,9 @@ impl Cgroups for V2 {
         }
         let folder = self.parent().join(name);
         make(&folder)?;
-        let quota = limits.cpu_quota_us().map_or("max".to_owned(), |quota| quota.to_string());
+        let quota = limits
+            .cpu_quota_us()
+            .map_or("max".to_owned(), |quota| quota.to_string());
         set(&folder, "cpu.max", format!("{quota} {CPU_PERIOD_US}"))?;
         if limits.memory_mib > 0 {
             set(&folder, "memory.max", limits.memory_bytes())?;
@@ -69,7 +74,15 @@ mod tests {
     fn limits_go_to_one_folder() {
         let root = tempfile::tempdir().unwrap();
         let v2 = V2::new(root.path(), "i");
-        let group = v2.create("at-1", Limits { milli_cores: 250, memory_mib: 1_024 }).unwrap();
+        let group = v2
+            .create(
+                "at-1",
+                Limits {
+                    milli_cores: 250,
+                    memory_mib: 1_024,
+                },
+            )
+            .unwrap();
         let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("quire/i/at-1/cpu.max"), "25000 100000");
         assert_eq!(read("quire/i/at-1/memory.max"), "1073741824");
@@ -78,7 +91,14 @@ mod tests {
         assert_eq!(group, v2.group("at-1"));
         assert_eq!(v2.names(), ["at-1"]);
 
-        v2.create("at-1", Limits { milli_cores: 0, memory_mib: 0 }).unwrap();
+        v2.create(
+            "at-1",
+            Limits {
+                milli_cores: 0,
+                memory_mib: 0,
+            },
+        )
+        .unwrap();
         assert_eq!(read("quire/i/at-1/cpu.max"), "max 100000");
     }
 }
