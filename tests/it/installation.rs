@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,13 +34,21 @@ fn package_cache() -> PathBuf {
 }
 
 impl Installation {
-    /// The one that most tests share.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Installation> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+    /// The one that most tests share: it ends with the last test that holds it.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Installation>> = Mutex::new(Weak::new());
+        // A test that failed to start it leaves nothing behind that the next could not try again.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Self::start());
+        *shared = Arc::downgrade(&started);
+        started
     }
 
     pub(crate) fn start() -> Self {
+        chassis::tls::install_provider();
         let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
         let mut installation = Self { folder, process: None, gateway: free_port(), edge: free_port() };
         installation.up();

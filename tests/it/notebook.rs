@@ -41,7 +41,7 @@ async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
     assert_eq!(kernel.run("print(open('kept.txt').read())").await, Ok("still here".to_owned()));
     quire.quire(&["notebook", "stop", "first"]);
 
-    check_money(quire, created["id"].as_str().unwrap());
+    check_money(&quire, created["id"].as_str().unwrap());
     quire.quire(&["notebook", "delete", "first"]);
     let gone = quire.refusal(&["notebook", "show", "first"]);
     assert!(gone.contains("notebook \"first\" not found"), "{gone}");
