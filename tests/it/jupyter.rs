@@ -16,6 +16,9 @@ pub(crate) struct Jupyter {
 
 /// A running kernel with an open WebSocket.
 pub(crate) struct Kernel {
+    id: String,
+    /// Requests so far: names the next one.
+    requests: u32,
     socket: WebSocketStream<TcpStream>,
 }
 
@@ -54,19 +57,29 @@ impl Jupyter {
             .await;
         assert_eq!(response.status(), 201);
         let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        self.reconnect(&id).await
+    }
+
+    /// Connects to a kernel that runs already.
+    pub(crate) async fn reconnect(&self, id: &str) -> Kernel {
         let mut request = format!("ws://{}/api/kernels/{id}/channels", self.host()).into_client_request().unwrap();
         let header = format!("token {}", self.token).parse().unwrap();
         request.headers_mut().insert("authorization", header);
         let stream = TcpStream::connect(("127.0.0.1", self.edge)).await.unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        Kernel { socket }
+        Kernel { id: id.to_owned(), requests: 0, socket }
     }
 }
 
 impl Kernel {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Runs code and gives what it printed, and the error if it raised one.
     pub(crate) async fn run(&mut self, code: &str) -> Result<String, String> {
-        let id = format!("{:x}", std::ptr::from_ref(code).addr() ^ code.len());
+        self.requests += 1;
+        let id = format!("request-{}", self.requests);
         let message = json!({
             "header": {"msg_id": id, "msg_type": "execute_request", "username": "test", "session": "test", "version": "5.3"},
             "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],

@@ -1,7 +1,9 @@
 //! Tests of the house as a whole.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod crash;
 mod installation;
 mod jupyter;
 mod notebook;
+mod sandbox;
 mod structure;
