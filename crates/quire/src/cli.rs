@@ -129,6 +129,9 @@ pub(crate) struct UpArgs {
     /// Address of an OTLP collector (gRPC), such as <http://127.0.0.1:4317>.
     #[arg(long, env = "QUIRE_OTLP", default_value = "")]
     pub(crate) otlp: String,
+    /// Where `/metrics` is served for Prometheus, such as 127.0.0.1:7709 [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agent::AgentConfig;
 use anyhow::{Context, Result};
 use chassis::telemetry::{self, TelemetryConfig};
-use chassis::{Address, Tasks};
+use chassis::{Address, Tasks, program};
 use kernel::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
     }
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
-    tasks.start("signals", crate::up::stop_on_signal(cancel.clone()));
+    tasks.start("signals", program::stop_on_signal(cancel.clone()));
     let ready = || print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
     tasks.start("agent", agent::run(config, Arc::new(SystemClock), cancel, ready));
     let outcome = tasks.run().await.map_err(|failure| anyhow::anyhow!(failure));

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chassis::telemetry::{self, TelemetryConfig};
-use chassis::{Tasks, tasks};
+use chassis::{Tasks, program, tasks};
 use kernel::Clock;
 use kernel::time::SystemClock;
 use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::print::out;
@@ -77,14 +78,25 @@ fn is_background() -> bool {
 
 async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
     let _lock = lock::take(data_dir)?;
-    let log = TelemetryConfig { log: args.log.clone(), json: false, otlp: args.otlp.clone() };
+    let log = TelemetryConfig {
+        log: args.log.clone(),
+        otlp: args.otlp.clone(),
+        metrics: args.metrics,
+        ..TelemetryConfig::default()
+    };
     let telemetry = telemetry::start("quire", &log)?;
+    let page = telemetry.page();
     let run_dir = services::run_dir(data_dir)?;
     fs::create_dir_all(&run_dir)?;
     let secrets = secrets::load(data_dir)?;
     let nats = nats::Nats::start(data_dir, &secrets)?;
     let cancel = CancellationToken::new();
-    let outcome = serve(&args, data_dir, profile, &secrets, &nats, &cancel).await;
+    let mut tasks = Tasks::new(cancel.clone());
+    if let Some(address) = args.metrics {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        tasks.start("metrics", program::serve_metrics(listener, page, cancel.clone()));
+    }
+    let outcome = serve(&args, data_dir, profile, &secrets, &nats, tasks).await;
     cancel.cancel();
     nats.stop();
     telemetry.shutdown();
@@ -97,13 +109,12 @@ async fn serve(
     profile: &Path,
     secrets: &secrets::Secrets,
     nats: &nats::Nats,
-    cancel: &CancellationToken,
+    mut tasks: Tasks,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let plan = services::Plan { args, data_dir, secrets, nats, clock: clock.clone() };
     let first_key = identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
-    let mut tasks = Tasks::new(cancel.clone());
-    tasks.start("signals", stop_on_signal(cancel.clone()));
+    tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks);
     let ready = async {
         plan.start_agent(&mut tasks).await?;
@@ -121,19 +132,6 @@ async fn serve(
         print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");
     }
     tasks.run().await.map_err(|failure| anyhow!(failure))
-}
-
-pub(crate) async fn stop_on_signal(cancel: CancellationToken) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    cancel.cancel();
-    Ok(())
 }
 
 async fn wait_for_gateway(args: &UpArgs) -> Result<()> {
