@@ -110,6 +110,23 @@ pub async fn fence(transaction: &DatabaseTransaction, held: &Held) -> Result<()>
     )))
 }
 
+/// Waits until no other transaction has the turn `name`, and has it until this one ends: for what must not happen twice at once
+/// where there is no row yet that could be locked.
+///
+/// # Errors
+/// Those of the database.
+pub async fn take_turn(transaction: &DatabaseTransaction, name: &str) -> Result<(), DbErr> {
+    transaction
+        .execute_raw(Statement::from_sql_and_values(
+            transaction.get_database_backend(),
+            "INSERT INTO leases (name, holder, epoch, expires_at) VALUES ($1, '', 0, 0) \
+             ON CONFLICT (name) DO UPDATE SET name = excluded.name",
+            [name.into()],
+        ))
+        .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use kernel::time::from_micros;

@@ -43,11 +43,13 @@ pub async fn run(
         remembered: app::Remembered::default(),
         heartbeat_ms: config.heartbeat_ms,
     };
-    let observer =
-        reconcile::Observer::new(app.clone(), config.silence_timeout(), config.heartbeat());
-    foundation
-        .tasks
-        .start("observer", observer.run(foundation.tasks.cancel()));
+    let observer = reconcile::run(
+        app.clone(),
+        config.silence_timeout(),
+        config.heartbeat(),
+        foundation.tasks.cancel(),
+    );
+    foundation.tasks.start("observer", observer);
     foundation
         .serve(Routes::new(InventoryServiceServer::new(app)), ready)
         .await

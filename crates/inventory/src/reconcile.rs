@@ -1,7 +1,10 @@
 //! The observer: looks for silent nodes, on a timer. One replica observes, by lease.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chassis::tasks::repeat;
 use chassis::{Result, lease};
 use chrono::TimeDelta;
 use kernel::id::EventId;
@@ -16,74 +19,76 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// One replica's observer.
 #[derive(Debug)]
-pub(crate) struct Observer {
+struct Observer {
     app: App,
     name: String,
     timeout: TimeDelta,
-    every: Duration,
-    watch: Watch,
+    watch: Mutex<Watch>,
     /// The broken network has been reported.
-    reported: bool,
+    reported: AtomicBool,
+}
+
+/// Takes nodes for silent that were not heard for `timeout`, of nodes that are heard each `heartbeat`, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn run(
+    app: App,
+    timeout: Duration,
+    heartbeat: Duration,
+    cancel: CancellationToken,
+) -> Result<()> {
+    let timeout = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
+    let observer = Arc::new(Observer {
+        app,
+        name: EventId::generate().into(),
+        timeout,
+        watch: Mutex::new(Watch::new(timeout)),
+        reported: AtomicBool::new(false),
+    });
+    let look = move || {
+        let observer = observer.clone();
+        async move { observer.look().await }
+    };
+    repeat(
+        "looking for silent nodes",
+        Arc::default(),
+        heartbeat.min(LOOK),
+        cancel,
+        look,
+    )
+    .await
 }
 
 impl Observer {
-    /// An observer that takes a node for silent after `timeout`, of nodes that are heard each `heartbeat`.
-    pub(crate) fn new(app: App, timeout: Duration, heartbeat: Duration) -> Self {
-        let timeout = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
-        Self {
-            app,
-            name: EventId::generate().into(),
-            timeout,
-            every: heartbeat.min(LOOK),
-            watch: Watch::new(timeout),
-            reported: false,
-        }
-    }
-
-    /// Looks until `cancel`.
-    ///
-    /// # Errors
-    /// Never by itself: what fails is logged and tried again.
-    pub(crate) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
-        while !cancel.is_cancelled() {
-            if let Err(error) = self.look().await {
-                let error = chassis::error::chain(&error);
-                tracing::warn!(error, "looking for silent nodes; trying again");
-            }
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = tokio::time::sleep(self.every) => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn look(&mut self) -> Result<()> {
+    async fn look(&self) -> Result<()> {
         let now = self.app.clock.now();
-        let Some(leading) = lease::acquire(&self.app.database, LEASE, &self.name, now).await?
-        else {
-            self.watch.stand_by();
+        let leading = lease::acquire(&self.app.database, LEASE, &self.name, now).await?;
+        let epoch = leading.as_ref().map(|held| held.epoch);
+        let may_judge = self
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .may_judge(epoch, now);
+        let Some(leading) = leading.filter(|_| may_judge) else {
             return Ok(());
         };
-        if !self.watch.may_judge(leading.epoch, now) {
-            return Ok(());
-        }
         match judge(&self.app.ready_nodes().await?, self.timeout, now) {
             Verdict::Silent(silent) => {
-                self.reported = false;
+                self.reported.store(false, Ordering::Relaxed);
                 if !silent.is_empty() {
                     self.app.mark_silent(&leading, &silent).await?;
                 }
             }
-            Verdict::TooMany { late, ready } if !self.reported => {
-                self.reported = true;
-                tracing::warn!(
-                    late,
-                    ready,
-                    "many nodes are silent at once: the network is broken, or the nodes are; none is marked"
-                );
+            Verdict::TooMany { late, ready } => {
+                if !self.reported.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        late,
+                        ready,
+                        "many nodes are silent at once, as when a network breaks; none is marked"
+                    );
+                }
             }
-            Verdict::TooMany { .. } => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -96,10 +97,10 @@ pub(crate) enum Command {
     ApiKey(ApiKeyCommand),
     /// Parent of one workload; the agent calls it.
     #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    Shim { args: Vec<String> },
+    Shim { args: Vec<OsString> },
     /// Last step into a sandbox; the shim calls it.
     #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    Stage { args: Vec<String> },
+    Stage { args: Vec<OsString> },
 }
 
 #[derive(Debug, Args)]

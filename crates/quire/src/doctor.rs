@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use crate::print::out;
 use crate::cli::Output;
 use crate::print;
 
@@ -184,9 +185,9 @@ pub(crate) fn run(data_dir: &Path, output: Output) -> Result<()> {
                 Severity::Warning => "warning",
                 Severity::Error => "error  ",
             };
-            println!("{mark}  {}", finding.what);
+            out!("{mark}  {}", finding.what);
             if !finding.mend.is_empty() {
-                println!("         mend it: {}", finding.mend);
+                out!("         mend it: {}", finding.mend);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Answers: tables for people, JSON for programs.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -9,6 +9,19 @@ use kernel::{Micros, NanosPerHour};
 use serde::Serialize;
 
 use crate::cli::Output;
+
+/// Writes a line of the answer.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::print::line(&format!($($part)*)) };
+}
+pub(crate) use out;
+
+/// Writes a line of the answer. A reader that went away, such as `head`, ends the program quietly.
+pub(crate) fn line(text: &str) {
+    if writeln!(std::io::stdout().lock(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
 
 /// What can be a row of a table.
 pub(crate) trait Row: Serialize {
@@ -31,8 +44,8 @@ fn table<R: Row>(rows: &[R]) -> Table {
 pub(crate) fn list<R: Row>(output: Output, rows: &[R], empty: &str) -> Result<()> {
     match output {
         Output::Json => json(&rows)?,
-        Output::Table if rows.is_empty() => println!("{empty}"),
-        Output::Table => println!("{}", table(rows)),
+        Output::Table if rows.is_empty() => out!("{empty}"),
+        Output::Table => out!("{}", table(rows)),
     }
     Ok(())
 }
@@ -44,7 +57,7 @@ pub(crate) fn one<R: Row>(output: Output, row: &R) -> Result<()> {
         Output::Table => {
             let width = R::COLUMNS.iter().map(|column| column.len()).max().unwrap_or(0);
             for (column, cell) in R::COLUMNS.iter().zip(row.cells()) {
-                println!("{column:<width$}  {cell}");
+                out!("{column:<width$}  {cell}");
             }
             Ok(())
         }
@@ -53,7 +66,7 @@ pub(crate) fn one<R: Row>(output: Output, row: &R) -> Result<()> {
 
 /// Prints JSON.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    out!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

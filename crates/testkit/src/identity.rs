@@ -43,18 +43,23 @@ impl Identity {
             .expect("a signing key");
         let keys = Arc::new(Keys {
             signer,
-            clock: clock.clone(),
+            clock,
             principals: Mutex::default(),
         });
         let routes = Routes::new(IdentityServiceServer::from_arc(keys.clone()));
-        let server = Server::new("identity", Verifier::new(keys.clone(), clock), routes);
-        let service = Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
-            ready(listener.address());
-            server.run(listener, cancel).await
-        })
-        .await;
+        let service = keys.clone().serve("identity", routes).await;
         Self { keys, service }
+    }
+
+    /// Serves `routes` as the service `area`, with the same checks of tokens and access as the real one: for doubles of services
+    /// that the tested one calls.
+    pub async fn serve(&self, area: &'static str, routes: Routes) -> Service {
+        self.keys.clone().serve(area, routes).await
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        self.service.address()
     }
 
     /// What the service `name` is told: this identity, a key that works here, `database` and `nats`, and a free port.
@@ -94,6 +99,17 @@ pub fn person(team: TeamId, role: Role) -> Principal {
 }
 
 impl Keys {
+    async fn serve(self: Arc<Self>, area: &'static str, routes: Routes) -> Service {
+        let verifier = Verifier::new(self.clone(), self.clock.clone());
+        let server = Server::new(area, verifier, routes);
+        Service::start(|cancel, ready| async move {
+            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            ready(listener.address());
+            server.run(listener, cancel).await
+        })
+        .await
+    }
+
     fn key(&self, principal: Principal) -> String {
         let key = KeyId::generate().to_string();
         let mut principals = self

@@ -32,7 +32,10 @@ impl VolumeConfig {
     /// How often the scheduler is asked.
     pub(crate) fn release_every(&self) -> Result<Duration> {
         if self.release_every_ms == 0 {
-            return Err(Error::invalid("release_every_ms", "is 0; 1 or more is needed"));
+            return Err(Error::invalid(
+                "release_every_ms",
+                "is 0; 1 or more is needed",
+            ));
         }
         Ok(Duration::from_millis(u64::from(self.release_every_ms)))
     }

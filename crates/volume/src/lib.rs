@@ -33,7 +33,8 @@ pub async fn run(
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
     let every = config.release_every()?;
-    let mut foundation = Foundation::lay::<Migrator>("volume", &config.service, clock.clone(), cancel).await?;
+    let mut foundation =
+        Foundation::lay::<Migrator>("volume", &config.service, clock.clone(), cancel).await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
@@ -44,5 +45,7 @@ pub async fn run(
     let releases = reconcile::run(app.clone(), scheduler, every, foundation.tasks.cancel());
     foundation.tasks.start("releases", releases);
     foundation.consume("scheduler", Arc::new(app.clone()));
-    foundation.serve(Routes::new(VolumeServiceServer::new(app)), ready).await
+    foundation
+        .serve(Routes::new(VolumeServiceServer::new(app)), ready)
+        .await
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chassis::grpc::Caller;
+use chassis::tasks::repeat;
 use chassis::{Result, grpc};
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use contracts::scheduler::v1::{ListAttemptsRequest, ListAttemptsResponse};
@@ -18,30 +19,26 @@ const PAGE: u32 = 200;
 /// Runs until `cancel`.
 ///
 /// # Errors
-/// Never by itself: what fails is logged and tried again.
+/// Never.
 pub(crate) async fn run(
     app: App,
     scheduler: SchedulerServiceClient<Caller>,
     every: Duration,
     cancel: CancellationToken,
 ) -> Result<()> {
-    while !cancel.is_cancelled() {
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            released = release_ended(&app, &scheduler) => {
-                if let Err(error) = released {
-                    let error = chassis::error::chain(&error);
-                    tracing::warn!(error, "asking the scheduler for ended attempts; trying again");
-                }
-            }
-        }
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = app.wanted.notified() => {}
-            () = tokio::time::sleep(every) => {}
-        }
-    }
-    Ok(())
+    let wanted = app.wanted.clone();
+    let round = move || {
+        let (app, scheduler) = (app.clone(), scheduler.clone());
+        async move { release_ended(&app, &scheduler).await }
+    };
+    repeat(
+        "releasing volumes of ended attempts",
+        wanted,
+        every,
+        cancel,
+        round,
+    )
+    .await
 }
 
 async fn release_ended(app: &App, scheduler: &SchedulerServiceClient<Caller>) -> Result<()> {
@@ -51,8 +48,12 @@ async fn release_ended(app: &App, scheduler: &SchedulerServiceClient<Caller>) ->
         if page.attempts.is_empty() {
             return Ok(());
         }
-        let ended = page.attempts.iter().filter_map(|attempt| wire::read_ended(attempt).transpose());
-        app.release_up_to(page.last_change, &ended.collect::<Result<Vec<_>>>()?).await?;
+        let ended = page
+            .attempts
+            .iter()
+            .filter_map(|attempt| wire::read_ended(attempt).transpose());
+        app.release_up_to(page.last_change, &ended.collect::<Result<Vec<_>>>()?)
+            .await?;
         if !page.has_more {
             return Ok(());
         }
@@ -60,10 +61,16 @@ async fn release_ended(app: &App, scheduler: &SchedulerServiceClient<Caller>) ->
     }
 }
 
-async fn attempts_after(scheduler: &SchedulerServiceClient<Caller>, change: u64) -> Result<ListAttemptsResponse> {
+async fn attempts_after(
+    scheduler: &SchedulerServiceClient<Caller>,
+    change: u64,
+) -> Result<ListAttemptsResponse> {
     grpc::retry(|| {
         let mut scheduler = scheduler.clone();
-        let request = ListAttemptsRequest { after_change: change, limit: PAGE };
+        let request = ListAttemptsRequest {
+            after_change: change,
+            limit: PAGE,
+        };
         async move { Ok(scheduler.list_attempts(request).await?.into_inner()) }
     })
     .await

@@ -26,21 +26,35 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
 }
 
 fn attachment(attachment: Attachment) -> wire::Attachment {
-    wire::Attachment { attempt_id: attachment.attempt.into(), generation: attachment.generation }
+    wire::Attachment {
+        attempt_id: attachment.attempt.into(),
+        generation: attachment.generation,
+    }
 }
 
 /// Reads an identifier; an error names the field.
-pub(crate) fn read_id<T: std::str::FromStr<Err = ParseIdError>>(field: &'static str, text: &str) -> Result<T> {
-    text.parse().map_err(|error: ParseIdError| Error::invalid(field, error.to_string()))
+pub(crate) fn read_id<T: std::str::FromStr<Err = ParseIdError>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T> {
+    text.parse()
+        .map_err(|error: ParseIdError| Error::invalid(field, error.to_string()))
 }
 
 pub(crate) fn read_attachment(attachment: Option<wire::Attachment>) -> Result<Attachment> {
-    let asked = attachment.ok_or_else(|| Error::invalid("attachment", "is missing; say which attempt will write"))?;
+    let asked = attachment
+        .ok_or_else(|| Error::invalid("attachment", "is missing; say which attempt will write"))?;
     // What the database can count to.
     if i64::try_from(asked.generation).is_err() {
-        return Err(Error::invalid("attachment.generation", format!("is {}; at most {} is allowed", asked.generation, i64::MAX)));
+        return Err(Error::invalid(
+            "attachment.generation",
+            format!("is {}; at most {} is allowed", asked.generation, i64::MAX),
+        ));
     }
-    Ok(Attachment { attempt: read_id("attachment.attempt_id", &asked.attempt_id)?, generation: asked.generation })
+    Ok(Attachment {
+        attempt: read_id("attachment.attempt_id", &asked.attempt_id)?,
+        generation: asked.generation,
+    })
 }
 
 /// The attempt, when it is over for good: it can write no more.
@@ -65,12 +79,21 @@ mod tests {
             ..Attempt::default()
         };
         let ended = |state, end| read_ended(&attempt(state, end)).unwrap();
-        for end in [AttemptEnd::Completed, AttemptEnd::Failed, AttemptEnd::Preempted, AttemptEnd::Lost, AttemptEnd::Stopped] {
+        for end in [
+            AttemptEnd::Completed,
+            AttemptEnd::Failed,
+            AttemptEnd::Preempted,
+            AttemptEnd::Lost,
+            AttemptEnd::Stopped,
+        ] {
             assert_eq!(ended(AttemptState::Ended, end), Some(id));
             assert_eq!(ended(AttemptState::Stopping, end), None);
         }
         assert_eq!(ended(AttemptState::Ended, AttemptEnd::Unspecified), None);
-        let strange = Attempt { id: "at-?".to_owned(), ..attempt(AttemptState::Ended, AttemptEnd::Lost) };
+        let strange = Attempt {
+            id: "at-?".to_owned(),
+            ..attempt(AttemptState::Ended, AttemptEnd::Lost)
+        };
         assert!(read_ended(&strange).is_err());
     }
 }

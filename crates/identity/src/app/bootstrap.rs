@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chassis::{Database, Result};
+use chassis::{Database, Result, lease};
 use contracts::common::v1::Role;
 use kernel::Timestamp;
 use kernel::id::KeyId;
@@ -25,6 +25,7 @@ pub(crate) async fn bootstrap(
     now: Timestamp,
 ) -> Result<Option<SecretString>> {
     let transaction = database.begin().await?;
+    lease::take_turn(&transaction, "bootstrap").await?;
     replace_service_keys(&transaction, service_keys, now).await?;
     let mut first_key = None;
     if entity::team::Entity::find().count(&transaction).await? == 0 {

@@ -1,7 +1,7 @@
 //! Keys and the tokens that they are exchanged for.
 
 use chassis::auth::{Claims, Principal, TOKEN_LIFETIME, User};
-use chassis::{Error, Result};
+use chassis::{Error, Result, lease};
 use contracts::common::v1::Role;
 use contracts::identity::v1::ApiKeyRevoked;
 use kernel::Timestamp;
@@ -180,6 +180,7 @@ impl App {
         let secret = key::generate(Kind::Node)?;
         let now = self.clock.now().timestamp_micros();
         let transaction = self.database.begin().await?;
+        lease::take_turn(&transaction, &format!("key of {node}")).await?;
         entity::key::Entity::update_many()
             .col_expr(entity::key::Column::RevokedAt, Expr::value(now))
             .filter(entity::key::Column::Kind.eq(Kind::Node.prefix()))

@@ -2,10 +2,10 @@
 
 use chassis::auth::Signer;
 use chassis::seal::Sealer;
-use chassis::{Database, Result};
+use chassis::{Database, Result, lease};
 use kernel::Timestamp;
 use kernel::id::KeyId;
-use sea_orm::{ActiveValue::Set, EntityTrait, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, EntityTrait, QueryOrder};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::store::entity::signing_key;
@@ -18,9 +18,10 @@ pub(crate) async fn load_signer(
 ) -> Result<Signer> {
     let sealer = Sealer::new(master_key)?;
     let transaction = database.begin().await?;
+    // Replicas that start together would each make a key of their own.
+    lease::take_turn(&transaction, "signing key").await?;
     let newest = signing_key::Entity::find()
         .order_by_desc(signing_key::Column::Id)
-        .lock_exclusive()
         .one(&transaction)
         .await?;
     let (id, sealed) = match newest {

@@ -7,7 +7,7 @@ use kernel::id::{TeamId, UserId};
 use kernel::{Timestamp, text};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
 };
 use secrecy::SecretString;
 
@@ -28,21 +28,22 @@ pub(super) async fn find_or_create(
     if !name.is_empty() {
         text::name("name", name, 100)?;
     }
-    let found = entity::user::Entity::find()
-        .filter(entity::user::Column::Email.eq(&email))
-        .one(transaction)
-        .await?;
-    if let Some(user) = found {
-        return Ok(user);
-    }
-    let user = entity::user::ActiveModel {
+    let row = entity::user::ActiveModel {
         id: Set(UserId::generate().into()),
-        email: Set(email),
+        email: Set(email.clone()),
         name: Set(name.to_owned()),
         operator: Set(operator),
         created_at: Set(now.timestamp_micros()),
     };
-    Ok(user.insert(transaction).await?)
+    entity::user::Entity::insert(row)
+        .on_conflict_do_nothing_on([entity::user::Column::Email])
+        .exec_without_returning(transaction)
+        .await?;
+    entity::user::Entity::find()
+        .filter(entity::user::Column::Email.eq(&email))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| Error::not_found("user", &email))
 }
 
 impl App {
@@ -57,6 +58,11 @@ impl App {
         role::check_grant(caller, role)?;
         let now = self.clock.now();
         let transaction = self.database.begin().await?;
+        // Roles in a team change one after the other, so that the check below holds until the commit.
+        entity::team::Entity::find_by_id(caller.team.to_string())
+            .lock_exclusive()
+            .one(&transaction)
+            .await?;
         let user = find_or_create(&transaction, email, name, false, now).await?;
         self.check_not_above(&transaction, caller, &user.id).await?;
         let member = entity::member::ActiveModel {

@@ -145,6 +145,15 @@ impl Report {
             text::name("hardware.gpus.uuid", &gpu.uuid, LONGEST_TEXT)?;
             text::name("hardware.gpus.model", &gpu.model, LONGEST_TEXT)?;
         }
+        if gpus
+            .iter()
+            .any(|gpu| gpu.uuid.contains(char::is_whitespace))
+        {
+            return Err(Error::invalid(
+                "hardware.gpus.uuid",
+                "has white space inside; the driver's names have none",
+            ));
+        }
         let uuids: BTreeSet<_> = gpus.iter().map(|gpu| &gpu.uuid).collect();
         let indexes: BTreeSet<_> = gpus.iter().map(|gpu| gpu.index).collect();
         if uuids.len() < gpus.len() || indexes.len() < gpus.len() {
@@ -258,7 +267,10 @@ pub(crate) mod tests {
         let good = node(8_000, 32_768, 64, "H100").report;
         let long = "x".repeat(LONGEST_TEXT + 1);
         type Spoil = fn(&mut Report, String);
-        let wrong: [(&str, Spoil); 7] = [
+        let wrong: [(&str, Spoil); 8] = [
+            ("hardware.gpus.uuid", |report, _| {
+                report.hardware.gpus[3].uuid = "GPU 3".to_owned();
+            }),
             ("boot_id", |report, long| report.boot_id = long),
             ("boot_id", |report, _| report.boot_id.clear()),
             ("missing_isolation", |report, long| {

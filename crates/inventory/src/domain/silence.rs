@@ -48,14 +48,13 @@ impl Watch {
         }
     }
 
-    /// Another observer leads.
-    pub(crate) fn stand_by(&mut self) {
-        self.current = None;
-    }
-
-    /// Notes a look at `now` under the lease's `epoch`; whether the observer may judge: it has led for two timeouts, and was never
-    /// away for as long as one.
-    pub(crate) fn may_judge(&mut self, epoch: u64, now: Timestamp) -> bool {
+    /// Notes a look at `now`; `epoch` is that of the lease, `None` while another observer leads. Whether the observer may judge: it
+    /// has led for two timeouts, and was never away for as long as one.
+    pub(crate) fn may_judge(&mut self, epoch: Option<u64>, now: Timestamp) -> bool {
+        let Some(epoch) = epoch else {
+            self.current = None;
+            return false;
+        };
         let unbroken = self.current.filter(|span| {
             span.epoch == epoch && (span.last_look..=span.last_look + self.timeout).contains(&now)
         });
@@ -112,18 +111,18 @@ mod tests {
     #[test]
     fn an_observer_that_was_away_heard_nobody() {
         let mut watch = Watch::new(TIMEOUT);
-        assert!((0..16).all(|second| !watch.may_judge(1, at(second))));
-        assert!(watch.may_judge(1, at(16)));
-        assert!(watch.may_judge(1, at(24)));
+        assert!((0..16).all(|second| !watch.may_judge(Some(1), at(second))));
+        assert!(watch.may_judge(Some(1), at(16)));
+        assert!(watch.may_judge(Some(1), at(24)));
         // Asleep for longer than a timeout, another epoch, standing by, a clock set back: each begins anew.
-        assert!(!watch.may_judge(1, at(33)));
-        assert!(!watch.may_judge(1, at(41)) && watch.may_judge(1, at(49)));
-        assert!(!watch.may_judge(2, at(50)));
-        assert!(!watch.may_judge(2, at(58)) && watch.may_judge(2, at(66)));
-        watch.stand_by();
-        assert!(!watch.may_judge(2, at(67)));
-        assert!(!watch.may_judge(2, at(75)) && watch.may_judge(2, at(83)));
-        assert!(!watch.may_judge(2, at(82)));
+        assert!(!watch.may_judge(Some(1), at(33)));
+        assert!(!watch.may_judge(Some(1), at(41)) && watch.may_judge(Some(1), at(49)));
+        assert!(!watch.may_judge(Some(2), at(50)));
+        assert!(!watch.may_judge(Some(2), at(58)) && watch.may_judge(Some(2), at(66)));
+        assert!(!watch.may_judge(None, at(66)));
+        assert!(!watch.may_judge(Some(2), at(67)));
+        assert!(!watch.may_judge(Some(2), at(75)) && watch.may_judge(Some(2), at(83)));
+        assert!(!watch.may_judge(Some(2), at(82)));
     }
 
     #[test]

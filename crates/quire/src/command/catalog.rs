@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::cli::Output;
-use crate::failure;
 use crate::print::{self, Row};
 
 #[derive(Debug, Serialize)]
@@ -94,7 +93,6 @@ pub(crate) async fn environments(api: &Api, output: Output) -> Result<()> {
         .inventory()
         .list_environments(ListEnvironmentsRequest {})).await?;
     let rows: Vec<_> = answer
-        .into_inner()
         .environments
         .into_iter()
         .map(|environment| EnvironmentRow {

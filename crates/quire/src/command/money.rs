@@ -8,10 +8,11 @@ use contracts::billing::v1::{
 use kernel::{Micros, NanosPerHour};
 use serde::Serialize;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{InvoiceCommand, Output, PriceCommand};
 use crate::print::{self, Row};
-use crate::{failure, when};
+use crate::when;
 
 /// Usage as programs see it: amounts in millionths, times in milliseconds.
 #[derive(Debug, Serialize)]
@@ -82,7 +83,7 @@ pub(crate) async fn usage(api: &Api, output: Output, from: Option<&str>, to: Opt
         }));
     }
     print::list(output, &lines, "nothing was used in this time")?;
-    println!("total  {}", print::money(answer.total));
+    out!("total  {}", print::money(answer.total));
     Ok(())
 }
 
@@ -150,10 +151,10 @@ pub(crate) async fn invoice(api: &Api, output: Output, command: InvoiceCommand) 
         }));
     }
     let open = if answer.open { " (not over yet: the numbers grow)" } else { "" };
-    println!("invoice of {}{open}", answer.month);
+    out!("invoice of {}{open}", answer.month);
     print::list(output, &lines, "nothing was used in this month")?;
-    println!("total  {} {}", cents(total.micros), total.currency);
-    println!("rounding  {} {}", Micros(rounding.micros), rounding.currency);
+    out!("total  {} {}", cents(total.micros), total.currency);
+    out!("rounding  {} {}", Micros(rounding.micros), rounding.currency);
     Ok(())
 }
 
@@ -166,13 +167,13 @@ pub(crate) async fn audit(api: &Api, output: Output) -> Result<()> {
             "differences": answer.differences,
         }))?;
     } else {
-        println!("{} attempts and {} ledger transactions recomputed", answer.attempts, answer.transactions);
+        out!("{} attempts and {} ledger transactions recomputed", answer.attempts, answer.transactions);
         for difference in &answer.differences {
-            println!("  {difference}");
+            out!("  {difference}");
         }
     }
     match answer.differences.len() {
-        0 if output == Output::Table => println!("clean"),
+        0 if output == Output::Table => out!("clean"),
         0 => {}
         count => bail!("{count} differences"),
     }

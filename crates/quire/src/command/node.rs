@@ -7,9 +7,9 @@ use contracts::inventory::v1::{
 };
 use serde::Serialize;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{NodeCommand, Output};
-use crate::failure;
 use crate::print::{self, Row};
 
 #[derive(Debug, Serialize)]
@@ -124,7 +124,7 @@ async fn join_token(api: &Api, output: Output, ttl_seconds: u32) -> Result<()> {
     if output == Output::Json {
         return print::json(&serde_json::json!({ "token": answer.token, "expiresAt": expires_at }));
     }
-    println!("{}", answer.token);
+    out!("{}", answer.token);
     print::note(&format!("works once, until {expires_at}; on the new node:"));
     print::note(&format!("  quire agent --server {} --token {}", api.server(), answer.token));
     Ok(())

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{CreateArgs, NotebookCommand, Output};
 use crate::print::{self, Row};
@@ -187,7 +188,7 @@ async fn run_until_running(api: &Api, output: Output, notebook: Notebook) -> Res
         bail!("{name} did not start: {state}: {reason}\n  see \"quire why {name}\" and \"quire notebook logs {name}\"");
     }
     if output == Output::Table {
-        println!("{}?token={}", notebook.url, notebook.token);
+        out!("{}?token={}", notebook.url, notebook.token);
         return Ok(());
     }
     finish(output, notebook)
@@ -231,7 +232,7 @@ async fn delete(api: &Api, output: Output, id: &str) -> Result<()> {
     match output {
         Output::Json => print::json(&serde_json::json!({ "id": id, "deleted": true })),
         Output::Table => {
-            println!("{id} and its files are deleted");
+            out!("{id} and its files are deleted");
             Ok(())
         }
     }
@@ -300,7 +301,7 @@ async fn open(api: &Api, output: Output, id: &str) -> Result<()> {
     if output == Output::Json {
         return print::json(&serde_json::json!({ "url": url }));
     }
-    println!("{url}");
+    out!("{url}");
     if has_display() {
         std::process::Command::new("xdg-open").arg(&url).spawn().ok();
     }
@@ -364,9 +365,9 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
         }));
     }
     let summary = if answer.summary.is_empty() { "as wished".to_owned() } else { answer.summary };
-    println!("{} is {}: {summary}", notebook.name, notebook.state);
+    out!("{} is {}: {summary}", notebook.name, notebook.state);
     for detail in answer.details {
-        println!("  {detail}");
+        out!("  {detail}");
     }
     Ok(())
 }

@@ -9,10 +9,11 @@ use contracts::identity::v1::{
 };
 use serde::Serialize;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{ApiKeyCommand, Output, ProjectCommand, RoleArg, TeamCommand, UserCommand};
 use crate::print::{self, Row};
-use crate::{failure, when};
+use crate::when;
 
 /// Prints what was made with its key, which is shown this once.
 fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
@@ -24,7 +25,7 @@ fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
         return print::json(&value);
     }
     print::one(output, made)?;
-    println!("\n{key}");
+    out!("\n{key}");
     print::note("this key is shown once; log in with it: quire login --api-key KEY");
     Ok(())
 }

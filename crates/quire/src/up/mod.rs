@@ -21,6 +21,7 @@ use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
+use crate::print::out;
 use crate::api::Api;
 use crate::cli::{DownArgs, UpArgs};
 use crate::profile::Profile;
@@ -57,7 +58,7 @@ fn greet(args: &UpArgs, first_key: Option<SecretString>, profile: &Path) -> Resu
         let first = Profile { server: format!("http://{}", args.gateway), api_key: key };
         first.save(profile)?;
         print::note("the first user's key, shown this once; you are logged in with it:");
-        println!("{}", first.api_key.expose_secret());
+        out!("{}", first.api_key.expose_secret());
     }
     say_addresses(args);
     Ok(())
@@ -114,7 +115,7 @@ async fn serve(
         .map_err(|_| anyhow!("not everything answers after a minute; the log says why"))??;
     if is_background() {
         let first_key = first_key.map(|key| key.expose_secret().to_owned());
-        println!("{}", serde_json::to_string(&detach::Ready { first_key })?);
+        out!("{}", serde_json::to_string(&detach::Ready { first_key })?);
     } else {
         greet(args, first_key, profile)?;
         print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");

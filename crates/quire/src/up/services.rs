@@ -10,6 +10,7 @@ use chassis::config::ServiceConfig;
 use chassis::grpc::{Caller, TokenSource, connect};
 use chassis::{Address, Tasks};
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::inventory::v1::{CreateJoinTokenRequest, ListMachineTypesRequest};
 use edge::EdgeConfig;
 use gateway::GatewayConfig;
 use identity::IdentityConfig;
@@ -108,7 +109,11 @@ impl Plan<'_> {
         tasks.start("identity", identity::run(self.identity(), clock(), cancel.clone(), quiet));
         let config = InventoryConfig { service: self.service("inventory"), ..InventoryConfig::default() };
         tasks.start("inventory", inventory::run(config, clock(), cancel.clone(), quiet));
-        let config = VolumeConfig { service: self.service("volume"), scheduler: self.socket("scheduler") };
+        let config = VolumeConfig {
+            service: self.service("volume"),
+            scheduler: self.socket("scheduler"),
+            ..VolumeConfig::default()
+        };
         tasks.start("volume", volume::run(config, clock(), cancel.clone(), quiet));
         let config = SchedulerConfig {
             service: self.service("scheduler"),
@@ -147,19 +152,19 @@ impl Plan<'_> {
     /// Joins this machine as a node, unless it has, and starts its agent.
     pub(super) async fn start_agent(&self, tasks: &mut Tasks) -> Result<()> {
         let config = self.agent();
-        let mut inventory = self.inventory()?;
+        let inventory = self.inventory()?;
         let token = chassis::grpc::retry(|| {
             let mut inventory = inventory.clone();
-            async move { Ok(inventory.create_join_token(Default::default()).await?.into_inner().token) }
+            async move { Ok(inventory.create_join_token(CreateJoinTokenRequest::default()).await?.into_inner().token) }
         })
         .await
         .context("asking for a join token")?;
         agent::join(&config, &token).await.context("joining this machine as a node")?;
         tasks.start("agent", agent::run(config, self.clock.clone(), tasks.cancel(), || {}));
         crate::wait::until(std::time::Duration::from_millis(50), || {
-            let ask = inventory.list_machine_types(Default::default());
+            let mut inventory = inventory.clone();
             async move {
-                let types = ask.await.map_err(|status| crate::failure(&status, "inventory"))?.into_inner();
+                let types = inventory.list_machine_types(ListMachineTypesRequest {}).await.map_err(|status| crate::failure(&status, "inventory"))?.into_inner();
                 Ok(types.machine_types.iter().any(|machine| machine.available).then_some(()))
             }
         })

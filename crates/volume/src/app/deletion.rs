@@ -12,7 +12,9 @@ impl App {
     /// Marks a volume for deletion.
     pub(crate) async fn delete(&self, id: VolumeId) -> Result<Volume> {
         let transaction = self.database.begin().await?;
-        let mut volume = volumes::lock(&transaction, id).await?.ok_or_else(|| not_found(id))?;
+        let mut volume = volumes::lock(&transaction, id)
+            .await?
+            .ok_or_else(|| not_found(id))?;
         let change = volume.delete()?;
         self.record(&transaction, &volume, change).await?;
         self.commit(transaction).await?;

@@ -30,7 +30,12 @@ pub(crate) struct App {
 
 impl App {
     /// Writes what changed in a locked volume, and tells the others.
-    async fn record(&self, transaction: &DatabaseTransaction, volume: &Volume, change: Change) -> Result<()> {
+    async fn record(
+        &self,
+        transaction: &DatabaseTransaction,
+        volume: &Volume,
+        change: Change,
+    ) -> Result<()> {
         if change == Change::Made {
             volumes::update(transaction, volume).await?;
             self.publish(transaction, volume).await?;
@@ -39,9 +44,13 @@ impl App {
     }
 
     async fn publish(&self, transaction: &DatabaseTransaction, volume: &Volume) -> Result<()> {
-        let event = VolumeChanged { volume: Some(wire::volume(volume.clone())) };
+        let event = VolumeChanged {
+            volume: Some(wire::volume(volume.clone())),
+        };
         let team = volume.team.to_string();
-        self.outbox.append(transaction, &event, &volume.id.to_string(), Some(&team)).await
+        self.outbox
+            .append(transaction, &event, &volume.id.to_string(), Some(&team))
+            .await
     }
 
     async fn commit(&self, transaction: DatabaseTransaction) -> Result<()> {

@@ -16,7 +16,11 @@ const ENDS_KEPT: TimeDelta = TimeDelta::days(1);
 
 impl App {
     /// Handles the event that `attempt` has ended.
-    pub(crate) async fn release_at_event(&self, delivery: &Delivery, attempt: AttemptId) -> Result<()> {
+    pub(crate) async fn release_at_event(
+        &self,
+        delivery: &Delivery,
+        attempt: AttemptId,
+    ) -> Result<()> {
         let transaction = self.database.begin().await?;
         if bus::first_time(&transaction, CONSUMER, delivery, self.clock.now()).await? {
             self.release(&transaction, &[attempt]).await?;
@@ -41,7 +45,9 @@ impl App {
     async fn release(&self, transaction: &DatabaseTransaction, ended: &[AttemptId]) -> Result<()> {
         attempts::end(transaction, ended, self.clock.now()).await?;
         for mut volume in volumes::lock_attached(transaction, ended).await? {
-            let Some(held) = volume.attachment else { continue };
+            let Some(held) = volume.attachment else {
+                continue;
+            };
             let change = volume.detach(held.attempt);
             self.record(transaction, &volume, change).await?;
         }

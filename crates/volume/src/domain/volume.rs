@@ -59,14 +59,21 @@ impl Volume {
     pub(crate) fn attach(&mut self, asked: Attachment, node: NodeId) -> Result<Change> {
         let id = self.id;
         if self.state != State::Ready {
-            return Err(Error::Precondition(format!("volume {id} is being deleted; nothing can be attached to it")));
+            return Err(Error::Precondition(format!(
+                "volume {id} is being deleted; nothing can be attached to it"
+            )));
         }
         if let Some(lies_on) = self.node.filter(|lies_on| *lies_on != node) {
-            return Err(Error::Precondition(format!("volume {id} lies on node {lies_on}, not on {node}; place the attempt there")));
+            return Err(Error::Precondition(format!(
+                "volume {id} lies on node {lies_on}, not on {node}; place the attempt there"
+            )));
         }
         match self.attachment {
             Some(held) if held == asked => return Ok(Change::None),
-            Some(Attachment { attempt, generation }) => {
+            Some(Attachment {
+                attempt,
+                generation,
+            }) => {
                 return Err(Error::Precondition(format!(
                     "volume {id} is attached to attempt {attempt} (generation {generation}); wait until that has ended"
                 )));
@@ -100,14 +107,21 @@ impl Volume {
         if self.state != State::Ready {
             return Ok(Change::None);
         }
-        self.state = if self.node.is_some() { State::Deleting } else { State::Deleted };
+        self.state = if self.node.is_some() {
+            State::Deleting
+        } else {
+            State::Deleted
+        };
         Ok(self.changed())
     }
 
     /// Its node has removed the files.
     pub(crate) fn confirm_deletion(&mut self) -> Result<Change> {
         match self.state {
-            State::Ready => Err(Error::Precondition(format!("volume {} is not marked for deletion; keep its files", self.id))),
+            State::Ready => Err(Error::Precondition(format!(
+                "volume {} is not marked for deletion; keep its files",
+                self.id
+            ))),
             State::Deleted => Ok(Change::None),
             State::Deleting => {
                 self.state = State::Deleted;
@@ -134,7 +148,10 @@ mod tests {
     }
 
     fn attempt() -> Attachment {
-        Attachment { attempt: AttemptId::generate(), generation: 1 }
+        Attachment {
+            attempt: AttemptId::generate(),
+            generation: 1,
+        }
     }
 
     #[test]
@@ -144,13 +161,22 @@ mod tests {
         assert_eq!(volume.attach(one, node).unwrap(), Change::Made);
         assert_eq!(volume.attach(one, node).unwrap(), Change::None);
         let refused = volume.attach(two, node).unwrap_err().to_string();
-        assert!(refused.contains(&one.attempt.to_string()), "the holder is named: {refused}");
-        let newer = Attachment { generation: 2, ..one };
+        assert!(
+            refused.contains(&one.attempt.to_string()),
+            "the holder is named: {refused}"
+        );
+        let newer = Attachment {
+            generation: 2,
+            ..one
+        };
         assert!(volume.attach(newer, node).is_err());
 
         assert_eq!(volume.detach(two.attempt), Change::None);
         assert_eq!(volume.detach(one.attempt), Change::Made);
-        let elsewhere = volume.attach(two, NodeId::generate()).unwrap_err().to_string();
+        let elsewhere = volume
+            .attach(two, NodeId::generate())
+            .unwrap_err()
+            .to_string();
         assert!(elsewhere.contains(&node.to_string()), "{elsewhere}");
         assert_eq!(volume.attach(two, node).unwrap(), Change::Made);
     }
@@ -160,12 +186,24 @@ mod tests {
         let (mut volume, one, node) = (volume(), attempt(), NodeId::generate());
         assert!(volume.confirm_deletion().is_err());
         volume.attach(one, node).unwrap();
-        assert!(volume.delete().unwrap_err().to_string().contains(&one.attempt.to_string()));
+        assert!(
+            volume
+                .delete()
+                .unwrap_err()
+                .to_string()
+                .contains(&one.attempt.to_string())
+        );
         volume.detach(one.attempt);
-        assert_eq!((volume.delete().unwrap(), volume.state), (Change::Made, State::Deleting));
+        assert_eq!(
+            (volume.delete().unwrap(), volume.state),
+            (Change::Made, State::Deleting)
+        );
         assert_eq!(volume.delete().unwrap(), Change::None);
         assert!(volume.attach(one, node).is_err());
-        assert_eq!((volume.confirm_deletion().unwrap(), volume.state), (Change::Made, State::Deleted));
+        assert_eq!(
+            (volume.confirm_deletion().unwrap(), volume.state),
+            (Change::Made, State::Deleted)
+        );
         assert_eq!(volume.confirm_deletion().unwrap(), Change::None);
         assert_eq!(volume.delete().unwrap(), Change::None);
     }
@@ -173,7 +211,10 @@ mod tests {
     #[test]
     fn files_that_were_never_made_are_gone_at_once() {
         let mut volume = volume();
-        assert_eq!((volume.delete().unwrap(), volume.state), (Change::Made, State::Deleted));
+        assert_eq!(
+            (volume.delete().unwrap(), volume.state),
+            (Change::Made, State::Deleted)
+        );
     }
 
     #[derive(Clone, Copy, Debug)]

@@ -28,5 +28,8 @@ impl MigratorTrait for Migrator {
 
 /// A column holds what this program never writes.
 fn broken(column: &'static str) -> Error {
-    Error::internal("reading a row", format!("the column {column} holds an impossible value"))
+    Error::internal(
+        "reading a row",
+        format!("the column {column} holds an impossible value"),
+    )
 }

@@ -4,8 +4,9 @@ use chassis::{Error, Result};
 use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
 use kernel::time::from_micros;
 use sea_orm::{
-    ActiveValue::{NotSet, Set}, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::broken;
@@ -24,7 +25,10 @@ pub(crate) async fn insert_or_find(
     new: &Volume,
     request_id: &str,
 ) -> Result<Volume> {
-    let row = volume::ActiveModel { request_id: Set(request_id.to_owned()), ..columns(new)? };
+    let row = volume::ActiveModel {
+        request_id: Set(request_id.to_owned()),
+        ..columns(new)?
+    };
     volume::Entity::insert(row)
         .on_conflict_do_nothing_on([volume::Column::TeamId, volume::Column::RequestId])
         .exec_without_returning(transaction)
@@ -39,19 +43,33 @@ pub(crate) async fn insert_or_find(
 }
 
 /// One volume.
-pub(crate) async fn find(connection: &impl ConnectionTrait, id: VolumeId) -> Result<Option<Volume>> {
-    let row = volume::Entity::find_by_id(id.to_string()).one(connection).await?;
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    id: VolumeId,
+) -> Result<Option<Volume>> {
+    let row = volume::Entity::find_by_id(id.to_string())
+        .one(connection)
+        .await?;
     row.map(read).transpose()
 }
 
 /// One volume, locked until the transaction ends.
-pub(crate) async fn lock(transaction: &DatabaseTransaction, id: VolumeId) -> Result<Option<Volume>> {
-    let row = volume::Entity::find_by_id(id.to_string()).lock_exclusive().one(transaction).await?;
+pub(crate) async fn lock(
+    transaction: &DatabaseTransaction,
+    id: VolumeId,
+) -> Result<Option<Volume>> {
+    let row = volume::Entity::find_by_id(id.to_string())
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
     row.map(read).transpose()
 }
 
 /// The volumes that these attempts may write to, locked until the transaction ends.
-pub(crate) async fn lock_attached(transaction: &DatabaseTransaction, attempts: &[AttemptId]) -> Result<Vec<Volume>> {
+pub(crate) async fn lock_attached(
+    transaction: &DatabaseTransaction,
+    attempts: &[AttemptId],
+) -> Result<Vec<Volume>> {
     let attempts = attempts.iter().map(ToString::to_string);
     let rows = volume::Entity::find()
         .filter(volume::Column::AttemptId.is_in(attempts))
@@ -63,7 +81,10 @@ pub(crate) async fn lock_attached(transaction: &DatabaseTransaction, attempts: &
 }
 
 /// Volumes of a team that have files or may get some; newest first.
-pub(crate) async fn of_team(connection: &impl ConnectionTrait, team: TeamId) -> Result<Vec<Volume>> {
+pub(crate) async fn of_team(
+    connection: &impl ConnectionTrait,
+    team: TeamId,
+) -> Result<Vec<Volume>> {
     let rows = volume::Entity::find()
         .filter(volume::Column::TeamId.eq(team.to_string()))
         .filter(volume::Column::State.ne(DELETED))
@@ -75,7 +96,10 @@ pub(crate) async fn of_team(connection: &impl ConnectionTrait, team: TeamId) -> 
 }
 
 /// Volumes whose files a node must remove, oldest first.
-pub(crate) async fn deleting_on(connection: &impl ConnectionTrait, node: NodeId) -> Result<Vec<Volume>> {
+pub(crate) async fn deleting_on(
+    connection: &impl ConnectionTrait,
+    node: NodeId,
+) -> Result<Vec<Volume>> {
     let rows = volume::Entity::find()
         .filter(volume::Column::NodeId.eq(node.to_string()))
         .filter(volume::Column::State.eq(DELETING))
@@ -88,13 +112,17 @@ pub(crate) async fn deleting_on(connection: &impl ConnectionTrait, node: NodeId)
 
 /// Writes a volume that was locked.
 pub(crate) async fn update(transaction: &DatabaseTransaction, volume: &Volume) -> Result<()> {
-    volume::Entity::update(columns(volume)?).exec(transaction).await?;
+    volume::Entity::update(columns(volume)?)
+        .exec(transaction)
+        .await?;
     Ok(())
 }
 
 /// All columns but the request, which never changes.
 fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
-    let number = |value: u64| i64::try_from(value).map_err(|error| Error::internal("writing a volume", error));
+    let number = |value: u64| {
+        i64::try_from(value).map_err(|error| Error::internal("writing a volume", error))
+    };
     Ok(volume::ActiveModel {
         id: Set(volume.id.into()),
         team_id: Set(volume.team.into()),
@@ -106,7 +134,10 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
             State::Deleted => DELETED.to_owned(),
         }),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
-        generation: Set(volume.attachment.map(|held| number(held.generation)).transpose()?),
+        generation: Set(volume
+            .attachment
+            .map(|held| number(held.generation))
+            .transpose()?),
         revision: Set(number(volume.revision)?),
         created_at: Set(volume.created_at.timestamp_micros()),
     })
@@ -120,7 +151,9 @@ fn read(row: volume::Model) -> Result<Volume> {
         }),
         _ => None,
     };
-    let node = row.node_id.map(|node| node.parse().map_err(|_| broken("node_id")));
+    let node = row
+        .node_id
+        .map(|node| node.parse().map_err(|_| broken("node_id")));
     Ok(Volume {
         id: row.id.parse().map_err(|_| broken("id"))?,
         team: row.team_id.parse().map_err(|_| broken("team_id"))?,

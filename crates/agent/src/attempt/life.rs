@@ -1,0 +1,411 @@
+//! The life of one attempt, as a rule without I/O: what was seen goes in, and out come what is to be done next and what is to
+//! be reported. It is kept on the disk after each change, so that the next agent process goes on where this one was.
+
+use contracts::agent::v1::Report;
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
+use serde::{Deserialize, Serialize};
+
+use super::ending;
+use crate::moment::Moment;
+use crate::runtime::Ending;
+
+/// Where an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// What it needs is being made.
+    Preparing,
+    /// Its shim is being started: from here on there may be a process.
+    Launching,
+    /// It runs, and has not answered yet.
+    Answering,
+    /// It answers.
+    Running,
+    /// It was told to end.
+    Stopping,
+    /// Over.
+    Ended,
+}
+
+/// How and why an attempt ended or shall end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// Number of the [`AttemptEnd`].
+    pub(crate) end: i32,
+    /// Number of the [`Fault`].
+    pub(crate) fault: i32,
+    /// In words.
+    pub(crate) reason: String,
+}
+
+impl End {
+    pub(crate) fn new(end: AttemptEnd, fault: Fault, reason: impl Into<String>) -> Self {
+        Self {
+            end: end.into(),
+            fault: fault.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The platform's fault.
+    pub(crate) fn broken(reason: impl Into<String>) -> Self {
+        Self::new(AttemptEnd::Failed, Fault::Platform, reason)
+    }
+
+    /// As somebody wished.
+    pub(crate) fn stopped(reason: impl Into<String>) -> Self {
+        Self::new(AttemptEnd::Stopped, Fault::Unspecified, reason)
+    }
+}
+
+/// What is to be done next for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Make what it needs.
+    Prepare,
+    /// Start its shim. Not to be broken off.
+    Launch,
+    /// Wait for its first answer, or its end.
+    AwaitAnswer,
+    /// Wait for its end.
+    AwaitEnd,
+    /// End it.
+    Stop,
+    /// Nothing but being acknowledged.
+    Rest,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// How far its preparation is.
+    Progress(String),
+    /// It is prepared.
+    Prepared,
+    /// Its shim runs.
+    Launched,
+    /// It answered for the first time.
+    Answered,
+    /// It could not be prepared or started.
+    Broken(String),
+    /// It shall end.
+    StopWanted(End),
+    /// It still runs.
+    Alive,
+    /// It is over; with the end of its log.
+    Over(Ending, String),
+}
+
+/// The life of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Life {
+    pub(crate) phase: Phase,
+    /// When it answered first.
+    running_since: Option<Moment>,
+    /// How long it had run when last looked at, in milliseconds.
+    ran_ms: Option<u64>,
+    /// How it shall end, once that is known.
+    stop: Option<End>,
+    /// How it ended.
+    pub(crate) end: Option<End>,
+    reason: String,
+    /// Counts what there is to report.
+    pub(crate) sequence: u64,
+    /// What is acknowledged of that.
+    pub(crate) acknowledged: u64,
+    /// When the newest of it was seen.
+    pub(crate) seen: Moment,
+}
+
+impl Life {
+    /// An attempt that the agent has just heard of.
+    pub(crate) fn begin(now: Moment) -> Self {
+        Self {
+            phase: Phase::Preparing,
+            running_since: None,
+            ran_ms: None,
+            stop: None,
+            end: None,
+            reason: String::new(),
+            sequence: 1,
+            acknowledged: 0,
+            seen: now,
+        }
+    }
+
+    /// What is to be done next.
+    pub(crate) fn work(&self) -> Work {
+        match self.phase {
+            Phase::Preparing => Work::Prepare,
+            Phase::Launching => Work::Launch,
+            Phase::Answering => Work::AwaitAnswer,
+            Phase::Running => Work::AwaitEnd,
+            Phase::Stopping => Work::Stop,
+            Phase::Ended => Work::Rest,
+        }
+    }
+
+    /// Whether its end is reported and acknowledged: nobody needs it any more.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.phase == Phase::Ended && self.acknowledged >= self.sequence
+    }
+
+    /// Milliseconds since its first answer, at `now`; `None` before.
+    pub(crate) fn running_for(&self, now: &Moment) -> Option<u64> {
+        self.running_since.as_ref().map(|since| since.ms_until(now))
+    }
+
+    /// Takes in what was seen at `now`; true when there is something new to report.
+    pub(crate) fn take(&mut self, seen: Seen, now: Moment) -> bool {
+        if self.phase == Phase::Ended {
+            return false;
+        }
+        match seen {
+            Seen::Progress(text) if self.phase == Phase::Preparing && text != self.reason => {
+                self.reason = text
+            }
+            Seen::Prepared if self.phase == Phase::Preparing => {
+                self.phase = Phase::Launching;
+                "starting".clone_into(&mut self.reason);
+            }
+            Seen::Launched if self.phase == Phase::Launching => {
+                self.phase = if self.stop.is_some() {
+                    Phase::Stopping
+                } else {
+                    Phase::Answering
+                };
+                "waiting for its first answer".clone_into(&mut self.reason);
+            }
+            Seen::Answered if self.phase == Phase::Answering => {
+                self.phase = Phase::Running;
+                self.running_since = Some(now.clone());
+                self.ran_ms = Some(0);
+                self.reason.clear();
+            }
+            Seen::Alive if self.phase == Phase::Running => self.ran_ms = self.running_for(&now),
+            Seen::StopWanted(end) if self.stop.is_none() => self.wish_end(end),
+            Seen::Broken(reason) => self.finish(End::broken(reason)),
+            Seen::Over(ending, tail) => {
+                self.measure(&ending);
+                let end = ending::end_of(&ending, &tail);
+                self.finish(end);
+            }
+            Seen::Progress(_)
+            | Seen::Prepared
+            | Seen::Launched
+            | Seen::Answered
+            | Seen::Alive
+            | Seen::StopWanted(_) => return false,
+        }
+        self.sequence += 1;
+        self.seen = now;
+        true
+    }
+
+    fn wish_end(&mut self, end: End) {
+        self.reason.clone_from(&end.reason);
+        self.stop = Some(end.clone());
+        match self.phase {
+            // There is no process yet.
+            Phase::Preparing => self.finish(end),
+            // There may be one; it is stopped when that is known.
+            Phase::Launching => {}
+            Phase::Answering | Phase::Running | Phase::Stopping | Phase::Ended => {
+                self.phase = Phase::Stopping
+            }
+        }
+    }
+
+    /// A wished end counts more than what it looks like from inside.
+    fn finish(&mut self, seen: End) {
+        let end = self.stop.take().unwrap_or(seen);
+        self.phase = Phase::Ended;
+        self.reason.clone_from(&end.reason);
+        self.end = Some(end);
+    }
+
+    /// The shim measured the end on the same clock as the first answer; without it the last look counts.
+    fn measure(&mut self, ending: &Ending) {
+        if let (Ending::Exited(exit), Some(since)) = (ending, &self.running_since)
+            && exit.boot_id == since.boot_id
+        {
+            self.ran_ms = Some(exit.ended_ms.saturating_sub(since.up_ms));
+        }
+    }
+
+    /// The newest report, of the attempt `id` with `generation`, as it is to be sent at `now`.
+    pub(crate) fn report(&self, id: &str, generation: u64, now: &Moment) -> Report {
+        let end = self.end.as_ref();
+        Report {
+            attempt_id: id.to_owned(),
+            generation,
+            sequence: self.sequence,
+            state: self.state().into(),
+            ran_ms: self.ran_ms,
+            boot_id: self
+                .running_since
+                .as_ref()
+                .map_or(&self.seen.boot_id, |since| &since.boot_id)
+                .clone(),
+            end: end.map_or(0, |end| end.end),
+            fault: end.map_or(0, |end| end.fault),
+            reason: self.reason.clone(),
+            age_ms: self.seen.ms_until(now),
+        }
+    }
+
+    fn state(&self) -> AttemptState {
+        match self.phase {
+            Phase::Preparing | Phase::Launching | Phase::Answering => AttemptState::Starting,
+            Phase::Running => AttemptState::Running,
+            Phase::Stopping => AttemptState::Stopping,
+            Phase::Ended => AttemptState::Ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::runtime::Exit;
+
+    fn at(up_ms: u64) -> Moment {
+        Moment {
+            boot_id: "a".to_owned(),
+            up_ms,
+            at_micros: 0,
+        }
+    }
+
+    fn exit(code: i32, ended_ms: u64) -> Ending {
+        Ending::Exited(Exit {
+            code: Some(code),
+            signal: None,
+            started_ms: 0,
+            ended_ms,
+            boot_id: "a".to_owned(),
+            oom_kills: 0,
+            memory_peak_bytes: 0,
+            memory_limit_bytes: 0,
+        })
+    }
+
+    fn running() -> Life {
+        let mut life = Life::begin(at(0));
+        for (seen, up_ms) in [
+            (Seen::Prepared, 10),
+            (Seen::Launched, 20),
+            (Seen::Answered, 30),
+        ] {
+            assert!(life.take(seen, at(up_ms)));
+        }
+        life
+    }
+
+    #[test]
+    fn running_time_is_from_the_first_answer_to_the_end_that_the_shim_saw() {
+        let mut life = running();
+        assert_eq!(life.work(), Work::AwaitEnd);
+        life.take(Seen::Alive, at(10_030));
+        let report = life.report("at-1", 3, &at(10_130));
+        assert_eq!(
+            (report.ran_ms, report.age_ms, report.generation),
+            (Some(10_000), 100, 3)
+        );
+        // Seen long after: the agent was not there.
+        life.take(Seen::Over(exit(0, 12_030), String::new()), at(90_000));
+        let report = life.report("at-1", 3, &at(90_000));
+        assert_eq!(
+            (report.ran_ms, report.end()),
+            (Some(12_000), AttemptEnd::Completed)
+        );
+    }
+
+    #[test]
+    fn what_a_boot_ended_ran_until_it_was_last_looked_at() {
+        let mut life = running();
+        life.take(Seen::Alive, at(5_030));
+        let after = Moment {
+            boot_id: "b".to_owned(),
+            up_ms: 1,
+            at_micros: 0,
+        };
+        life.take(Seen::Over(Ending::Rebooted, String::new()), after.clone());
+        let report = life.report("at-1", 1, &after);
+        assert_eq!((report.ran_ms, report.boot_id.as_str()), (Some(5_000), "a"));
+        assert_eq!(
+            (report.end(), report.fault()),
+            (AttemptEnd::Failed, Fault::Platform)
+        );
+    }
+
+    #[test]
+    fn a_wished_end_wins_and_the_first_wish_counts() {
+        let mut life = running();
+        assert!(life.take(Seen::StopWanted(End::stopped("idle")), at(40)));
+        assert!(!life.take(Seen::StopWanted(End::stopped("other")), at(41)));
+        assert_eq!(life.work(), Work::Stop);
+        life.take(Seen::Over(exit(143, 50), "log".to_owned()), at(60));
+        let report = life.report("at-1", 1, &at(60));
+        assert_eq!(
+            (report.end(), report.reason.as_str()),
+            (AttemptEnd::Stopped, "idle")
+        );
+    }
+
+    #[test]
+    fn a_stop_before_the_start_ends_at_once_and_during_it_afterwards() {
+        let mut life = Life::begin(at(0));
+        life.take(Seen::StopWanted(End::stopped("user")), at(1));
+        assert_eq!(
+            (life.work(), life.report("a", 1, &at(1)).ran_ms),
+            (Work::Rest, None)
+        );
+
+        let mut life = Life::begin(at(0));
+        life.take(Seen::Prepared, at(1));
+        life.take(Seen::StopWanted(End::stopped("user")), at(2));
+        assert_eq!(life.work(), Work::Launch);
+        life.take(Seen::Launched, at(3));
+        assert_eq!(life.work(), Work::Stop);
+    }
+
+    fn any_seen() -> impl Strategy<Value = Seen> {
+        prop_oneof![
+            "[ab]".prop_map(Seen::Progress),
+            Just(Seen::Prepared),
+            Just(Seen::Launched),
+            Just(Seen::Answered),
+            Just(Seen::Alive),
+            Just(Seen::Broken("no".to_owned())),
+            Just(Seen::StopWanted(End::stopped("stop"))),
+            (0..3_i32, 0..100_u64)
+                .prop_map(|(code, ended)| Seen::Over(exit(code, ended), String::new())),
+            Just(Seen::Over(Ending::ShimLost, String::new())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn reports_only_grow_and_an_end_is_final(all in prop::collection::vec(any_seen(), 0..20)) {
+            let mut life = Life::begin(at(0));
+            for (step, seen) in all.into_iter().enumerate() {
+                let before = life.clone();
+                let told = life.take(seen, at(u64::try_from(step).unwrap()));
+                prop_assert_eq!(told, life != before);
+                prop_assert_eq!(life.sequence, before.sequence + u64::from(told));
+                prop_assert_eq!(life.phase == Phase::Ended, life.end.is_some());
+                if before.phase == Phase::Ended {
+                    prop_assert!(!told);
+                }
+                let ran = life.report("a", 1, &at(0)).ran_ms;
+                prop_assert!(ran.is_some() || before.ran_ms.is_none(), "running time is never lost");
+                prop_assert!(!life.is_settled());
+                let text = serde_json::to_string(&life).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Life>(&text).unwrap(), life.clone());
+            }
+        }
+    }
+}

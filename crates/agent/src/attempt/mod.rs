@@ -1,0 +1,15 @@
+//! Attempts: the rule of their life, their files, the task that drives each, and what all of them show to the outside.
+
+mod board;
+mod driver;
+mod ending;
+mod folder;
+mod kept;
+mod life;
+mod ready;
+mod supervisor;
+
+pub(crate) use self::board::Board;
+pub(crate) use self::folder::{Folder, attempts, homes};
+pub(crate) use self::kept::Kept;
+pub(crate) use self::supervisor::{Order, Supervisor};

@@ -1,0 +1,343 @@
+//! Holds all attempts of this node: finds them again after a restart, takes orders, and gives each attempt its driver.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Error, Result};
+use contracts::agent::v1::{Ack, Assignment, Stop};
+use contracts::scheduler::v1::{AttemptEnd, Fault};
+use kernel::Clock;
+use kernel::id::{AttemptId, WorkloadId};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::board::{Board, Entry};
+use super::driver::{Driver, Shared, Word};
+use super::folder::{Folder, attempts};
+use super::kept::Kept;
+use super::life::{End, Life, Phase, Seen};
+use crate::config::AgentConfig;
+use crate::files;
+use crate::moment::Timekeeper;
+use crate::runtime::{Job, Runtime};
+
+/// Words that may wait for one attempt.
+const WORDS: usize = 64;
+
+/// What the scheduler wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// Run this.
+    Assign(Box<Assignment>),
+    /// End this.
+    Stop(Stop),
+    /// A report is stored.
+    Acknowledge(Ack),
+}
+
+/// Holds all attempts.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    shared: Shared,
+    data_dir: PathBuf,
+    run_dir: PathBuf,
+    words: HashMap<String, mpsc::Sender<Word>>,
+    drivers: JoinSet<()>,
+    turns: u64,
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        config: &AgentConfig,
+        runtime: Arc<dyn Runtime>,
+        board: Arc<Board>,
+        kept: Arc<Kept>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let shared = Shared {
+            runtime,
+            board,
+            kept,
+            time: Timekeeper::new(clock.clone()),
+            clock,
+            ready_timeout: Duration::from_secs(config.ready_timeout_seconds.into()),
+        };
+        Self {
+            shared,
+            data_dir: config.data_dir.clone(),
+            run_dir: config.run_dir.clone(),
+            words: HashMap::new(),
+            drivers: JoinSet::new(),
+            turns: 0,
+        }
+    }
+
+    /// Finds the attempts on the disk and goes on with each where it was.
+    ///
+    /// # Errors
+    /// When the folder of attempts cannot be read.
+    pub(crate) fn adopt(&mut self, cancel: &CancellationToken) -> Result<()> {
+        let failed = |error: std::io::Error| Error::internal("finding attempts", error);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(attempts(&self.data_dir)).map_err(failed)? {
+            let name = entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
+            let folder = self.folder(&name);
+            let Some(assignment) = folder.assignment().map_err(failed)? else {
+                // An agent died before it had taken the assignment; the scheduler sends it again.
+                files::remove_folder(folder.root()).map_err(failed)?;
+                continue;
+            };
+            let life = files::read_json(&folder.state()).unwrap_or_else(|error| {
+                tracing::warn!(attempt = name, %error, "the state of an attempt cannot be read; it is begun anew");
+                None
+            });
+            found.push((
+                Job { folder, assignment },
+                life.unwrap_or_else(|| Life::begin(self.shared.time.now())),
+            ));
+        }
+        // Those that may have a process hold their volume before those that wait for it.
+        found.sort_by_key(|(_, life)| life.phase == Phase::Preparing);
+        for (job, life) in found {
+            tracing::info!(attempt = job.id(), phase = ?life.phase, "attempt found again");
+            self.drive(job, life, cancel);
+        }
+        Ok(())
+    }
+
+    /// Takes orders until `cancel`. Workloads go on after it.
+    ///
+    /// # Errors
+    /// When the driver of an attempt broke: the next agent finds the attempt on the disk.
+    pub(crate) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        cancel: CancellationToken,
+    ) -> Result<()> {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order, &cancel).await,
+                    None => break,
+                },
+                Some(ended) = self.drivers.join_next() => {
+                    ended.map_err(|error| Error::internal("driving an attempt", error))?;
+                    self.words.retain(|_, words| !words.is_closed());
+                }
+            }
+        }
+        while self.drivers.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn obey(&mut self, order: Order, cancel: &CancellationToken) {
+        match order {
+            Order::Assign(assignment) => self.assign(*assignment, cancel).await,
+            Order::Stop(stop) => self.stop(stop, cancel).await,
+            Order::Acknowledge(ack) => {
+                let held = self.shared.board.get(&ack.attempt_id);
+                if held.is_some_and(|entry| entry.generation() == ack.generation) {
+                    self.tell(&ack.attempt_id, Word::Acknowledged(ack.sequence))
+                        .await;
+                }
+            }
+        }
+    }
+
+    async fn assign(&mut self, assignment: Assignment, cancel: &CancellationToken) {
+        let Assignment {
+            attempt_id,
+            workload_id,
+            generation,
+            ..
+        } = assignment.clone();
+        if attempt_id.parse::<AttemptId>().is_err() || workload_id.parse::<WorkloadId>().is_err() {
+            tracing::error!(
+                attempt_id,
+                workload_id,
+                "an assignment without proper identifiers is refused"
+            );
+            return;
+        }
+        if let Some(held) = self.shared.board.get(&attempt_id) {
+            if held.generation() == generation {
+                self.tell(&attempt_id, Word::Assigned(Box::new(assignment)))
+                    .await;
+            } else {
+                tracing::error!(
+                    attempt_id,
+                    generation,
+                    held = held.generation(),
+                    "an assignment of another generation is refused"
+                );
+            }
+            return;
+        }
+        if self.report_past(&attempt_id, cancel) {
+            return;
+        }
+        if let Some(newer) = self
+            .highest_generation(&workload_id)
+            .filter(|newer| *newer > generation)
+        {
+            tracing::warn!(
+                attempt_id,
+                generation,
+                newer,
+                "an assignment is refused: its workload has a newer one here"
+            );
+            return;
+        }
+        self.supersede(&workload_id, generation).await;
+        let job = Job {
+            folder: self.folder(&attempt_id),
+            assignment,
+        };
+        match job.folder.keep_assignment(&job.assignment) {
+            Ok(()) => self.drive(job, Life::begin(self.shared.time.now()), cancel),
+            // Not taken; the scheduler sends it again.
+            Err(error) => tracing::error!(attempt_id, %error, "an assignment cannot be kept"),
+        }
+    }
+
+    /// A newer attempt of a workload means that the older ones were given up.
+    async fn supersede(&self, workload: &str, generation: u64) {
+        let older = |entry: &Entry| entry.workload() == workload && entry.generation() < generation;
+        for entry in self.shared.board.all().into_iter().filter(older) {
+            let reason = format!("its workload was placed anew as generation {generation}");
+            self.tell(
+                entry.job.id(),
+                Word::Stop(End::new(AttemptEnd::Lost, Fault::Unspecified, reason)),
+            )
+            .await;
+        }
+    }
+
+    async fn stop(&mut self, stop: Stop, cancel: &CancellationToken) {
+        let Stop {
+            attempt_id,
+            generation,
+            reason,
+            ..
+        } = stop.clone();
+        let wished = match stop.end() {
+            AttemptEnd::Unspecified => AttemptEnd::Stopped,
+            end => end,
+        };
+        let end = End::new(wished, Fault::Unspecified, reason);
+        match self.shared.board.get(&attempt_id) {
+            Some(held) if held.generation() == generation => {
+                self.tell(&attempt_id, Word::Stop(end)).await
+            }
+            Some(held) => {
+                tracing::warn!(
+                    attempt_id,
+                    generation,
+                    held = held.generation(),
+                    "a stop of another generation is refused"
+                );
+            }
+            None if self.report_past(&attempt_id, cancel) => {}
+            None => self.report_unknown(&attempt_id, generation, end, cancel),
+        }
+    }
+
+    /// Reports once more how an attempt ended that is past; false when it is not known.
+    fn report_past(&mut self, attempt: &str, cancel: &CancellationToken) -> bool {
+        let folder = self.folder(attempt);
+        let Some(life) = self.shared.kept.take_out(attempt, &folder) else {
+            return false;
+        };
+        let Ok(Some(assignment)) = folder.assignment() else {
+            return false;
+        };
+        self.drive(Job { folder, assignment }, life, cancel);
+        true
+    }
+
+    /// Reports the end of an attempt that this node knows nothing of: its disk was lost, or it came here never.
+    fn report_unknown(
+        &mut self,
+        attempt: &str,
+        generation: u64,
+        end: End,
+        cancel: &CancellationToken,
+    ) {
+        if attempt.parse::<AttemptId>().is_err() {
+            tracing::error!(attempt, "a stop without a proper identifier is refused");
+            return;
+        }
+        let assignment = Assignment {
+            attempt_id: attempt.to_owned(),
+            generation,
+            ..Assignment::default()
+        };
+        let job = Job {
+            folder: self.folder(attempt),
+            assignment,
+        };
+        let now = self.shared.time.now();
+        let mut life = Life::begin(now.clone());
+        // Above whatever was reported of it from a disk that is lost.
+        life.sequence = u64::try_from(now.at_micros / 1_000).unwrap_or(1);
+        let reason = format!("{} (this node does not hold it)", end.reason);
+        life.take(Seen::StopWanted(End { reason, ..end }), now);
+        if let Err(error) = job.folder.keep_assignment(&job.assignment) {
+            tracing::error!(attempt, %error, "the end of an unknown attempt cannot be kept");
+            return;
+        }
+        self.drive(job, life, cancel);
+    }
+
+    fn highest_generation(&self, workload: &str) -> Option<u64> {
+        let held = self
+            .shared
+            .board
+            .all()
+            .into_iter()
+            .filter(|entry| entry.workload() == workload);
+        let held = held.map(|entry| entry.generation()).max();
+        held.max(self.shared.kept.highest_generation(workload))
+    }
+
+    fn drive(&mut self, job: Job, life: Life, cancel: &CancellationToken) {
+        let (sender, words) = mpsc::channel(WORDS);
+        let attempt = job.id().to_owned();
+        self.turns += 1;
+        let entry = Entry {
+            job,
+            life,
+            turn: self.turns,
+        };
+        // Shown at once, so that the next order knows of it.
+        self.shared.board.put(entry.clone());
+        let driver = Driver {
+            shared: self.shared.clone(),
+            entry,
+            words,
+        };
+        let cancel = cancel.clone();
+        self.words.insert(attempt, sender);
+        self.drivers.spawn(driver.run(cancel));
+    }
+
+    async fn tell(&self, attempt: &str, word: Word) {
+        if let Some(words) = self.words.get(attempt) {
+            // Fails only when the attempt is settled in this moment.
+            words.send(word).await.ok();
+        }
+    }
+
+    fn folder(&self, attempt: &str) -> Folder {
+        Folder::new(&self.data_dir, &self.run_dir, attempt)
+    }
+}

@@ -1,0 +1,77 @@
+//! Tells inventory that this node lives, and what it has.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chassis::Result;
+use chassis::grpc::Caller;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::inventory::v1::{Hardware, HeartbeatRequest};
+use tokio_util::sync::CancellationToken;
+
+use crate::machine::{Gpus, hardware};
+use crate::moment;
+
+/// Pause after one that failed.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Bounds on the pause that inventory asks for.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// One node's heartbeat.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    pub(crate) caller: Caller,
+    pub(crate) node_id: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) reserve_mib: u32,
+    pub(crate) gpus: Gpus,
+    pub(crate) missing_isolation: Vec<String>,
+}
+
+impl Heartbeat {
+    /// Beats until `cancel`.
+    ///
+    /// # Errors
+    /// Never by itself.
+    pub(crate) async fn run(self, cancel: CancellationToken) -> Result<()> {
+        let mut healthy = true;
+        loop {
+            let beat = self.beat().await;
+            if let (Err(error), true) = (&beat, healthy) {
+                tracing::warn!(
+                    error = chassis::error::chain(error),
+                    "inventory does not take the heartbeat; trying again"
+                );
+            }
+            healthy = beat.is_ok();
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(beat.unwrap_or(AGAIN)) => {}
+            }
+        }
+    }
+
+    async fn beat(&self) -> Result<Duration> {
+        let request = HeartbeatRequest {
+            node_id: self.node_id.clone(),
+            boot_id: moment::boot_id(),
+            hardware: Some(self.hardware().await),
+            missing_isolation: self.missing_isolation.clone(),
+        };
+        let answer = InventoryServiceClient::new(self.caller.clone())
+            .heartbeat(request)
+            .await?
+            .into_inner();
+        Ok(Duration::from_millis(answer.next_in_ms.into()).clamp(SHORTEST, LONGEST))
+    }
+
+    /// Drivers may take their time to answer about their devices.
+    async fn hardware(&self) -> Hardware {
+        let (gpus, data_dir, reserve) =
+            (self.gpus.clone(), self.data_dir.clone(), self.reserve_mib);
+        tokio::task::spawn_blocking(move || hardware(&gpus, &data_dir, reserve))
+            .await
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,196 @@
+//! What this machine allows between workloads and itself, found out by trying, and what it does not allow, in words.
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use chassis::Address;
+use chassis::seal::sha256_hex;
+
+use crate::config::AgentConfig;
+use crate::runtime::process::cgroup::{self, Cgroups};
+use crate::runtime::process::etc::resolver_file;
+use crate::runtime::process::firewall;
+use crate::runtime::process::network::Networks;
+use crate::runtime::process::sandbox::{Kind, Sandbox};
+
+/// What stands between workloads and this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Isolation {
+    /// What workloads are put into.
+    pub(crate) kind: Kind,
+    /// Whether workloads get users of their own.
+    pub(crate) own_users: bool,
+    /// How their use is limited.
+    pub(crate) cgroups: Option<Arc<dyn Cgroups>>,
+    /// How they get networks of their own.
+    pub(crate) networks: Option<Arc<Networks>>,
+    /// Protections that this machine cannot give, each with its reason.
+    pub(crate) missing: Vec<String>,
+}
+
+/// Tries out every protection. `program` has the hidden subcommand `stage`.
+pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
+    let mut missing = Vec::new();
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        missing.push("own user: the agent is not root, so workloads run as its user and can read what it can".to_owned());
+    }
+    let instance = instance(&config.data_dir);
+    let own_users = root;
+    let wanted = if root {
+        Kind::Root
+    } else {
+        Kind::UserNamespace
+    };
+    let kind = try_sandbox(config, program, wanted).unwrap_or_else(|problem| {
+        missing.push(format!(
+            "sandbox: {problem}; workloads see the host's files and processes"
+        ));
+        Kind::Plain
+    });
+    let cgroups = cgroup::detect(&instance);
+    if let Err(problem) = &cgroups {
+        missing.push(format!(
+            "limits: {problem}; workloads can take all processors and memory"
+        ));
+    }
+    let networks = lay_network(config, &instance, root);
+    if let Err(problem) = &networks {
+        missing.push(format!(
+            "network: {problem}; workloads share the host's network and reach what it reaches"
+        ));
+    }
+    if networks.is_ok() {
+        missing.extend(unreachable_names());
+    }
+    Isolation {
+        kind,
+        own_users,
+        cgroups: cgroups.ok(),
+        networks: networks.ok().map(Arc::new),
+        missing,
+    }
+}
+
+/// A short name of the agent whose data lies in `data_dir`, for what it makes outside its folders.
+fn instance(data_dir: &Path) -> String {
+    let path = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    let hash = sha256_hex(&path.to_string_lossy());
+    hash.get(..8).unwrap_or(&hash).to_owned()
+}
+
+/// Makes a sandbox and looks from inside who one is there.
+fn try_sandbox(config: &AgentConfig, program: &Path, kind: Kind) -> Result<Kind, String> {
+    let user = (kind == Kind::Root).then_some(config.first_uid);
+    let sandbox = Sandbox {
+        kind,
+        program: program.to_owned(),
+        user,
+        cgroups: Vec::new(),
+        network: None,
+        seccomp: None,
+        folder: PathBuf::from("/"),
+        binds: Vec::new(),
+    };
+    let status = run_inside(config, &sandbox, &["cat", "/proc/self/status"])?;
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+            .unwrap_or_default()
+    };
+    if let Some(user) =
+        user.filter(|user| field("Uid:").split_whitespace().next() != Some(&user.to_string()))
+    {
+        return Err(format!(
+            "a workload that should be user {user} is {}",
+            field("Uid:")
+        ));
+    }
+    if field("CapEff:").trim_start_matches('0').is_empty() {
+        return Ok(kind);
+    }
+    Err(format!(
+        "a workload has the capabilities {}",
+        field("CapEff:")
+    ))
+}
+
+fn run_inside(config: &AgentConfig, sandbox: &Sandbox, command: &[&str]) -> Result<String, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let variables = config.run_dir.join("trial");
+    fs::write(&variables, "PATH=/usr/bin:/bin\0").map_err(failed)?;
+    let input = File::options()
+        .read(true)
+        .write(true)
+        .open(&variables)
+        .map_err(failed)?;
+    fs::remove_file(&variables).map_err(failed)?;
+    let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+    let output = Command::new(&sandbox.program)
+        .args(sandbox.args(&command))
+        .stdin(Stdio::from(input))
+        .output()
+        .map_err(|error| format!("{} cannot be run: {error}", sandbox.program.display()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint: String = String::from_utf8_lossy(&output.stderr)
+        .trim()
+        .chars()
+        .take(400)
+        .collect();
+    Err(format!("it cannot be made: {complaint}"))
+}
+
+fn lay_network(config: &AgentConfig, instance: &str, root: bool) -> Result<Networks, String> {
+    if !root {
+        return Err("only root can make networks".to_owned());
+    }
+    let (resolvers, _) = resolver_file();
+    let services = [
+        &config.scheduler,
+        &config.inventory,
+        &config.volume,
+        &config.identity,
+    ];
+    let mut denied: Vec<String> = services.into_iter().flat_map(addresses).collect();
+    denied.extend(config.denied_networks.iter().cloned());
+    Networks::lay(instance, &config.workload_network, &resolvers, &denied)
+}
+
+/// Addresses of a service on another host. Those of this host are out of reach anyway.
+fn addresses(service: &Address) -> Vec<String> {
+    use std::net::ToSocketAddrs as _;
+    let (Address::Http(authority) | Address::Https(authority)) = service else {
+        return Vec::new();
+    };
+    let found = authority
+        .to_socket_addrs()
+        .into_iter()
+        .flatten()
+        .map(|address| address.ip());
+    found
+        .filter(IpAddr::is_ipv4)
+        .filter(|address| !address.is_loopback())
+        .map(|address| address.to_string())
+        .collect()
+}
+
+/// Says so when no name server of this host can be reached from a workload's network.
+fn unreachable_names() -> Option<String> {
+    let (servers, _) = resolver_file();
+    if servers
+        .iter()
+        .any(|server| firewall::reachable(server).is_some())
+    {
+        return None;
+    }
+    Some(format!(
+        "egress: the host's name servers {servers:?} are on its loopback or have no IPv4 address, so workloads cannot resolve names"
+    ))
+}

@@ -1,0 +1,206 @@
+//! The agent: runs workloads on a node. It keeps what it runs alive through its own death, because each workload's parent is a
+//! shim apart from it, and all that it knows is in files that the next agent process reads.
+
+mod attempt;
+mod config;
+mod deletions;
+mod environment;
+mod files;
+mod heartbeat;
+mod isolation;
+mod link;
+mod machine;
+mod moment;
+mod node;
+mod relay;
+mod runtime;
+pub mod shim;
+mod stage;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::{Address, Error, Result, Tasks};
+use kernel::Clock;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Board, Kept, Supervisor};
+use crate::deletions::Deletions;
+use crate::heartbeat::Heartbeat;
+use crate::isolation::Isolation;
+use crate::link::Link;
+use crate::machine::Gpus;
+use crate::moment::Timekeeper;
+use crate::node::Node;
+use crate::relay::Relay;
+use crate::runtime::Runtime;
+use crate::runtime::process::ProcessRuntime;
+
+pub use crate::config::AgentConfig;
+pub use crate::node::join;
+
+/// Orders of the scheduler that may wait.
+const ORDERS: usize = 256;
+/// Longest path of a folder that sockets are made in: a socket's path has at most 107 bytes, 40 of them below this folder.
+const MAX_RUN_DIR: usize = 64;
+
+/// Runs the agent of a node that has joined until `cancel`; workloads go on after it. Calls `ready` once it holds all attempts
+/// of before, whether the control plane answers or not.
+///
+/// # Errors
+/// [`Error::Precondition`] when the node has not joined, or lacks protections that must be there; what stands in the way
+/// otherwise, another agent with the same folders among it.
+pub async fn run(
+    config: AgentConfig,
+    clock: Arc<dyn Clock>,
+    cancel: CancellationToken,
+    ready: impl FnOnce(),
+) -> Result<()> {
+    make_folders(&config)?;
+    let _lock = sole_agent(&config)?;
+    let node = Node::load(&config.data_dir)?.ok_or_else(|| {
+        Error::Precondition("this node has not joined: join it with a token first".to_owned())
+    })?;
+    let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
+    let program = program(&config)?;
+    let isolation = probe(&config, program.clone()).await?;
+    let missing_isolation = isolation.missing.clone();
+    let gpus = Gpus::open();
+    let process = Arc::new(ProcessRuntime::new(
+        &config,
+        program,
+        isolation,
+        gpus.clone(),
+    ));
+    let runtime: Arc<dyn Runtime> = Arc::new(process.clone());
+    let (board, kept) = (
+        Arc::new(Board::new()),
+        Arc::new(Kept::new(&config.data_dir)),
+    );
+    let mut supervisor = Supervisor::new(
+        &config,
+        runtime.clone(),
+        board.clone(),
+        kept.clone(),
+        clock.clone(),
+    );
+    supervisor.adopt(&cancel)?;
+    let known: Vec<String> = board
+        .all()
+        .iter()
+        .map(|entry| entry.job.id().to_owned())
+        .collect();
+    blocking(move || process.remove_strays(&known)).await?;
+
+    let tokens = TokenSource::new(connect(&config.identity)?, node.key.clone(), clock.clone());
+    let caller = |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    let time = Timekeeper::new(clock);
+    let link = Link::new(
+        caller(&config.scheduler)?,
+        &node.id,
+        &config.data_dir,
+        board.clone(),
+        orders,
+        time,
+    );
+    let heartbeat = Heartbeat {
+        caller: caller(&config.inventory)?,
+        node_id: node.id.clone(),
+        data_dir: config.data_dir.clone(),
+        reserve_mib: config.memory_reserve_mib,
+        gpus,
+        missing_isolation,
+    };
+    let deletions = Deletions {
+        caller: caller(&config.volume)?,
+        node_id: node.id.clone(),
+        data_dir: config.data_dir.clone(),
+        board: board.clone(),
+    };
+    let relay = Relay {
+        board,
+        kept,
+        runtime,
+    };
+    let mut tasks = Tasks::new(cancel.clone());
+    tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
+    tasks.start("link", link.run(cancel.clone()));
+    tasks.start("heartbeat", heartbeat.run(cancel.clone()));
+    tasks.start("deletions", deletions.run(cancel.clone()));
+    tasks.start("relay", relay.run(listener, cancel));
+    tracing::info!(node_id = node.id, "the agent runs");
+    ready();
+    tasks
+        .run()
+        .await
+        .map_err(|failure| Error::internal("running the agent", failure))
+}
+
+fn make_folders(config: &AgentConfig) -> Result<()> {
+    if config.run_dir.as_os_str().len() > MAX_RUN_DIR {
+        let problem = format!(
+            "{:?} is longer than {MAX_RUN_DIR} bytes, too long for the sockets below it",
+            config.run_dir
+        );
+        return Err(Error::invalid("run_dir", problem));
+    }
+    let data = &config.data_dir;
+    let folders = [
+        data.clone(),
+        config.run_dir.clone(),
+        attempt::attempts(data),
+        attempt::homes(data),
+        runtime::process::volumes(data),
+    ];
+    folders
+        .iter()
+        .try_for_each(|folder| files::passable_folder(folder))
+        .map_err(|error| Error::internal("making the agent's folders", error))
+}
+
+/// Two agents with the same folders would run everything twice.
+fn sole_agent(config: &AgentConfig) -> Result<File> {
+    let path = config.data_dir.join("lock");
+    let lock = File::create(&path)
+        .map_err(|error| Error::internal("locking the agent's folders", error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(Error::Precondition(format!(
+            "another agent uses {}",
+            config.data_dir.display()
+        ))),
+    }
+}
+
+fn program(config: &AgentConfig) -> Result<PathBuf> {
+    let found = config
+        .program
+        .clone()
+        .map_or_else(std::env::current_exe, Ok);
+    found.map_err(|error| Error::internal("finding the agent's own program", error))
+}
+
+async fn probe(config: &AgentConfig, program: PathBuf) -> Result<Isolation> {
+    let probed = config.clone();
+    let isolation = blocking(move || isolation::probe(&probed, &program)).await?;
+    for lack in &isolation.missing {
+        tracing::warn!(lack, "a protection is missing on this machine");
+    }
+    if config.require_full_isolation && !isolation.missing.is_empty() {
+        let missing = isolation.missing.join("; ");
+        return Err(Error::Precondition(format!(
+            "full isolation is required, and this machine lacks: {missing}"
+        )));
+    }
+    Ok(isolation)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("working on the machine", error))
+}

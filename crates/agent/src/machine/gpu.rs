@@ -1,0 +1,90 @@
+//! GPUs, as NVIDIA's management library sees them. A machine without the library has none.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contracts::inventory::v1::Gpu;
+use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+
+use super::model::model_name;
+
+/// Devices that every user of a GPU needs beside the GPU's own.
+const COMMON_DEVICES: &[&str] = &["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"];
+
+/// The GPUs of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Gpus(Option<Arc<Nvml>>);
+
+impl Gpus {
+    /// Opens the management library where there is one.
+    pub(crate) fn open() -> Self {
+        match Nvml::init() {
+            Ok(nvml) => Self(Some(Arc::new(nvml))),
+            Err(error) => {
+                tracing::info!(%error, "this machine has no NVIDIA GPUs that can be managed");
+                Self(None)
+            }
+        }
+    }
+
+    /// What inventory is told. GPUs that do not answer are left out.
+    pub(crate) fn list(&self) -> Vec<Gpu> {
+        let Some(nvml) = &self.0 else {
+            return Vec::new();
+        };
+        let count = nvml.device_count().unwrap_or(0);
+        (0..count)
+            .filter_map(|index| match describe(nvml, index) {
+                Ok(gpu) => Some(gpu),
+                Err(error) => {
+                    tracing::warn!(index, %error, "a GPU does not answer");
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// The device files of the GPUs `uuids`.
+    ///
+    /// # Errors
+    /// The GPU that is not here.
+    pub(crate) fn devices(&self, uuids: &[String]) -> Result<Vec<PathBuf>, String> {
+        if uuids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let nvml = self.0.as_ref().ok_or_else(|| {
+            format!(
+                "GPU {} is granted, but this node has no GPUs",
+                uuids.join(", ")
+            )
+        })?;
+        let mut devices = Vec::new();
+        for uuid in uuids {
+            let device = nvml
+                .device_by_uuid(uuid.as_str())
+                .and_then(|device| device.minor_number());
+            let minor = device.map_err(|error| {
+                format!("GPU {uuid} is granted, but this node cannot use it: {error}")
+            })?;
+            devices.push(PathBuf::from(format!("/dev/nvidia{minor}")));
+        }
+        let common = COMMON_DEVICES
+            .iter()
+            .map(Path::new)
+            .filter(|path| path.exists());
+        devices.extend(common.map(Path::to_owned));
+        Ok(devices)
+    }
+}
+
+fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
+    let device = nvml.device_by_index(index)?;
+    let memory_mib = u32::try_from(device.memory_info()?.total >> 20).unwrap_or(u32::MAX);
+    Ok(Gpu {
+        index,
+        uuid: device.uuid()?,
+        model: model_name(&device.name()?, memory_mib),
+        memory_mib,
+    })
+}

@@ -1,0 +1,97 @@
+//! `quire-agent`: the agent of one node as a program of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent::AgentConfig;
+use chassis::telemetry::{self, TelemetryConfig};
+use clap::{Parser, Subcommand};
+use kernel::time::SystemClock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Runs workloads on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "quire-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes this machine a node, once.
+    Join {
+        /// The configuration, as TOML.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// One-time token, from an operator.
+        #[arg(long, env = "QUIRE_JOIN_TOKEN", hide_env_values = true)]
+        token: String,
+    },
+    /// Runs the agent.
+    Run {
+        /// The configuration, as TOML.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    // The hidden steps of a workload's start come first: they need none of what follows.
+    let mut args = std::env::args_os().skip(1);
+    match args.next().as_deref().and_then(|arg| arg.to_str()) {
+        Some("shim") => agent::shim::main(args),
+        Some("stage") => agent::shim::stage(args),
+        _ => match command(Cli::parse()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("quire-agent: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn command(cli: Cli) -> Result<(), Failure> {
+    let telemetry = telemetry::start("quire-agent", &TelemetryConfig::default())?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Join { config, token } => agent::join(&load(config)?, &token)
+                .await
+                .map_err(Failure::from),
+            Command::Run { config } => run(load(config)?).await,
+        }
+    });
+    telemetry.shutdown();
+    done
+}
+
+fn load(file: Option<PathBuf>) -> Result<AgentConfig, Failure> {
+    Ok(chassis::config::load("agent", file.as_deref())?)
+}
+
+async fn run(config: AgentConfig) -> Result<(), Failure> {
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let signals = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = agent::run(config, Arc::new(SystemClock), cancel, || ()) => Ok(ended?),
+        () = signals => Ok(()),
+    }
+}

@@ -1,0 +1,139 @@
+//! Who this node is: its identifier and its key, got once for a join token.
+
+use std::path::{Path, PathBuf};
+
+use chassis::grpc::{connect, retry};
+use chassis::{Error, Result};
+use contracts::inventory::v1::JoinNodeRequest;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::config::AgentConfig;
+use crate::files;
+use crate::machine::host_name;
+
+/// Longest name of a node, in characters.
+const MAX_NAME: usize = 63;
+/// Most CPU that may be promised for each CPU that is there.
+const MAX_OVERCOMMIT: u32 = 16;
+
+/// A node that has joined.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) key: SecretString,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodeFile {
+    node_id: String,
+    node_key: String,
+}
+
+/// What a join was asked with: an answer that was lost is asked for again with the same.
+#[derive(Serialize, Deserialize)]
+struct JoinFile {
+    request_id: String,
+}
+
+impl Node {
+    /// The node whose data lies in `data_dir`; `None` before it joined.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub(crate) fn load(data_dir: &Path) -> Result<Option<Self>> {
+        let file: Option<NodeFile> = files::read_json(&node_file(data_dir))
+            .map_err(|error| Error::internal("reading who this node is", error))?;
+        Ok(file.map(|file| Self {
+            id: file.node_id,
+            key: file.node_key.into(),
+        }))
+    }
+
+    fn store(&self, data_dir: &Path) -> std::io::Result<()> {
+        let file = NodeFile {
+            node_id: self.id.clone(),
+            node_key: self.key.expose_secret().to_owned(),
+        };
+        files::write(&node_file(data_dir), &serde_json::to_vec(&file)?)
+    }
+}
+
+/// Joins: spends the token, gets the node's identifier and key, and keeps them. A node that has joined stays who it is.
+///
+/// # Errors
+/// What inventory says; [`Error::Invalid`] for a name or overcommit that cannot be.
+pub async fn join(config: &AgentConfig, token: &str) -> Result<()> {
+    let failed = |error: std::io::Error| Error::internal("keeping who this node is", error);
+    files::passable_folder(&config.data_dir).map_err(failed)?;
+    if Node::load(&config.data_dir)?.is_some() {
+        return Ok(());
+    }
+    let (name, cpu_overcommit) = (name(config)?, overcommit(config)?);
+    let request_id = request_id(&config.data_dir)?;
+    let channel = connect(&config.inventory)?;
+    let joined = retry(|| {
+        let mut inventory = InventoryServiceClient::new(channel.clone());
+        let request = JoinNodeRequest {
+            token: token.to_owned(),
+            name: name.clone(),
+            cpu_overcommit,
+            request_id: request_id.clone(),
+        };
+        async move { Ok(inventory.join_node(request).await?.into_inner()) }
+    })
+    .await?;
+    let node = Node {
+        id: joined.node_id,
+        key: joined.node_key.into(),
+    };
+    node.store(&config.data_dir).map_err(failed)?;
+    std::fs::remove_file(join_file(&config.data_dir)).map_err(failed)?;
+    tracing::info!(node_id = node.id, name, "this node has joined");
+    Ok(())
+}
+
+fn request_id(data_dir: &Path) -> Result<String> {
+    let failed =
+        |error: std::io::Error| Error::internal("keeping what the join is asked with", error);
+    let path = join_file(data_dir);
+    if let Some(file) = files::read_json::<JoinFile>(&path).map_err(failed)? {
+        return Ok(file.request_id);
+    }
+    let request_id = chassis::seal::random_secret()?.expose_secret().to_owned();
+    let file = serde_json::to_vec(&JoinFile {
+        request_id: request_id.clone(),
+    })
+    .map_err(|error| failed(error.into()))?;
+    files::write(&path, &file).map_err(failed)?;
+    Ok(request_id)
+}
+
+fn name(config: &AgentConfig) -> Result<String> {
+    let name = if config.name.is_empty() {
+        host_name()
+    } else {
+        config.name.clone()
+    };
+    Ok(kernel::text::name("name", &name, MAX_NAME)?)
+}
+
+fn overcommit(config: &AgentConfig) -> Result<u32> {
+    let asked = config.cpu_overcommit;
+    if (1..=MAX_OVERCOMMIT).contains(&asked) {
+        return Ok(asked);
+    }
+    Err(Error::invalid(
+        "cpu_overcommit",
+        format!("is {asked}; 1 to {MAX_OVERCOMMIT} are allowed"),
+    ))
+}
+
+fn node_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("node.json")
+}
+
+fn join_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("join.json")
+}

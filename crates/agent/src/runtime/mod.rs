@@ -1,0 +1,129 @@
+//! How workloads run. A runtime keeps nothing in memory that it could not find again on the disk: the agent may die at any time.
+
+pub(crate) mod process;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use contracts::agent::v1::Assignment;
+use contracts::scheduler::v1::WorkloadSpec;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::attempt::Folder;
+
+/// One attempt, as a runtime sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// Its files.
+    pub(crate) folder: Folder,
+    /// What is to run.
+    pub(crate) assignment: Assignment,
+}
+
+impl Job {
+    pub(crate) fn id(&self) -> &str {
+        &self.assignment.attempt_id
+    }
+
+    pub(crate) fn spec(&self) -> WorkloadSpec {
+        self.assignment.spec.clone().unwrap_or_default()
+    }
+}
+
+/// Takes what a preparation says about itself, in words; the newest counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(mpsc::UnboundedSender<String>);
+
+impl Progress {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    pub(crate) fn say(&self, text: impl Into<String>) {
+        self.0.send(text.into()).ok();
+    }
+}
+
+/// What a shim wrote down at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Exit {
+    /// Exit code, when it ended by itself.
+    pub(crate) code: Option<i32>,
+    /// Signal, when one ended it.
+    pub(crate) signal: Option<i32>,
+    /// When it was begun, in milliseconds of the boot.
+    pub(crate) started_ms: u64,
+    /// When it ended, in milliseconds of the boot.
+    pub(crate) ended_ms: u64,
+    /// That boot.
+    pub(crate) boot_id: String,
+    /// How many of its processes were killed for memory.
+    pub(crate) oom_kills: u64,
+    /// Most memory that it used at once; 0 = not known.
+    pub(crate) memory_peak_bytes: u64,
+    /// Memory that it might use; 0 = not limited.
+    pub(crate) memory_limit_bytes: u64,
+}
+
+/// How a workload came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its program ended, or was ended.
+    Exited(Exit),
+    /// The sandbox could not be made; the workload's program never ran.
+    NotBegun,
+    /// Its shim was killed, and the workload with it.
+    ShimLost,
+    /// The machine was booted.
+    Rebooted,
+}
+
+/// What there is of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It was never begun.
+    Absent,
+    /// It runs since this moment, in milliseconds of this boot.
+    Alive {
+        /// When it was begun.
+        started_ms: u64,
+    },
+    /// It is over.
+    Over,
+}
+
+/// One way to run workloads. Every call may be repeated.
+#[async_trait::async_trait]
+pub(crate) trait Runtime: Debug + Send + Sync {
+    /// Makes all that a workload needs, its environment among it.
+    ///
+    /// # Errors
+    /// Why it cannot be made, in words.
+    async fn prepare(&self, job: &Job, progress: &Progress) -> Result<(), String>;
+
+    /// Begins a prepared workload, apart from the agent's life; one that was begun before is left as it is.
+    ///
+    /// # Errors
+    /// Why it cannot be begun, in words.
+    async fn start(&self, job: &Job) -> Result<(), String>;
+
+    /// What there is of a workload now.
+    fn status(&self, job: &Job) -> Status;
+
+    /// Waits until a workload that was begun is over, and removes all that it ran in.
+    async fn ended(&self, job: &Job) -> Ending;
+
+    /// Asks a workload to end, and ends it after the grace; comes back when it is over.
+    async fn stop(&self, job: &Job);
+
+    /// Removes what was made for a workload that is not running, its files and its log excepted.
+    async fn remove(&self, job: &Job);
+
+    /// Whether the workload's own program was begun: all that stands around it is made.
+    fn has_begun(&self, job: &Job) -> bool;
+
+    /// Where the workload's own web server is reached on this host; `None` before it listens.
+    fn upstream(&self, job: &Job) -> Option<PathBuf>;
+}

@@ -1,0 +1,218 @@
+//! The variables of a workload: those of its specification, the few of the agent's that package installers need, and those
+//! that say where everything is.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::sandbox::Bind;
+
+/// Variables of the agent that say where packages come from and whom to trust for them.
+const PASSED: &[&str] = &[
+    "CURL_CA_BUNDLE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_DISABLE_PIP_VERSION_CHECK",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TZ",
+    "UV_CONFIG_FILE",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+/// Where programs are found after those of the environment.
+const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Those of the agent's own variables that workloads get, with what they name on the disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passed {
+    variables: BTreeMap<String, String>,
+    /// Files and folders that the variables name.
+    pub(crate) binds: Vec<Bind>,
+}
+
+impl Passed {
+    /// From `variables`. Folders that hold one of `secret` are named but not shown.
+    pub(crate) fn choose(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+        secret: &[&Path],
+    ) -> Self {
+        let mut passed = Self::default();
+        for (name, value) in variables {
+            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else {
+                continue;
+            };
+            if !PASSED.contains(&name.as_str()) {
+                continue;
+            }
+            let paths = value
+                .split([' ', ':'])
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute() && path.exists());
+            let harmless =
+                paths.filter(|path| !secret.iter().any(|secret| secret.starts_with(path)));
+            passed.binds.extend(harmless.map(Bind::in_place));
+            passed.variables.insert(name, value);
+        }
+        passed
+    }
+}
+
+/// What the variables of one workload are made of.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    /// Of the agent.
+    pub(crate) passed: &'a Passed,
+    /// Of the specification.
+    pub(crate) spec: &'a BTreeMap<String, String>,
+    /// The environment; `None` = the system's own programs.
+    pub(crate) environment: Option<&'a Path>,
+    /// The volume, as the workload sees it.
+    pub(crate) home: &'a Path,
+    /// The folder of the socket, as the workload sees it.
+    pub(crate) run: &'a Path,
+    /// What its server asks of callers.
+    pub(crate) token: &'a str,
+    /// GPUs that it was granted, by UUID.
+    pub(crate) gpus: &'a [String],
+}
+
+impl Sources<'_> {
+    /// All variables, in the form in which `stage drop` reads them.
+    ///
+    /// # Errors
+    /// The name of the variable that no process can have.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, String> {
+        let mut all = self.passed.variables.clone();
+        all.insert("LANG".to_owned(), "C.UTF-8".to_owned());
+        all.extend(
+            self.spec
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        all.extend(self.fixed().map(|(name, value)| (name.to_owned(), value)));
+        if let Some(environment) = self.environment {
+            all.insert("VIRTUAL_ENV".to_owned(), environment.display().to_string());
+        }
+        let mut bytes = Vec::new();
+        for (name, value) in &all {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(format!(
+                    "env: {name:?} cannot be a variable: names without = and texts without NUL are allowed"
+                ));
+            }
+            bytes.extend(format!("{name}={value}\0").into_bytes());
+        }
+        Ok(bytes)
+    }
+
+    /// What no specification may change.
+    fn fixed(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let home = self.home.display();
+        let packages = format!("{home}/.quire/site-packages");
+        let path = match self.environment {
+            Some(environment) => format!("{}/bin:{SYSTEM_PATH}", environment.display()),
+            None => SYSTEM_PATH.to_owned(),
+        };
+        [
+            ("CUDA_VISIBLE_DEVICES", self.gpus.join(",")),
+            ("HOME", home.to_string()),
+            ("PATH", path),
+            // What a notebook installs must outlive it, and the environment belongs to all: it goes into the volume.
+            ("PIP_TARGET", packages.clone()),
+            ("PYTHONPATH", packages),
+            (
+                "QUIRE_HTTP_SOCKET",
+                self.run.join("http.sock").display().to_string(),
+            ),
+            ("QUIRE_HTTP_TOKEN", self.token.to_owned()),
+        ]
+        .into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(spec: &[(&str, &str)], passed: &Passed) -> Result<String, String> {
+        let spec = spec
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let sources = Sources {
+            passed,
+            spec: &spec,
+            environment: Some(Path::new("/env")),
+            home: Path::new("/notebooks"),
+            run: Path::new("/run/quire"),
+            token: "t",
+            gpus: &[],
+        };
+        sources
+            .encode()
+            .map(|bytes| String::from_utf8(bytes).unwrap().replace('\0', "\n"))
+    }
+
+    #[test]
+    fn the_agents_own_variables_stay_outside() {
+        let own = [
+            ("PIP_CERT", "/usr"),
+            ("SECRET", "x"),
+            ("PIP_FIND_LINKS", "/"),
+        ];
+        let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let passed = Passed::choose(own.into_iter(), &[Path::new("/var/lib/quire")]);
+        assert_eq!(passed.binds, [Bind::in_place("/usr")]);
+        let text = encode(&[], &passed).unwrap();
+        assert!(
+            text.contains("PIP_CERT=/usr\n") && !text.contains("SECRET"),
+            "{text}"
+        );
+        assert!(
+            text.contains("PATH=/env/bin:/usr/local/bin:/usr/bin:/bin\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nCUDA_VISIBLE_DEVICES=\n")
+                || text.starts_with("CUDA_VISIBLE_DEVICES=\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_specification_adds_but_does_not_take_over() {
+        let text = encode(
+            &[("A", "1"), ("HOME", "/etc"), ("LANG", "de_DE.UTF-8")],
+            &Passed::default(),
+        )
+        .unwrap();
+        assert!(
+            text.contains("A=1\n")
+                && text.contains("HOME=/notebooks\n")
+                && text.contains("LANG=de_DE.UTF-8\n"),
+            "{text}"
+        );
+        for wrong in ["", "A=B", "A\0"] {
+            assert!(
+                encode(&[(wrong, "x")], &Passed::default()).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+}

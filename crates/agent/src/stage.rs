@@ -1,0 +1,215 @@
+//! The two steps between a shim and the workload's own program. Each changes this process and then becomes the next program,
+//! so that nothing of the agent is left in the workload and no process stands between.
+//!
+//! `stage enter` runs outside the sandbox: it puts itself under the workload's limits and into its network, then becomes the
+//! sandbox's program. `stage drop` runs inside: it takes the workload's variables, gives up every privilege, then becomes the
+//! workload.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{
+    Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit, setsid,
+};
+use rustix::thread::{
+    CapabilitySet, LinkNameSpaceType, clear_ambient_capability_set, move_into_link_name_space,
+    remove_capability_from_bounding_set, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
+
+/// Exit code when the workload's program cannot be run, as shells give it.
+const CANNOT_RUN: u8 = 127;
+/// Added to the chance to be chosen when the whole machine runs out of memory: workloads go before the agent.
+const OOM_SCORE: &str = "500";
+
+/// Runs one step. Comes back only when it fails.
+pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let failed = match args.next().as_deref().and_then(OsStr::to_str) {
+        Some("enter") => Enter::parse(args).and_then(Enter::run),
+        Some("drop") => Drop::parse(args).and_then(Drop::run),
+        _ => Err(wrong(OsStr::new("stage"))),
+    };
+    match failed {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(CANNOT_RUN)
+        }
+    }
+}
+
+type Never = std::convert::Infallible;
+
+/// What happens outside the sandbox.
+#[derive(Debug, Default)]
+struct Enter {
+    cgroups: Vec<PathBuf>,
+    network: Option<PathBuf>,
+    seccomp: Option<PathBuf>,
+    command: Vec<OsString>,
+}
+
+impl Enter {
+    fn parse(mut args: impl Iterator<Item = OsString>) -> io::Result<Self> {
+        let mut step = Self::default();
+        while let Some(name) = args.next() {
+            if name == "--" {
+                step.command = args.collect();
+                return Ok(step);
+            }
+            let value = args.next().ok_or_else(|| wrong(&name))?;
+            match name.to_str() {
+                Some("--cgroup") => step.cgroups.push(value.into()),
+                Some("--network") => step.network = Some(value.into()),
+                Some("--seccomp") => step.seccomp = Some(value.into()),
+                _ => return Err(wrong(&name)),
+            }
+        }
+        Err(wrong(OsStr::new("--")))
+    }
+
+    fn run(self) -> io::Result<Never> {
+        setsid().ok();
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        fs::write("/proc/self/oom_score_adj", OOM_SCORE).ok();
+        for cgroup in &self.cgroups {
+            fs::write(cgroup.join("cgroup.procs"), "0").map_err(|error| about(cgroup, &error))?;
+        }
+        if let Some(network) = &self.network {
+            let namespace = File::open(network).map_err(|error| about(network, &error))?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        }
+        let (program, args) = self
+            .command
+            .split_first()
+            .ok_or_else(|| wrong(OsStr::new("--")))?;
+        let mut command = Command::new(program);
+        // The filter reaches bubblewrap as an open file, which must stay open over the exec below.
+        let filter = self.seccomp.as_deref().map(open_to_inherit).transpose()?;
+        if let Some(filter) = &filter {
+            use std::os::fd::AsRawFd as _;
+            command.arg("--seccomp").arg(filter.as_raw_fd().to_string());
+        }
+        Err(about(Path::new(program), &command.args(args).exec()))
+    }
+}
+
+fn open_to_inherit(path: &Path) -> io::Result<File> {
+    let file = File::open(path).map_err(|error| about(path, &error))?;
+    fcntl_setfd(&file, FdFlags::empty())?;
+    Ok(file)
+}
+
+/// What happens inside the sandbox.
+#[derive(Debug, Default)]
+struct Drop {
+    user: Option<u32>,
+    folder: Option<PathBuf>,
+    command: Vec<OsString>,
+}
+
+impl Drop {
+    fn parse(mut args: impl Iterator<Item = OsString>) -> io::Result<Self> {
+        let mut step = Self::default();
+        while let Some(name) = args.next() {
+            if name == "--" {
+                step.command = args.collect();
+                return Ok(step);
+            }
+            let value = args.next().ok_or_else(|| wrong(&name))?;
+            match name.to_str() {
+                Some("--user") => step.user = Some(number(&value)?),
+                Some("--folder") => step.folder = Some(value.into()),
+                _ => return Err(wrong(&name)),
+            }
+        }
+        Err(wrong(OsStr::new("--")))
+    }
+
+    fn run(self) -> io::Result<Never> {
+        let variables = take_variables()?;
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        setrlimit(
+            Resource::Core,
+            Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            },
+        )?;
+        if let Some(user) = self.user {
+            become_user(user)?;
+        }
+        set_no_new_privs(true)?;
+        let (program, args) = self
+            .command
+            .split_first()
+            .ok_or_else(|| wrong(OsStr::new("--")))?;
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .env_clear()
+            .envs(variables);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        Err(about(Path::new(program), &command.exec()))
+    }
+}
+
+/// Reads the variables from the open file that stands for standard input, and empties it: the emptied file says that the
+/// sandbox was made, and that what follows is the workload's own doing.
+fn take_variables() -> io::Result<Vec<(OsString, OsString)>> {
+    let mut bytes = Vec::new();
+    let mut input = io::stdin().lock();
+    input.read_to_end(&mut bytes)?;
+    rustix::fs::ftruncate(io::stdin().as_fd(), 0)?;
+    let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (pair.get(..at)?, pair.get(at + 1..)?);
+        Some((
+            OsStr::from_bytes(name).to_owned(),
+            OsString::from_vec(value.to_vec()),
+        ))
+    });
+    Ok(pairs.collect())
+}
+
+/// Becomes an unprivileged user for good. This process has one thread, so changing the thread changes the process.
+fn become_user(user: u32) -> io::Result<()> {
+    for bit in 0..u64::BITS {
+        // The kernel refuses numbers of capabilities that it does not have.
+        remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)).ok();
+    }
+    clear_ambient_capability_set().ok();
+    let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+fn about(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn number(value: &OsStr) -> io::Result<u32> {
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| wrong(value))
+}
+
+fn wrong(argument: &OsStr) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("unexpected or missing argument {argument:?}"),
+    )
+}

@@ -1,0 +1,452 @@
+//! The control plane, as far as agents see it: scheduler, inventory and volume, played by the tests.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chassis::auth::{Principal, Verifier, caller};
+use chassis::grpc::{Listener, Server, connect};
+use chassis::{Address, Error};
+use contracts::agent::v1::link_service_server::{LinkService, LinkServiceServer};
+use contracts::agent::v1::open_link_request::Message as Up;
+use contracts::agent::v1::open_link_response::Message as Down;
+use contracts::agent::v1::{
+    Ack, Assignment, Hello, OpenLinkRequest, OpenLinkResponse, Report, Stop, Wanted,
+};
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
+use contracts::inventory::v1 as inventory;
+use contracts::inventory::v1::inventory_service_server::{
+    InventoryService, InventoryServiceServer,
+};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState};
+use contracts::volume::v1 as volume;
+use contracts::volume::v1::volume_service_server::{VolumeService, VolumeServiceServer};
+use futures::Stream;
+use kernel::id::NodeId;
+use kernel::time::SystemClock;
+use secrecy::ExposeSecret as _;
+use testkit::{Identity, Service, eventually};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+
+/// A control plane for one node.
+pub(crate) struct Control {
+    pub(crate) identity: Identity,
+    pub(crate) node: NodeId,
+    pub(crate) played: Arc<Played>,
+    service: Service,
+}
+
+/// What is played, and what was seen.
+#[derive(Default)]
+pub(crate) struct Played {
+    node_key: Mutex<String>,
+    node: Mutex<String>,
+    line: Mutex<Option<Line>>,
+    pub(crate) epoch: AtomicU64,
+    pub(crate) deaf: AtomicBool,
+    pub(crate) joins: AtomicUsize,
+    /// How many joins are answered with an error after they were done.
+    pub(crate) lost_answers: AtomicUsize,
+    wanted: Mutex<Wanted>,
+    hellos: Mutex<Vec<Hello>>,
+    reports: Mutex<Vec<Report>>,
+    heartbeats: Mutex<Vec<inventory::HeartbeatRequest>>,
+    deletions: Mutex<BTreeSet<String>>,
+    join_requests: Mutex<BTreeSet<String>>,
+}
+
+/// An agent's line.
+#[derive(Clone)]
+struct Line {
+    sender: mpsc::Sender<Result<OpenLinkResponse, Status>>,
+    end: CancellationToken,
+}
+
+impl Control {
+    pub(crate) async fn start() -> Self {
+        let clock = Arc::new(SystemClock);
+        let identity = Identity::start(clock.clone()).await;
+        let node = NodeId::generate();
+        let played = Arc::new(Played::default());
+        played.epoch.store(1, Ordering::SeqCst);
+        let key = identity
+            .key(Principal::Agent(node))
+            .expose_secret()
+            .to_owned();
+        *played.node_key.lock().unwrap() = key;
+        *played.node.lock().unwrap() = node.to_string();
+        let keys = Arc::new(IdentityServiceClient::new(
+            connect(identity.address()).unwrap(),
+        ));
+        let mut routes = Routes::builder();
+        let player = Player(played.clone());
+        routes
+            .add_service(LinkServiceServer::new(player.clone()))
+            .add_service(InventoryServiceServer::new(player.clone()))
+            .add_service(VolumeServiceServer::new(player));
+        let server = Server::new("control", Verifier::new(keys, clock), routes.routes());
+        let service = Service::start(|cancel, ready| async move {
+            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            ready(listener.address());
+            server.run(listener, cancel).await
+        })
+        .await;
+        Self {
+            identity,
+            node,
+            played,
+            service,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        self.service.address()
+    }
+
+    /// Tells the agent, once it is connected.
+    pub(crate) async fn tell(&self, message: Down) {
+        let line = eventually("the agent's line", || async {
+            lock(&self.played.line).clone()
+        })
+        .await;
+        let epoch = self.played.epoch.load(Ordering::SeqCst);
+        line.sender
+            .send(Ok(OpenLinkResponse {
+                epoch,
+                message: Some(message),
+            }))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn assign(&self, assignment: &Assignment) {
+        self.tell(Down::Assign(assignment.clone())).await;
+    }
+
+    pub(crate) async fn stop(&self, assignment: &Assignment, reason: &str) {
+        let stop = Stop {
+            attempt_id: assignment.attempt_id.clone(),
+            generation: assignment.generation,
+            reason: reason.to_owned(),
+            end: AttemptEnd::Stopped.into(),
+        };
+        self.tell(Down::Stop(stop)).await;
+    }
+
+    pub(crate) async fn acknowledge(&self, report: &Report) {
+        self.tell(Down::Ack(ack(report))).await;
+    }
+
+    /// What a leader answers to the next greeting.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        *lock(&self.played.wanted) = wanted;
+    }
+
+    /// Breaks the line.
+    pub(crate) fn hang_up(&self) {
+        if let Some(line) = lock(&self.played.line).take() {
+            line.end.cancel();
+        }
+    }
+
+    pub(crate) fn reports(&self, assignment: &Assignment) -> Vec<Report> {
+        let all = lock(&self.played.reports);
+        all.iter()
+            .filter(|report| report.attempt_id == assignment.attempt_id)
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn hellos(&self) -> Vec<Hello> {
+        lock(&self.played.hellos).clone()
+    }
+
+    pub(crate) fn heartbeats(&self) -> Vec<inventory::HeartbeatRequest> {
+        lock(&self.played.heartbeats).clone()
+    }
+
+    /// How many different joins were asked for.
+    pub(crate) fn distinct_joins(&self) -> usize {
+        lock(&self.played.join_requests).len()
+    }
+
+    pub(crate) fn delete_volume(&self, volume: &str) {
+        lock(&self.played.deletions).insert(volume.to_owned());
+    }
+
+    pub(crate) fn deletes(&self, volume: &str) -> bool {
+        lock(&self.played.deletions).contains(volume)
+    }
+
+    /// The first report of the attempt that `wanted` likes.
+    pub(crate) async fn report(
+        &self,
+        assignment: &Assignment,
+        what: &str,
+        wanted: impl Fn(&Report) -> bool,
+    ) -> Report {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(150), async {
+            loop {
+                if let Some(report) = self
+                    .reports(assignment)
+                    .into_iter()
+                    .find(|report| wanted(report))
+                {
+                    return report;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        });
+        waited
+            .await
+            .unwrap_or_else(|_| panic!("waited for {what}; seen: {:#?}", self.reports(assignment)))
+    }
+
+    pub(crate) async fn running(&self, assignment: &Assignment) -> Report {
+        let report = self
+            .report(assignment, "running", |report| {
+                matches!(report.state(), AttemptState::Running | AttemptState::Ended)
+            })
+            .await;
+        assert_eq!(report.state(), AttemptState::Running, "{report:?}");
+        report
+    }
+
+    pub(crate) async fn ended(&self, assignment: &Assignment) -> Report {
+        self.report(assignment, "the end", |report| {
+            report.state() == AttemptState::Ended
+        })
+        .await
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+fn ack(report: &Report) -> Ack {
+    Ack {
+        attempt_id: report.attempt_id.clone(),
+        generation: report.generation,
+        sequence: report.sequence,
+    }
+}
+
+/// Answers the calls of agents.
+#[derive(Clone)]
+struct Player(Arc<Played>);
+
+impl Player {
+    /// Serves one line until either side ends it.
+    async fn serve(self, mut incoming: Streaming<OpenLinkRequest>, line: Line) {
+        loop {
+            let message = tokio::select! {
+                () = line.end.cancelled() => return,
+                message = incoming.message() => message,
+            };
+            let Ok(Some(message)) = message else { return };
+            if let Some(answer) = self.answer(message, &line) {
+                let epoch = self.0.epoch.load(Ordering::SeqCst);
+                line.sender
+                    .send(Ok(OpenLinkResponse {
+                        epoch,
+                        message: Some(answer),
+                    }))
+                    .await
+                    .ok();
+            }
+        }
+    }
+
+    fn answer(&self, message: OpenLinkRequest, line: &Line) -> Option<Down> {
+        match message.message? {
+            Up::Hello(hello) => {
+                lock(&self.0.reports).extend(hello.held.clone());
+                lock(&self.0.hellos).push(hello);
+                *lock(&self.0.line) = Some(line.clone());
+                Some(Down::Wanted(lock(&self.0.wanted).clone()))
+            }
+            Up::Report(report) => {
+                lock(&self.0.reports).push(report.clone());
+                (!self.0.deaf.load(Ordering::SeqCst)).then(|| Down::Ack(ack(&report)))
+            }
+        }
+    }
+
+    fn check<T>(&self, request: &Request<T>, named: &str) -> Result<(), Status> {
+        caller(request)?.require_node(named)?;
+        assert_eq!(named, *lock(&self.0.node));
+        Ok(())
+    }
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<OpenLinkResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl LinkService for Player {
+    type OpenLinkStream = Answers;
+
+    async fn open_link(
+        &self,
+        request: Request<Streaming<OpenLinkRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let node = lock(&self.0.node).clone();
+        self.check(&request, &node)?;
+        let (sender, answers) = mpsc::channel(64);
+        let line = Line {
+            sender,
+            end: CancellationToken::new(),
+        };
+        tokio::spawn(self.clone().serve(request.into_inner(), line));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+fn not_played<T>(call: &str) -> Result<Response<T>, Status> {
+    Err(Error::not_found("call", call).into())
+}
+
+#[tonic::async_trait]
+impl InventoryService for Player {
+    async fn join_node(
+        &self,
+        request: Request<inventory::JoinNodeRequest>,
+    ) -> Result<Response<inventory::JoinNodeResponse>, Status> {
+        let request = request.into_inner();
+        if request.token != "token" {
+            return Err(Error::Denied("the join token is not valid".to_owned()).into());
+        }
+        self.0.joins.fetch_add(1, Ordering::SeqCst);
+        lock(&self.0.join_requests).insert(request.request_id);
+        let lost = &self.0.lost_answers;
+        if lost
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+        {
+            return Err(Error::Unavailable("the answer is lost".to_owned()).into());
+        }
+        let (node_id, node_key) = (lock(&self.0.node).clone(), lock(&self.0.node_key).clone());
+        Ok(Response::new(inventory::JoinNodeResponse {
+            node_id,
+            node_key,
+        }))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<inventory::HeartbeatRequest>,
+    ) -> Result<Response<inventory::HeartbeatResponse>, Status> {
+        self.check(&request, &request.get_ref().node_id)?;
+        lock(&self.0.heartbeats).push(request.into_inner());
+        Ok(Response::new(inventory::HeartbeatResponse {
+            next_in_ms: 200,
+        }))
+    }
+
+    async fn create_join_token(
+        &self,
+        _: Request<inventory::CreateJoinTokenRequest>,
+    ) -> Result<Response<inventory::CreateJoinTokenResponse>, Status> {
+        not_played("CreateJoinToken")
+    }
+
+    async fn list_nodes(
+        &self,
+        _: Request<inventory::ListNodesRequest>,
+    ) -> Result<Response<inventory::ListNodesResponse>, Status> {
+        not_played("ListNodes")
+    }
+
+    async fn set_node_schedulable(
+        &self,
+        _: Request<inventory::SetNodeSchedulableRequest>,
+    ) -> Result<Response<inventory::SetNodeSchedulableResponse>, Status> {
+        not_played("SetNodeSchedulable")
+    }
+
+    async fn list_machine_types(
+        &self,
+        _: Request<inventory::ListMachineTypesRequest>,
+    ) -> Result<Response<inventory::ListMachineTypesResponse>, Status> {
+        not_played("ListMachineTypes")
+    }
+
+    async fn list_environments(
+        &self,
+        _: Request<inventory::ListEnvironmentsRequest>,
+    ) -> Result<Response<inventory::ListEnvironmentsResponse>, Status> {
+        not_played("ListEnvironments")
+    }
+}
+
+#[tonic::async_trait]
+impl VolumeService for Player {
+    async fn list_node_deletions(
+        &self,
+        request: Request<volume::ListNodeDeletionsRequest>,
+    ) -> Result<Response<volume::ListNodeDeletionsResponse>, Status> {
+        self.check(&request, &request.get_ref().node_id)?;
+        let volume_ids = lock(&self.0.deletions).iter().cloned().collect();
+        Ok(Response::new(volume::ListNodeDeletionsResponse {
+            volume_ids,
+        }))
+    }
+
+    async fn confirm_deletion(
+        &self,
+        request: Request<volume::ConfirmDeletionRequest>,
+    ) -> Result<Response<volume::ConfirmDeletionResponse>, Status> {
+        self.check(&request, &request.get_ref().node_id)?;
+        lock(&self.0.deletions).remove(&request.get_ref().volume_id);
+        Ok(Response::new(volume::ConfirmDeletionResponse {}))
+    }
+
+    async fn create_volume(
+        &self,
+        _: Request<volume::CreateVolumeRequest>,
+    ) -> Result<Response<volume::CreateVolumeResponse>, Status> {
+        not_played("CreateVolume")
+    }
+
+    async fn get_volume(
+        &self,
+        _: Request<volume::GetVolumeRequest>,
+    ) -> Result<Response<volume::GetVolumeResponse>, Status> {
+        not_played("GetVolume")
+    }
+
+    async fn list_volumes(
+        &self,
+        _: Request<volume::ListVolumesRequest>,
+    ) -> Result<Response<volume::ListVolumesResponse>, Status> {
+        not_played("ListVolumes")
+    }
+
+    async fn attach_volume(
+        &self,
+        _: Request<volume::AttachVolumeRequest>,
+    ) -> Result<Response<volume::AttachVolumeResponse>, Status> {
+        not_played("AttachVolume")
+    }
+
+    async fn detach_volume(
+        &self,
+        _: Request<volume::DetachVolumeRequest>,
+    ) -> Result<Response<volume::DetachVolumeResponse>, Status> {
+        not_played("DetachVolume")
+    }
+
+    async fn delete_volume(
+        &self,
+        _: Request<volume::DeleteVolumeRequest>,
+    ) -> Result<Response<volume::DeleteVolumeResponse>, Status> {
+        not_played("DeleteVolume")
+    }
+}

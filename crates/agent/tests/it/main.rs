@@ -1,0 +1,16 @@
+//! The agent against a control plane that the tests play, on this machine: real shims, real sandboxes, real environments.
+//! Run as root, all protections are tried; without, what needs root says so and asserts that the agent reports the lack.
+
+mod adopt;
+mod control;
+mod degraded;
+mod environments;
+mod join;
+mod jupyter;
+mod life;
+mod limits;
+mod link;
+mod node;
+mod relay;
+mod sandbox;
+mod shim;
