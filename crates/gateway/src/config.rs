@@ -72,23 +72,22 @@ impl Limits {
     /// # Errors
     /// [`Error::Invalid`] naming the limit.
     pub fn check(&self) -> Result<()> {
-        let positive = [
-            ("limits.body_bytes", self.body_bytes),
-            ("limits.requests", self.requests),
-            ("limits.calls", self.calls),
-            ("limits.connections", self.connections),
+        let zero = [
+            ("limits.body_bytes", self.body_bytes == 0),
+            ("limits.requests", self.requests == 0),
+            ("limits.calls", self.calls == 0),
+            (
+                "limits.calls_per_connection",
+                self.calls_per_connection == 0,
+            ),
+            ("limits.connections", self.connections == 0),
+            ("limits.request_seconds", self.request_seconds == 0),
         ];
-        for (name, value) in positive {
-            if value == 0 {
-                return Err(Error::invalid(
-                    name,
-                    "is 0; nothing could pass, use 1 or more",
-                ));
-            }
-        }
-        if self.calls_per_connection == 0 || self.request_seconds == 0 {
-            let name = "limits.calls_per_connection and limits.request_seconds";
-            return Err(Error::invalid(name, "must be 1 or more"));
+        if let Some((name, _)) = zero.into_iter().find(|(_, zero)| *zero) {
+            return Err(Error::invalid(
+                name,
+                "is 0; nothing could pass, use 1 or more",
+            ));
         }
         if self.header_bytes < 8_192 {
             let problem = format!("is {}; use 8192 or more", self.header_bytes);

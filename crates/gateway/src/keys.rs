@@ -152,7 +152,8 @@ impl KeyRing {
             .map_err(|error| Error::internal("reading a token", error))?;
         header.set_sensitive(true);
         let expires_at =
-            contracts::from_wire_time("expires_at", answer.expires_at.unwrap_or_default())?;
+            contracts::from_wire_time("expires_at", answer.expires_at.unwrap_or_default())
+                .map_err(|error| Error::internal("reading a token", error))?;
         Ok(Kept {
             header,
             until: kept_until(now, expires_at),

@@ -1,11 +1,12 @@
 //! The services behind the gateway, and which of them a call belongs to.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::sync::{Arc, Mutex};
 
 use chassis::{Address, Error, Result, grpc};
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Status, TimeoutExpired};
 
 use crate::config::GatewayConfig;
 
@@ -99,15 +100,22 @@ impl Channels {
 /// What a failed call means for the caller. A failure of the way to the service is told from an answer of the service by its
 /// source: only the former has one, and its text names addresses that callers need not know.
 pub(crate) fn failure(status: Status) -> Error {
-    use std::error::Error as _;
-    if status.source().is_none() || status.code() == tonic::Code::Cancelled {
+    let Some(source) = status.source() else {
         return Error::from(status);
+    };
+    if was_late(source) {
+        return Error::Deadline;
     }
     tracing::warn!(
         error = chassis::error::chain(&status),
         "a service does not answer"
     );
     Error::Unavailable("a service that this needs does not answer now; try again".to_owned())
+}
+
+/// Our own deadline is among the causes.
+fn was_late(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<TimeoutExpired>() || error.source().is_some_and(was_late)
 }
 
 #[cfg(test)]
@@ -132,9 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_of_ours_is_told_from_a_broken_connection() {
+        let late = Status::from_error(Box::new(TimeoutExpired(())));
+        assert_eq!(failure(late).code(), kernel::Code::DeadlineExceeded);
+    }
+
+    #[test]
     fn texts_of_broken_connections_stay_inside() {
-        let broken: Box<dyn std::error::Error + Send + Sync> =
-            "tcp connect error 10.0.0.7:7710".into();
+        let broken: Box<dyn StdError + Send + Sync> = "tcp connect error 10.0.0.7:7710".into();
         let error = failure(Status::from_error(broken));
         assert_eq!(error.code(), kernel::Code::Unavailable);
         assert!(!error.public_text().contains("10.0.0.7"), "{error}");

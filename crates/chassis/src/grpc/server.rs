@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 
 use crate::auth::{AccessLayer, Verifier};
 use crate::{Address, Error, Result};
@@ -149,7 +150,8 @@ impl Server {
             Kind::Tcp(tcp) => {
                 router
                     .serve_with_incoming_shutdown(
-                        TcpListenerStream::new(tcp),
+                        // Small answers at once, not when the one before is acknowledged.
+                        TcpIncoming::from(tcp).with_nodelay(Some(true)),
                         cancel.cancelled_owned(),
                     )
                     .await

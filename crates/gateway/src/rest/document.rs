@@ -1,9 +1,13 @@
 //! The OpenAPI document, made from the routes themselves.
 
+use std::collections::BTreeMap;
+
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    Components, ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder,
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::App;
@@ -58,13 +62,20 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 pub fn openapi() -> String {
     let (_, mut document) = super::routes().split_for_parts();
     for operation in document.paths.paths.values_mut().flat_map(operations) {
-        let failure = RefOr::Ref(Ref::from_response_name("error"));
-        operation
-            .responses
-            .responses
-            .insert("default".to_owned(), failure);
+        describe_responses(&mut operation.responses.responses);
     }
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Every operation may fail in the one agreed shape, and every response has the description that OpenAPI 3.1 asks for.
+fn describe_responses(responses: &mut BTreeMap<String, RefOr<Response>>) {
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response {
+            "Done".clone_into(&mut response.description);
+        }
+    }
+    let failure = RefOr::Ref(Ref::from_response_name("error"));
+    responses.insert("default".to_owned(), failure);
 }

@@ -110,8 +110,31 @@ impl From<Error> for Failure {
 
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
-        upstream::failure(status).into()
+        match upstream::failure(status) {
+            Error::Invalid { field, problem } => {
+                Error::invalid(as_callers_write(&field), problem).into()
+            }
+            other => other.into(),
+        }
     }
+}
+
+/// The name of a field in REST for its name in the contracts: `machineType` for `machine_type`.
+fn as_callers_write(field: &str) -> String {
+    match field {
+        "project" => return "projectId".to_owned(),
+        "shutdown_timeout_seconds" => return "shutdownTimeout".to_owned(),
+        "nanos_per_hour" => return "pricePerHour".to_owned(),
+        "expires_at" => return "dtExpires".to_owned(),
+        _ => {}
+    }
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let initial = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name + &initial.into_iter().collect::<String>() + letters.as_str()
+    })
 }
 
 impl From<contracts::InvalidField> for Failure {
@@ -140,6 +163,24 @@ mod tests {
         assert_eq!(
             (failure.status.as_u16(), failure.body.issues.len()),
             (409, 0)
+        );
+    }
+
+    #[test]
+    fn fields_are_named_as_callers_write_them() {
+        for (contract, rest) in [
+            ("machine_type", "machineType"),
+            ("idle_timeout_seconds", "idleTimeoutSeconds"),
+            ("shutdown_timeout_seconds", "shutdownTimeout"),
+            ("name", "name"),
+            ("", ""),
+        ] {
+            assert_eq!(as_callers_write(contract), rest);
+        }
+        let status = tonic::Status::from(Error::invalid("machine_type", "\"x\" is unknown"));
+        assert_eq!(
+            Failure::from(status).body.message,
+            "machineType: \"x\" is unknown"
         );
     }
 

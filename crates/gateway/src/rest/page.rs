@@ -49,16 +49,19 @@ pub(super) struct PageQuery {
     limit: Option<String>,
     /// What the list is ordered by.
     order_by: Option<String>,
-    /// `asc` or `desc`.
+    /// In which direction.
+    #[param(value_type = Option<Order>, inline)]
     order: Option<String>,
 }
 
 /// Direction of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 pub(super) enum Order {
     /// Smallest or oldest first.
+    #[schema(rename = "asc")]
     Ascending,
     /// Largest or newest first.
+    #[schema(rename = "desc")]
     Descending,
 }
 

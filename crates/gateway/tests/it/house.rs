@@ -110,7 +110,7 @@ impl House {
 
         let routes = Routes::new(IdentityServiceServer::new(identity.clone()));
         let identity_at = services.serve("identity", any_port(), routes).await;
-        let routes = Routes::new(InventoryServiceServer::new(Inventory::default()));
+        let routes = Routes::new(InventoryServiceServer::new(Inventory));
         let inventory_at = services.serve("inventory", any_port(), routes).await;
         let routes = Routes::new(NotebookServiceServer::new(notebooks.clone()));
         let notebook_at = services.serve("notebook", socket, routes).await;

@@ -1,12 +1,17 @@
 //! What is too much.
 
+use contracts::agent::v1::link_service_client::LinkServiceClient;
 use gateway::Limits;
 use http::Request;
 use http_body_util::Full;
 use serde_json::json;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::house::{House, OWNER};
 use crate::notebook::STUCK;
+use crate::passage::open;
 
 #[tokio::test]
 async fn large_bodies_are_refused_and_large_names_are_named() {
@@ -110,6 +115,30 @@ async fn more_requests_than_allowed_are_sent_away() {
     // The place is free again as soon as the caller has gone.
     testkit::eventually("the place to be free", || async {
         (house.client.get("/v1/health", "").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_calls_than_allowed_are_sent_away() {
+    let house = House::with(Limits {
+        calls: 1,
+        ..Limits::default()
+    })
+    .await;
+    let mut link = LinkServiceClient::new(house.client.channel().await);
+    let (sender, response) = open(&mut link).await;
+    let mut health = HealthClient::new(house.client.channel().await);
+    let status = health
+        .check(HealthCheckRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    // A stream keeps its place until its end.
+    drop((sender, response));
+    testkit::eventually("the place to be free", || {
+        let mut health = health.clone();
+        async move { health.check(HealthCheckRequest::default()).await.ok() }
     })
     .await;
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use chassis::Address;
 use contracts::agent::v1::link_service_client::LinkServiceClient;
-use gateway::GatewayConfig;
+use gateway::{GatewayConfig, Limits};
 use kernel::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::house::House;
+use crate::house::{House, OWNER};
+use crate::notebook::STUCK;
 use crate::passage::open;
 
 #[tokio::test]
@@ -33,6 +34,25 @@ async fn streams_are_told_and_nobody_waits() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_answered() {
+    let house = House::with(Limits {
+        request_seconds: 1,
+        ..Limits::default()
+    })
+    .await;
+    let client = house.client.clone();
+    let in_flight =
+        tokio::spawn(async move { client.get(&format!("/v1/notebooks/{STUCK}"), OWNER).await });
+    testkit::eventually("the request to arrive", || async {
+        (house.notebooks.open_calls() == 1).then_some(())
+    })
+    .await;
+    house.cancel.cancel();
+    in_flight.await.unwrap().failed(408, "TIMEOUT");
+    house.gateway.await.unwrap().unwrap();
 }
 
 #[tokio::test]
