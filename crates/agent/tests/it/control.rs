@@ -110,18 +110,18 @@ impl Control {
 
     /// Tells the agent, once it is connected.
     pub(crate) async fn tell(&self, message: Down) {
-        let line = eventually("the agent's line", || async {
-            lock(&self.played.line).clone()
+        eventually("the agent's line", || async {
+            let line = lock(&self.played.line).clone()?;
+            let epoch = self.played.epoch.load(Ordering::SeqCst);
+            line.sender
+                .send(Ok(OpenLinkResponse {
+                    epoch,
+                    message: Some(message.clone()),
+                }))
+                .await
+                .ok()
         })
         .await;
-        let epoch = self.played.epoch.load(Ordering::SeqCst);
-        line.sender
-            .send(Ok(OpenLinkResponse {
-                epoch,
-                message: Some(message),
-            }))
-            .await
-            .unwrap();
     }
 
     pub(crate) async fn assign(&self, assignment: &Assignment) {

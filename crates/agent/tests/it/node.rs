@@ -179,6 +179,8 @@ impl Drop for Node {
             Some(Agent::Task { task, .. }) => task.abort(),
             None => {}
         }
+        let lock = fs::File::create(self.config.data_dir.join("lock")).unwrap();
+        wait_for("the agent's end", || lock.try_lock().ok());
         let instance = self.instance();
         for entry in fs::read_dir(self.config.data_dir.join("attempts"))
             .into_iter()
@@ -198,12 +200,7 @@ impl Drop for Node {
             wait_for("the shim's end", || (!is_alive(shim)).then_some(()));
         }
         let quiet = |program: &str, args: &[&str]| {
-            Command::new(program)
-                .args(args)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .ok();
+            Command::new(program).args(args).output().ok();
         };
         quiet(
             "nft",

@@ -115,7 +115,9 @@ impl Sandbox {
         walls.options(
             "--proc /proc --dev /dev --perms 1777 --tmpfs /dev/shm --perms 1777 --tmpfs /tmp",
         );
-        walls.made(["/proc", "/dev", "/tmp"]);
+        walls
+            .parents
+            .extend(["/proc", "/dev", "/tmp"].map(PathBuf::from));
         walls.bind(&Bind {
             source: self.program.clone(),
             target: STAGE.into(),
@@ -134,20 +136,15 @@ impl Sandbox {
 #[derive(Debug, Default)]
 struct Walls {
     args: Vec<OsString>,
-    /// Paths that are there already, with all below them.
-    seen: Vec<PathBuf>,
-    /// Folders that were made to hold others.
+    /// Paths that are shown already, with all below them.
+    shown: Vec<PathBuf>,
+    /// Folders that are there to hold others.
     parents: BTreeSet<PathBuf>,
 }
 
 impl Walls {
     fn options(&mut self, text: &str) {
         self.args.extend(text.split(' ').map(OsString::from));
-    }
-
-    /// Folders that are the sandbox's own: nothing of the host is seen below them unless it is bound there.
-    fn made<const N: usize>(&mut self, paths: [&str; N]) {
-        self.parents.extend(paths.map(PathBuf::from));
     }
 
     /// The system's programs and libraries, in the layout of the host.
@@ -158,7 +155,7 @@ impl Walls {
             if let Ok(target) = path.read_link() {
                 self.args
                     .extend(["--symlink".into(), target.into(), name.into()]);
-                self.seen.push(path.to_owned());
+                self.shown.push(path.to_owned());
             } else if path.is_dir() {
                 self.bind(&Bind::in_place(path));
             }
@@ -167,7 +164,10 @@ impl Walls {
 
     fn bind(&mut self, bind: &Bind) {
         let shown = bind.source == bind.target
-            && self.seen.iter().any(|seen| bind.target.starts_with(seen));
+            && self
+                .shown
+                .iter()
+                .any(|shown| bind.target.starts_with(shown));
         if shown && bind.access == Access::Read {
             return;
         }
@@ -182,7 +182,7 @@ impl Walls {
             bind.source.clone().into(),
             bind.target.clone().into(),
         ]);
-        self.seen.push(bind.target.clone());
+        self.shown.push(bind.target.clone());
     }
 
     /// Folders above a mount, open to be passed through: bubblewrap would make them as closed as the host's are.
@@ -194,7 +194,7 @@ impl Walls {
             .collect();
         above.reverse();
         for folder in above {
-            let there = self.seen.iter().any(|seen| folder.starts_with(seen));
+            let there = self.shown.iter().any(|shown| folder.starts_with(shown));
             if !there && self.parents.insert(folder.to_owned()) {
                 self.options("--perms 0755 --dir");
                 self.args.push(folder.into());
@@ -219,6 +219,7 @@ mod tests {
             binds: vec![
                 Bind::in_place("/root/.py/3.11"),
                 Bind::in_place("/usr/share/x"),
+                Bind::in_place("/tmp/data/env"),
                 Bind {
                     source: "/data/vo-1".into(),
                     target: NOTEBOOKS.into(),
@@ -257,6 +258,10 @@ mod tests {
             "{args}"
         );
         assert!(args.contains("--bind /data/vo-1 /notebooks"), "{args}");
+        assert!(
+            args.contains("--perms 0755 --dir /tmp/data --ro-bind /tmp/data/env "),
+            "{args}"
+        );
         assert!(
             !args.contains("/usr/share/x") && !args.contains("--unshare-user"),
             "{args}"
