@@ -11,7 +11,7 @@ mod store;
 use std::sync::Arc;
 
 use bus::Foundation;
-use chassis::{Address, Result};
+use chassis::{Address, Result, Tasks};
 use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
@@ -20,6 +20,7 @@ use kernel::Clock;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use app::App;
 pub use config::SchedulerConfig;
 pub use store::Migrator;
 
@@ -33,10 +34,11 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
+    config.check()?;
     let mut foundation =
         Foundation::lay::<Migrator>("scheduler", &config.service, clock.clone(), cancel.clone())
             .await?;
-    let app = app::App {
+    let app = App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
         clock,
@@ -46,19 +48,29 @@ pub async fn run(
         links: app::Links::default(),
         placeable: Arc::default(),
         dispatchable: Arc::default(),
+        silences: Arc::default(),
         metrics: app::Metrics::new(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
-    let tasks = &mut foundation.tasks;
-    tasks.start("leader", reconcile::lead(app.clone(), cancel.clone()));
-    tasks.start("placement", reconcile::place(app.clone(), cancel.clone()));
-    tasks.start("dispatch", reconcile::dispatch(app.clone(), cancel.clone()));
-    tasks.start("nodes", reconcile::nodes(app.clone(), cancel.clone()));
-    tasks.start(
-        "time",
-        reconcile::mind_the_time(app.clone(), cancel.clone()),
-    );
+    start_loops(&mut foundation.tasks, &app, &config, &cancel);
     let routes = Routes::new(SchedulerServiceServer::new(grpc::WorkloadsApi(app.clone())))
         .add_service(LinkServiceServer::new(grpc::LinkApi { app, cancel }));
     foundation.serve(routes, ready).await
+}
+
+fn start_loops(tasks: &mut Tasks, app: &App, config: &SchedulerConfig, cancel: &CancellationToken) {
+    let with = || (app.clone(), cancel.clone());
+    let (look, compare) = (config.look(), config.compare());
+    let (app, cancel) = with();
+    tasks.start("leader", reconcile::lead(app, config.renew(), cancel));
+    let (app, cancel) = with();
+    tasks.start("placement", reconcile::place(app, look, cancel));
+    let (app, cancel) = with();
+    tasks.start("dispatch", reconcile::dispatch(app, look, cancel));
+    let (app, cancel) = with();
+    tasks.start("nodes", reconcile::nodes(app, compare, cancel));
+    let (app, cancel) = with();
+    tasks.start("silence", reconcile::silence(app, compare, cancel));
+    let (app, cancel) = with();
+    tasks.start("time", reconcile::mind_the_time(app, compare, cancel));
 }

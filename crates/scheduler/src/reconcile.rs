@@ -9,17 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// The leader renews its lease this often.
-const RENEW: Duration = Duration::from_secs(1);
-/// Placement and dispatching look at least this often; nudges wake them before.
-const NET: Duration = Duration::from_secs(1);
-/// Nodes are compared with inventory this often; events come before.
-const NODES: Duration = Duration::from_secs(5);
-
 /// Holds the lease while this replica can, and says so to the others.
-pub(crate) async fn lead(app: App, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn lead(app: App, renew: Duration, cancel: CancellationToken) -> Result<()> {
     let holder = kernel::id::EventId::generate().to_string();
-    let mut led = false;
     while !cancel.is_cancelled() {
         let held = match lease::acquire(&app.database, "leader", &holder, app.clock.now()).await {
             Ok(held) => held,
@@ -28,16 +20,15 @@ pub(crate) async fn lead(app: App, cancel: CancellationToken) -> Result<()> {
                 None
             }
         };
-        if held.is_some() != led {
-            led = held.is_some();
-            tracing::info!(leads = led, "leadership changed");
+        let leads = held.is_some();
+        if app.leadership.set(held) {
+            tracing::info!(leads, "leadership changed");
+            app.placeable.notify_one();
+            app.dispatchable.notify_one();
         }
-        app.leadership.set(held);
-        app.placeable.notify_one();
-        app.dispatchable.notify_one();
         tokio::select! {
             () = cancel.cancelled() => {}
-            () = tokio::time::sleep(RENEW) => {}
+            () = tokio::time::sleep(renew) => {}
         }
     }
     if let Ok(held) = app.leadership.held() {
@@ -48,32 +39,41 @@ pub(crate) async fn lead(app: App, cancel: CancellationToken) -> Result<()> {
 }
 
 /// Places what waits.
-pub(crate) async fn place(app: App, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn place(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
     let nudge = app.placeable.clone();
-    repeat("placing", nudge, NET, cancel, || async {
-        while app.place_queued().await? {}
-        Ok(())
-    })
-    .await
+    repeat("placing", nudge, period, cancel, || app.place_queued()).await
 }
 
 /// Tells agents what they have not taken up.
-pub(crate) async fn dispatch(app: App, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn dispatch(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
     let nudge = app.dispatchable.clone();
-    repeat("dispatching", nudge, NET, cancel, || app.dispatch()).await
+    repeat("dispatching", nudge, period, cancel, || app.dispatch()).await
 }
 
 /// Compares nodes with inventory.
-pub(crate) async fn nodes(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat("comparing nodes", Arc::default(), NODES, cancel, || {
+pub(crate) async fn nodes(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    repeat("comparing nodes", Arc::default(), period, cancel, || {
         app.sync_nodes()
     })
     .await
 }
 
+/// Draws from the silence of nodes what follows for the work on them.
+pub(crate) async fn silence(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.silences.clone();
+    repeat("following silence", nudge, period, cancel, || {
+        app.follow_silence()
+    })
+    .await
+}
+
 /// Minds maximum durations and states that last too long.
-pub(crate) async fn mind_the_time(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat("minding the time", Arc::default(), NODES, cancel, || {
+pub(crate) async fn mind_the_time(
+    app: App,
+    period: Duration,
+    cancel: CancellationToken,
+) -> Result<()> {
+    repeat("minding the time", Arc::default(), period, cancel, || {
         app.mind_the_time()
     })
     .await

@@ -98,6 +98,7 @@ impl Plan<'_> {
             edge: Address::Http(format!("{}:{}", self.args.domain, self.args.edge.port())),
             edge_probe: self.args.edge.to_string(),
             master_key: self.secrets.master_key.clone(),
+            ..NotebookConfig::default()
         }
     }
 
@@ -119,6 +120,7 @@ impl Plan<'_> {
             service: self.service("scheduler"),
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
+            ..SchedulerConfig::default()
         };
         tasks.start("scheduler", scheduler::run(config, clock(), cancel.clone(), quiet));
         let config = BillingConfig {

@@ -43,18 +43,10 @@ impl App {
             let message = if view::state(attempt.state) == State::Stopping {
                 Message::Stop(stop(&attempt))
             } else {
-                match self.assignment(&attempt).await {
-                    Ok(assignment) => Message::Assign(assignment),
-                    Err(error) => {
-                        let error = chassis::error::chain(&error);
-                        tracing::warn!(
-                            attempt = attempt.id,
-                            error,
-                            "cannot assign yet; trying again"
-                        );
-                        continue;
-                    }
-                }
+                let Some(assignment) = self.assignment_now(&attempt).await else {
+                    continue;
+                };
+                Message::Assign(assignment)
             };
             link.send(OpenLinkResponse {
                 epoch,
@@ -71,8 +63,8 @@ impl App {
         for attempt in &open {
             if view::state(attempt.state) == State::Stopping {
                 wanted.stops.push(stop(attempt));
-            } else {
-                wanted.assignments.push(self.assignment(attempt).await?);
+            } else if let Some(assignment) = self.assignment_now(attempt).await {
+                wanted.assignments.push(assignment);
             }
         }
         // What it holds and nobody wants any more must be said: absence never means stop.
@@ -88,6 +80,22 @@ impl App {
                 }),
         );
         Ok(wanted)
+    }
+
+    /// What an agent is told to run, if that can be said now: another round of dispatching says what is left out.
+    async fn assignment_now(&self, attempt: &entity::attempt::Model) -> Option<Assignment> {
+        match self.assignment(attempt).await {
+            Ok(assignment) => Some(assignment),
+            Err(error) => {
+                let error = chassis::error::chain(&error);
+                tracing::warn!(
+                    attempt = attempt.id,
+                    error,
+                    "cannot assign yet; trying again"
+                );
+                None
+            }
+        }
     }
 
     /// What an agent is told to run. Its volume is attached to this attempt first.

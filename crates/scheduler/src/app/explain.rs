@@ -28,7 +28,11 @@ impl App {
         };
         if workload.state() == WorkloadState::Queued {
             let nodes = self.node_views(self.database.reader()).await?;
-            let request = request_of(&workload.spec.clone().unwrap_or_default());
+            let node_before = workload
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.node_id.as_str());
+            let request = request_of(&workload.spec.clone().unwrap_or_default(), node_before);
             answer.queue_position = self.queue_position(id).await?;
             match engine::place(&nodes, &request) {
                 Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),

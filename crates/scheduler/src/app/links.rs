@@ -29,19 +29,22 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn open(
+    /// A line on which answers go to `sender`; nobody finds it before it is open.
+    pub(crate) fn link(
         &self,
-        node_id: &str,
         sender: mpsc::Sender<Result<OpenLinkResponse, tonic::Status>>,
     ) -> Link {
-        let link = Link {
+        Link {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             sender,
-        };
+        }
+    }
+
+    /// Makes `link` the line to a node.
+    pub(crate) fn open(&self, node_id: &str, link: &Link) {
         if let Ok(mut open) = self.open.lock() {
             open.insert(node_id.to_owned(), link.clone());
         }
-        link
     }
 
     /// Forgets `link`, unless a newer one has replaced it.

@@ -10,6 +10,7 @@ mod overdue;
 mod place;
 mod record;
 mod report;
+mod silence;
 mod stop;
 mod submit;
 mod view;
@@ -43,6 +44,8 @@ pub(crate) struct App {
     pub(crate) placeable: Arc<Notify>,
     /// Agents may have to be told something.
     pub(crate) dispatchable: Arc<Notify>,
+    /// A node may have fallen silent or come back.
+    pub(crate) silences: Arc<Notify>,
     pub(crate) metrics: Metrics,
 }
 

@@ -1,17 +1,15 @@
-//! What inventory says of nodes, taken over with what follows for the work on them.
+//! What inventory says of nodes, taken over. What follows for the work on them is drawn from the rows, not from the message.
 
 use chassis::Result;
-use contracts::inventory::v1::{Hardware, ListNodesRequest, Node, NodeLiveness};
-use contracts::scheduler::v1::{AttemptState, OnSilence};
+use contracts::inventory::v1::{Hardware, ListNodesRequest, Node};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    IntoActiveModel, QueryFilter, QuerySelect,
 };
 
 use super::place::checked_node_id;
-use super::{App, unsigned, view};
-use crate::domain::lifecycle::End;
+use super::{App, unsigned};
 use crate::store::{self, entity};
 
 impl App {
@@ -29,7 +27,8 @@ impl App {
         Ok(())
     }
 
-    /// Takes over one node, unless what is known of it is as new.
+    /// Takes over one node, unless what is known of it is as new. Locks no row but the node's own, which placements and ends lock
+    /// last: nobody waits in a circle.
     pub(crate) async fn take_over(&self, node: Node) -> Result<()> {
         checked_node_id(&node.id)?;
         let known = entity::node::Entity::find_by_id(&node.id)
@@ -38,46 +37,14 @@ impl App {
         if known.is_some_and(|known| unsigned(known.revision) >= node.revision) {
             return Ok(());
         }
-        let now = self.clock.now();
         let transaction = self.database.begin().await?;
         if !upsert(&transaction, &node).await? {
             return Ok(());
         }
         store::recount(&transaction, &node.id).await?;
-        let silent = node.liveness() == NodeLiveness::Silent;
-        let open = entity::attempt::Entity::find()
-            .filter(entity::attempt::Column::NodeId.eq(&node.id))
-            .filter(entity::attempt::Column::State.ne(i32::from(AttemptState::Ended)))
-            .order_by_asc(entity::attempt::Column::WorkloadId)
-            .all(&transaction)
-            .await?;
-        for attempt in open {
-            if silent == attempt.unreachable_since.is_some() {
-                continue;
-            }
-            let locked = self.lock(&transaction, &attempt.workload_id).await?;
-            let mut attempt = attempt;
-            let spec = view::decode_spec(&locked.workload.spec)?;
-            if silent && spec.on_silence() == OnSilence::Move {
-                let reason = format!("node {} fell silent", node.name);
-                self.end_attempt(
-                    &transaction,
-                    locked.workload,
-                    attempt,
-                    End::Lost,
-                    &reason,
-                    now,
-                )
-                .await?;
-                continue;
-            }
-            attempt.unreachable_since = silent.then(|| now.timestamp_micros());
-            let attempt = self.store_attempt(&transaction, attempt).await?;
-            self.store_workload(&transaction, locked.workload, Some(&attempt))
-                .await?;
-        }
         transaction.commit().await?;
-        self.nudge_all();
+        self.placeable.notify_one();
+        self.silences.notify_one();
         Ok(())
     }
 }

@@ -16,8 +16,8 @@ use super::{App, unsigned_32, view};
 use crate::domain::engine::{self, Decision, Device, NodeView, Obstacle, Request};
 use crate::store::{self, Taken, entity};
 
-/// Workloads looked at in one round.
-const ROUND: u64 = 256;
+/// Workloads read at once.
+const PAGE: u64 = 256;
 
 /// The dominant reason in words.
 pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
@@ -47,40 +47,67 @@ impl App {
             .collect())
     }
 
-    /// Places what can be placed now, oldest first. Gives whether another round may place more.
-    pub(crate) async fn place_queued(&self) -> Result<bool> {
+    /// Places what can be placed now, oldest first.
+    pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
-        let queued = entity::workload::Entity::find()
-            .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
-            .order_by_asc(entity::workload::Column::Id)
-            .limit(ROUND)
-            .all(self.database.reader())
-            .await?;
-        let mut placed = 0;
-        for workload in &queued {
-            let request = request_of(&view::decode_spec(&workload.spec)?);
-            let nodes = self.node_views(self.database.reader()).await?;
-            match engine::place(&nodes, &request) {
-                Decision::Place { node_id, gpu_uuids } => {
-                    let commit = Placement {
-                        request: &request,
-                        node_id,
-                        gpu_uuids,
-                    };
-                    placed += u64::from(self.commit_placement(&held, &workload.id, commit).await?);
-                }
-                Decision::Wait(obstacles) => {
-                    self.note_waiting(&held, workload, &waiting_reason(&obstacles))
-                        .await?;
-                }
+        let mut after = String::new();
+        loop {
+            let page = entity::workload::Entity::find()
+                .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
+                .filter(entity::workload::Column::Id.gt(&after))
+                .order_by_asc(entity::workload::Column::Id)
+                .limit(PAGE)
+                .all(self.database.reader())
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after.clone_from(&last.id);
+            for workload in &page {
+                self.place_one(&held, workload).await?;
             }
         }
-        if placed > 0 {
-            self.metrics.placements.add(placed, &[]);
-            self.outbox.nudge();
-            self.dispatchable.notify_one();
+    }
+
+    async fn place_one(&self, held: &Held, workload: &entity::workload::Model) -> Result<()> {
+        let spec = view::decode_spec(&workload.spec)?;
+        let before = self.newest_attempt(workload).await?;
+        let node_before = before.as_ref().map(|attempt| attempt.node_id.as_str());
+        let request = request_of(&spec, node_before);
+        let nodes = self.node_views(self.database.reader()).await?;
+        match engine::place(&nodes, &request) {
+            Decision::Place { node_id, gpu_uuids } => {
+                let placement = Placement {
+                    request: &request,
+                    node_id,
+                    gpu_uuids,
+                };
+                if self.commit_placement(held, &workload.id, placement).await? {
+                    self.metrics.placements.add(1, &[]);
+                    self.outbox.nudge();
+                    self.dispatchable.notify_one();
+                }
+                Ok(())
+            }
+            Decision::Wait(obstacles) => {
+                self.note_waiting(held, workload, &waiting_reason(&obstacles))
+                    .await
+            }
         }
-        Ok(placed > 0 && queued.len() as u64 == ROUND)
+    }
+
+    async fn newest_attempt(
+        &self,
+        workload: &entity::workload::Model,
+    ) -> Result<Option<entity::attempt::Model>> {
+        if workload.generation == 0 {
+            return Ok(None);
+        }
+        Ok(entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::WorkloadId.eq(&workload.id))
+            .filter(entity::attempt::Column::Generation.eq(workload.generation))
+            .one(self.database.reader())
+            .await?)
     }
 
     /// Commits one decision if it still holds: the workload waits, the node is open, and all of it is free.

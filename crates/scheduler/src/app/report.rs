@@ -1,7 +1,7 @@
 //! What agents observed, and what it changes.
 
-use chassis::Result;
 use chassis::lease::{self, Held};
+use chassis::{Error, Result};
 use contracts::agent::v1::{Hello, Report};
 use contracts::scheduler::v1::AttemptState;
 use kernel::Timestamp;
@@ -94,6 +94,12 @@ impl App {
 
     /// An agent has connected and says what it holds: what it should hold and does not is over.
     pub(crate) async fn on_hello(&self, held: &Held, hello: &Hello) -> Result<()> {
+        if hello.epoch > held.epoch {
+            let (seen, ours) = (hello.epoch, held.epoch);
+            return Err(Error::Unavailable(format!(
+                "the agent has obeyed a leader of epoch {seen}; this one is of epoch {ours} and no longer leads"
+            )));
+        }
         for report in &hello.held {
             self.on_report(held, &hello.node_id, report).await?;
         }

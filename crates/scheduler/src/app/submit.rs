@@ -2,7 +2,7 @@
 
 use chassis::database::is_unique_violation;
 use chassis::{Error, Result};
-use contracts::scheduler::v1::{Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
+use contracts::scheduler::v1::{OnSilence, Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
 use kernel::Resources;
 use kernel::id::WorkloadId;
 use sea_orm::{
@@ -27,21 +27,24 @@ pub(crate) struct NewWorkload {
     pub(crate) spec: WorkloadSpec,
 }
 
-/// What placement needs to know of a spec.
-pub(super) fn request_of(spec: &WorkloadSpec) -> Request {
+/// What placement needs to know of a spec, and of the node of the attempt before: files lie where they were first attached, and
+/// what works on them goes there.
+pub(super) fn request_of(spec: &WorkloadSpec, node_before: Option<&str>) -> Request {
+    let bound = Some(spec.node_id.as_str()).filter(|node| !node.is_empty());
+    let node_before = node_before.filter(|_| !spec.volume_id.is_empty());
     Request {
         resources: spec
             .resources
             .clone()
             .map(Resources::from)
             .unwrap_or_default(),
-        node: (!spec.node_id.is_empty()).then(|| spec.node_id.clone()),
+        node: bound.or(node_before).map(str::to_owned),
     }
 }
 
 fn check(new: &NewWorkload) -> Result<()> {
     let spec = &new.spec;
-    let resources = request_of(spec).resources;
+    let resources = request_of(spec, None).resources;
     if new.request_id.is_empty() || new.request_id.len() > 200 {
         return Err(Error::invalid(
             "request_id",
@@ -66,6 +69,12 @@ fn check(new: &NewWorkload) -> Result<()> {
             "is empty; give a program and its arguments",
         ));
     }
+    if spec.on_silence() == OnSilence::Move && !spec.volume_id.is_empty() {
+        return Err(Error::invalid(
+            "spec.on_silence",
+            "is move, but files lie on one node; use keep for a workload with a volume",
+        ));
+    }
     if prost::Message::encoded_len(spec) > MAX_SPEC {
         return Err(Error::invalid(
             "spec",
@@ -82,18 +91,11 @@ impl App {
         if let Some(found) = self.submitted_before(self.database.reader(), &new).await? {
             return Ok(found);
         }
-        let nodes = self.node_views(self.database.reader()).await?;
-        engine::could_ever_fit(&nodes, &request_of(&new.spec)).map_err(|obstacles| {
-            let why: Vec<_> = obstacles
-                .into_iter()
-                .map(|obstacle| obstacle.detail)
-                .collect();
-            let machine_type = &new.spec.machine_type;
-            Error::Precondition(format!(
-                "no node could ever host {machine_type}: {}",
-                why.join("; ")
-            ))
-        })?;
+        if self.check_possible(&new.spec).await.is_err() {
+            // A node that joined a moment ago may be known to inventory only.
+            self.sync_nodes().await?;
+            self.check_possible(&new.spec).await?;
+        }
         let transaction = self.database.begin().await?;
         let row = workload::Model {
             id: WorkloadId::generate().into(),
@@ -135,6 +137,22 @@ impl App {
         transaction.commit().await?;
         self.nudge_all();
         view::workload(&row, None)
+    }
+
+    /// Refuses what no node that is there could ever host.
+    async fn check_possible(&self, spec: &WorkloadSpec) -> Result<()> {
+        let nodes = self.node_views(self.database.reader()).await?;
+        engine::could_ever_fit(&nodes, &request_of(spec, None)).map_err(|obstacles| {
+            let why: Vec<_> = obstacles
+                .into_iter()
+                .map(|obstacle| obstacle.detail)
+                .collect();
+            let machine_type = &spec.machine_type;
+            Error::Precondition(format!(
+                "no node could ever host {machine_type}: {}",
+                why.join("; ")
+            ))
+        })
     }
 
     async fn submitted_before(

@@ -56,6 +56,9 @@ pub(crate) struct Obstacle {
     pub(crate) nodes: u32,
 }
 
+/// What keeps a request off all nodes but the one with its files.
+const ELSEWHERE: &str = "volume";
+
 /// Decides where `request` goes.
 pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
     let mut obstacles: BTreeMap<&'static str, Obstacle> = BTreeMap::new();
@@ -85,7 +88,13 @@ pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
         }]),
         None => {
             let mut obstacles: Vec<_> = obstacles.into_values().collect();
-            obstacles.sort_by_key(|obstacle| std::cmp::Reverse(obstacle.nodes));
+            // What keeps it off the node of its files says more than that the files are not elsewhere.
+            obstacles.sort_by_key(|obstacle| {
+                (
+                    obstacle.what == ELSEWHERE,
+                    std::cmp::Reverse(obstacle.nodes),
+                )
+            });
             Decision::Wait(obstacles)
         }
     }
@@ -135,7 +144,7 @@ fn hurdle(node: &NodeView, request: &Request, free: &Resources) -> Option<(&'sta
         .as_ref()
         .is_some_and(|wanted| *wanted != node.id)
     {
-        return Some(("volume", "its files lie on another node".to_owned()));
+        return Some((ELSEWHERE, "its files lie on another node".to_owned()));
     }
     if let Some(why) = node.closed {
         return Some(("node", format!("node {name} is {why}")));
@@ -300,6 +309,18 @@ mod tests {
         };
         assert!(
             matches!(place(&nodes, &request), Decision::Place { node_id, .. } if node_id == "b")
+        );
+        let mut full = node("b", 4_000, 4_000, 0);
+        full.free = resources(0, 0, 0);
+        let nodes = [node("a", 4_000, 4_000, 0), full, node("c", 4_000, 4_000, 0)];
+        let Decision::Wait(obstacles) = place(&nodes, &request) else {
+            panic!("must wait")
+        };
+        let what: Vec<_> = obstacles.iter().map(|obstacle| obstacle.what).collect();
+        assert_eq!(
+            what,
+            ["cpu", "volume"],
+            "its own node's hurdle is the one to tell"
         );
     }
 

@@ -57,9 +57,12 @@ impl LinkService for LinkApi {
         };
         let cancel = self.cancel.clone();
         tokio::spawn(async move {
-            let link = line.app.links.open(&line.node_id, sender.clone());
+            let link = line.app.links.link(sender.clone());
+            let unavailable = |why: &str| Err(Error::Unavailable(why.to_owned()));
             let ended = tokio::select! {
-                () = cancel.cancelled() => Err(Error::Unavailable("the scheduler is stopping".to_owned())),
+                () = cancel.cancelled() => unavailable("the scheduler is stopping"),
+                // An agent with nothing to report would else never learn that another leads.
+                () = line.app.leadership.until_lost(&line.held) => unavailable("this replica of the scheduler no longer leads"),
                 ended = line.serve(&hello, &mut incoming, &link) => ended,
             };
             line.app.links.close(&line.node_id, &link);
@@ -98,6 +101,9 @@ impl Line {
             .collect();
         let wanted = self.app.wanted(&self.node_id, &held).await?;
         self.say(link, ToAgent::Wanted(wanted))?;
+        // Changes come after the whole, and what changed meanwhile is said now.
+        self.app.links.open(&self.node_id, link);
+        self.app.dispatchable.notify_one();
         for report in &hello.held {
             self.acknowledge(link, report)?;
         }
