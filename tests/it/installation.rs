@@ -9,28 +9,37 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::wait_for;
 
+use crate::split::Split;
+
 /// A running installation; it ends with this value.
 pub(crate) struct Installation {
     folder: TempDir,
-    process: Option<Child>,
+    topology: Topology,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
+}
+
+/// How the programs are arranged.
+enum Topology {
+    /// `quire up`; `None` while it is killed.
+    OneProcess(Option<Child>),
+    Split(Box<Split>),
 }
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The program under test, built beside the tests.
-fn quire() -> PathBuf {
+/// A program under test, built beside the tests.
+pub(crate) fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let folder = tests.ancestors().find(|folder| folder.join("quire").is_file());
-    folder.expect("scripts/test builds the programs first").join("quire")
+    let folder = tests.ancestors().find(|folder| folder.join(name).is_file());
+    folder.expect("scripts/test builds the programs first").join(name)
 }
 
 /// Packages are fetched once for all tests of this machine, not once an installation.
-fn package_cache() -> PathBuf {
-    quire().parent().unwrap().join("test-package-cache")
+pub(crate) fn package_cache() -> PathBuf {
+    program("quire").parent().unwrap().join("test-package-cache")
 }
 
 impl Installation {
@@ -47,15 +56,48 @@ impl Installation {
         started
     }
 
-    pub(crate) fn start() -> Self {
+    fn new() -> Self {
         chassis::tls::install_provider();
         let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
-        let mut installation = Self { folder, process: None, gateway: free_port(), edge: free_port() };
+        Self { folder, topology: Topology::OneProcess(None), gateway: free_port(), edge: free_port() }
+    }
+
+    /// All services in one process, on SQLite.
+    pub(crate) fn start() -> Self {
+        let mut installation = Self::new();
         installation.up();
         installation
     }
 
-    /// Starts the process and waits until somebody can log in.
+    /// Every service as a process of its own, on PostgreSQL and NATS.
+    pub(crate) fn start_split() -> Self {
+        let mut installation = Self::new();
+        let (split, key) = Split::start(installation.folder.path(), installation.gateway, installation.edge);
+        installation.topology = Topology::Split(Box::new(split));
+        let server = format!("http://127.0.0.1:{}", installation.gateway);
+        wait_for("a first login", || {
+            let login = ["login", "--server", &server, "--api-key", &key];
+            installation.try_quire(&login).status.success().then_some(())
+        });
+        let token = wait_for("a join token", || {
+            let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
+            let token: Value = serde_json::from_slice(&output.stdout).ok()?;
+            Some(token["token"].as_str()?.to_owned())
+        });
+        installation.split().start_agent(&token);
+        installation.wait_for_node();
+        installation
+    }
+
+    /// The programs of a split installation.
+    pub(crate) fn split(&mut self) -> &mut Split {
+        match &mut self.topology {
+            Topology::Split(split) => split,
+            Topology::OneProcess(_) => panic!("all services are in one process"),
+        }
+    }
+
+    /// Starts the one process and waits until it can host something.
     pub(crate) fn up(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let child = self
@@ -66,17 +108,27 @@ impl Installation {
             .stderr(log)
             .spawn()
             .unwrap();
-        self.process = Some(child);
-        wait_for("quire up", || {
-            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "quire up ended: {}", self.log());
-            self.try_quire(&["machine-type", "list"]).status.success().then_some(())
+        self.topology = Topology::OneProcess(Some(child));
+        self.wait_for_node();
+    }
+
+    fn wait_for_node(&mut self) {
+        wait_for("a node that can host something", || {
+            if let Topology::OneProcess(Some(process)) = &mut self.topology {
+                let ended = process.try_wait().unwrap();
+                assert!(ended.is_none(), "quire up ended: {}", self.log());
+            }
+            let output = self.try_quire(&["machine-type", "list", "--output", "json"]);
+            let types: Value = serde_json::from_slice(&output.stdout).ok()?;
+            types.as_array()?.iter().any(|machine| machine["available"] == true).then_some(())
         });
     }
 
-    /// Ends the process at once, as a crash would.
+    /// Ends the one process at once, as a crash would.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
+        if let Topology::OneProcess(process) = &mut self.topology
+            && let Some(mut process) = process.take()
+        {
             process.kill().unwrap();
             process.wait().unwrap();
         }
@@ -87,7 +139,10 @@ impl Installation {
     }
 
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        match &self.topology {
+            Topology::OneProcess(_) => std::fs::read_to_string(self.log_path()).unwrap_or_default(),
+            Topology::Split(split) => split.logs(),
+        }
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -95,7 +150,7 @@ impl Installation {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(quire());
+        let mut command = Command::new(program("quire"));
         command
             .env("QUIRE_DATA_DIR", self.data_dir())
             .env("QUIRE_PROFILE", self.folder.path().join("profile.toml"))
@@ -137,14 +192,13 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        if self.process.is_none() {
-            self.up();
+        // Notebooks outlive the programs by design: they are stopped first.
+        let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
+        let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
+        for notebook in notebooks.as_array().into_iter().flatten() {
+            self.try_quire(&["notebook", "stop", notebook["id"].as_str().unwrap_or_default()]);
         }
-        // Notebooks outlive the process by design: they are stopped first.
         self.try_quire(&["down"]);
-        if let Some(mut process) = self.process.take() {
-            process.kill().ok();
-            process.wait().ok();
-        }
+        self.kill();
     }
 }

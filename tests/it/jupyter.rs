@@ -33,14 +33,24 @@ impl Jupyter {
         format!("{}.localhost:{}", self.id, self.edge)
     }
 
-    pub(crate) async fn request(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> reqwest::Response {
-        let mut request = reqwest::Client::new()
+    fn asking(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        reqwest::Client::new()
             .request(method, format!("http://127.0.0.1:{}{path}", self.edge))
             .header("host", self.host())
-            .header("authorization", format!("token {}", self.token));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
+            .header("authorization", format!("token {}", self.token))
+    }
+
+    /// Asks where nobody may be there to answer.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.asking(reqwest::Method::GET, path).send().await
+    }
+
+    pub(crate) async fn request(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> reqwest::Response {
+        let request = self.asking(method, path);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
         request.send().await.unwrap()
     }
 

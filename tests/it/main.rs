@@ -6,4 +6,5 @@ mod installation;
 mod jupyter;
 mod notebook;
 mod sandbox;
+mod split;
 mod structure;

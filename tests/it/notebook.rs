@@ -17,7 +17,15 @@ fn c3(milliseconds: i64) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
-    let quire = Installation::shared();
+    live_through_a_notebook(&Installation::shared()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_with_every_service_a_process_of_its_own() {
+    live_through_a_notebook(&Installation::start_split()).await;
+}
+
+async fn live_through_a_notebook(quire: &Installation) {
     let created = quire.quire(&["notebook", "create", "--name", "first", "--machine-type", "c3"]);
     assert_eq!(created["state"], "Running");
     assert_eq!(created["machineType"], "C3");
@@ -41,7 +49,7 @@ async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
     assert_eq!(kernel.run("print(open('kept.txt').read())").await, Ok("still here".to_owned()));
     quire.quire(&["notebook", "stop", "first"]);
 
-    check_money(&quire, created["id"].as_str().unwrap());
+    check_money(quire, created["id"].as_str().unwrap());
     quire.quire(&["notebook", "delete", "first"]);
     let gone = quire.refusal(&["notebook", "show", "first"]);
     assert!(gone.contains("notebook \"first\" not found"), "{gone}");
