@@ -17,7 +17,9 @@ async fn a_notebook_outlives_the_process_that_started_it() {
     quire.up();
     testkit::eventually("the notebook to answer again", || async {
         let answer = jupyter.try_get("/api/status").await;
-        answer.is_ok_and(|answer| answer.status().is_success()).then_some(())
+        answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(())
     })
     .await;
     let mut kernel = jupyter.reconnect(kernel.id()).await;
@@ -31,7 +33,10 @@ async fn a_notebook_outlives_the_process_that_started_it() {
         (lines.len() == 1 && lines[0]["running"] == false).then_some(lines)
     });
     assert!(lines[0]["milliseconds"].as_i64().unwrap() > 0);
-    assert_eq!(quire.quire(&["audit"])["differences"], serde_json::json!([]));
+    assert_eq!(
+        quire.quire(&["audit"])["differences"],
+        serde_json::json!([])
+    );
 }
 
 /// The control plane goes away for a while, killed program by program: the notebook serves on over the WebSocket that is open,
@@ -47,14 +52,25 @@ async fn a_notebook_serves_on_without_a_control_plane() {
     for (number, service) in SERVICES.into_iter().chain(["gateway"]).enumerate() {
         quire.split().kill(service);
         let code = format!("memory += 1; print(memory - {number})");
-        assert_eq!(kernel.run(&code).await, Ok("2".to_owned()), "{service} is dead");
+        assert_eq!(
+            kernel.run(&code).await,
+            Ok("2".to_owned()),
+            "{service} is dead"
+        );
     }
-    assert!(jupyter.get("/api/status").await["kernels"].is_number(), "new requests are served, too");
+    assert!(
+        jupyter.get("/api/status").await["kernels"].is_number(),
+        "new requests are served, too"
+    );
     for service in SERVICES.into_iter().chain(["gateway"]) {
         quire.split().restart(service);
     }
     testkit::wait_for("the control plane", || {
-        quire.try_quire(&["notebook", "show", "steady"]).status.success().then_some(())
+        quire
+            .try_quire(&["notebook", "show", "steady"])
+            .status
+            .success()
+            .then_some(())
     });
     assert_eq!(kernel.run("print(memory)").await, Ok("8".to_owned()));
     quire.quire(&["notebook", "stop", "steady"]);
@@ -64,7 +80,10 @@ async fn a_notebook_serves_on_without_a_control_plane() {
         (lines.len() == 1 && lines[0]["running"] == false).then_some(lines)
     });
     assert!(lines[0]["milliseconds"].as_i64().unwrap() > 0);
-    assert_eq!(quire.quire(&["audit"])["differences"], serde_json::json!([]));
+    assert_eq!(
+        quire.quire(&["audit"])["differences"],
+        serde_json::json!([])
+    );
 }
 
 /// `kill -9` of the agent, the edge and each service while a notebook runs: all come back and go on with what is there.
@@ -81,18 +100,28 @@ async fn every_program_may_be_killed() {
     }
     testkit::eventually("the notebook to answer again", || async {
         let answer = jupyter.try_get("/api/status").await;
-        answer.is_ok_and(|answer| answer.status().is_success()).then_some(())
+        answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(())
     })
     .await;
     let mut kernel = jupyter.reconnect(kernel.id()).await;
     assert_eq!(kernel.run("print(memory)").await, Ok("kept".to_owned()));
     testkit::wait_for("the control plane", || {
-        quire.try_quire(&["notebook", "stop", "target"]).status.success().then_some(())
+        quire
+            .try_quire(&["notebook", "stop", "target"])
+            .status
+            .success()
+            .then_some(())
     });
     testkit::wait_for("a clean audit", || {
         let output = quire.try_quire(&["audit", "--output", "json"]);
         output.status.success().then_some(())
     });
     let usage = quire.quire(&["usage"]);
-    assert_eq!(usage["lines"].as_array().unwrap().len(), 1, "one run, billed once: {usage}");
+    assert_eq!(
+        usage["lines"].as_array().unwrap().len(),
+        1,
+        "one run, billed once: {usage}"
+    );
 }

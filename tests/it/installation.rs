@@ -27,19 +27,28 @@ enum Topology {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A program under test, built beside the tests.
 pub(crate) fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let folder = tests.ancestors().find(|folder| folder.join(name).is_file());
-    folder.expect("scripts/test builds the programs first").join(name)
+    folder
+        .expect("scripts/test builds the programs first")
+        .join(name)
 }
 
 /// Packages are fetched once for all tests of this machine, not once an installation.
 pub(crate) fn package_cache() -> PathBuf {
-    program("quire").parent().unwrap().join("test-package-cache")
+    program("quire")
+        .parent()
+        .unwrap()
+        .join("test-package-cache")
 }
 
 impl Installation {
@@ -59,7 +68,12 @@ impl Installation {
     fn new() -> Self {
         chassis::tls::install_provider();
         let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
-        Self { folder, topology: Topology::OneProcess(None), gateway: free_port(), edge: free_port() }
+        Self {
+            folder,
+            topology: Topology::OneProcess(None),
+            gateway: free_port(),
+            edge: free_port(),
+        }
     }
 
     /// All services in one process, on SQLite.
@@ -72,12 +86,20 @@ impl Installation {
     /// Every service as a process of its own, on PostgreSQL and NATS.
     pub(crate) fn start_split() -> Self {
         let mut installation = Self::new();
-        let (split, key) = Split::start(installation.folder.path(), installation.gateway, installation.edge);
+        let (split, key) = Split::start(
+            installation.folder.path(),
+            installation.gateway,
+            installation.edge,
+        );
         installation.topology = Topology::Split(Box::new(split));
         let server = format!("http://127.0.0.1:{}", installation.gateway);
         wait_for("a first login", || {
             let login = ["login", "--server", &server, "--api-key", &key];
-            installation.try_quire(&login).status.success().then_some(())
+            installation
+                .try_quire(&login)
+                .status
+                .success()
+                .then_some(())
         });
         let token = wait_for("a join token", || {
             let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
@@ -99,7 +121,11 @@ impl Installation {
 
     /// Starts the one process and waits until it can host something.
     pub(crate) fn up(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
         let child = self
             .command()
             .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
@@ -120,7 +146,11 @@ impl Installation {
             }
             let output = self.try_quire(&["machine-type", "list", "--output", "json"]);
             let types: Value = serde_json::from_slice(&output.stdout).ok()?;
-            types.as_array()?.iter().any(|machine| machine["available"] == true).then_some(())
+            types
+                .as_array()?
+                .iter()
+                .any(|machine| machine["available"] == true)
+                .then_some(())
         });
     }
 
@@ -166,14 +196,22 @@ impl Installation {
 
     /// Runs the command line with another login.
     pub(crate) fn quire_as(&self, profile: &Path, arguments: &[&str]) -> Output {
-        self.command().env("QUIRE_PROFILE", profile).args(arguments).output().unwrap()
+        self.command()
+            .env("QUIRE_PROFILE", profile)
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// Runs the command line, which must succeed, and reads its JSON.
     pub(crate) fn quire(&self, arguments: &[&str]) -> Value {
         let output = self.try_quire(&[arguments, &["--output", "json"]].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "quire {arguments:?}: {stderr}\n{}", self.log());
+        assert!(
+            output.status.success(),
+            "quire {arguments:?}: {stderr}\n{}",
+            self.log()
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -196,7 +234,11 @@ impl Drop for Installation {
         let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
         let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
         for notebook in notebooks.as_array().into_iter().flatten() {
-            self.try_quire(&["notebook", "stop", notebook["id"].as_str().unwrap_or_default()]);
+            self.try_quire(&[
+                "notebook",
+                "stop",
+                notebook["id"].as_str().unwrap_or_default(),
+            ]);
         }
         self.try_quire(&["down"]);
         self.kill();

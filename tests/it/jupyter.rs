@@ -26,7 +26,11 @@ impl Jupyter {
     /// From the JSON of `quire notebook`.
     pub(crate) fn new(notebook: &Value, edge: u16) -> Self {
         let text = |name: &str| notebook[name].as_str().unwrap().to_owned();
-        Self { id: text("id"), token: text("token"), edge }
+        Self {
+            id: text("id"),
+            token: text("token"),
+            edge,
+        }
     }
 
     fn host(&self) -> String {
@@ -45,7 +49,12 @@ impl Jupyter {
         self.asking(reqwest::Method::GET, path).send().await
     }
 
-    pub(crate) async fn request(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> reqwest::Response {
+    pub(crate) async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> reqwest::Response {
         let request = self.asking(method, path);
         let request = match body {
             Some(body) => request.json(&body),
@@ -56,28 +65,48 @@ impl Jupyter {
 
     pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.request(reqwest::Method::GET, path, None).await;
-        assert_eq!(response.status(), 200, "{path}: {}", response.text().await.unwrap());
+        assert_eq!(
+            response.status(),
+            200,
+            "{path}: {}",
+            response.text().await.unwrap()
+        );
         response.json().await.unwrap()
     }
 
     /// Starts a kernel and connects to it.
     pub(crate) async fn kernel(&self) -> Kernel {
         let response = self
-            .request(reqwest::Method::POST, "/api/kernels", Some(json!({"name": "python3"})))
+            .request(
+                reqwest::Method::POST,
+                "/api/kernels",
+                Some(json!({"name": "python3"})),
+            )
             .await;
         assert_eq!(response.status(), 201);
-        let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        let id = response.json::<Value>().await.unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         self.reconnect(&id).await
     }
 
     /// Connects to a kernel that runs already.
     pub(crate) async fn reconnect(&self, id: &str) -> Kernel {
-        let mut request = format!("ws://{}/api/kernels/{id}/channels", self.host()).into_client_request().unwrap();
+        let mut request = format!("ws://{}/api/kernels/{id}/channels", self.host())
+            .into_client_request()
+            .unwrap();
         let header = format!("token {}", self.token).parse().unwrap();
         request.headers_mut().insert("authorization", header);
         let stream = TcpStream::connect(("127.0.0.1", self.edge)).await.unwrap();
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        Kernel { id: id.to_owned(), requests: 0, socket }
+        let (socket, _) = tokio_tungstenite::client_async(request, stream)
+            .await
+            .unwrap();
+        Kernel {
+            id: id.to_owned(),
+            requests: 0,
+            socket,
+        }
     }
 }
 
@@ -95,12 +124,22 @@ impl Kernel {
             "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
             "content": {"code": code, "silent": false, "store_history": false, "user_expressions": {}, "allow_stdin": false}
         });
-        self.socket.send(Message::text(message.to_string())).await.unwrap();
+        self.socket
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
         let mut printed = String::new();
         let mut failure = None;
         loop {
-            let message = self.socket.next().await.expect("the kernel went away").unwrap();
-            let Message::Text(text) = message else { continue };
+            let message = self
+                .socket
+                .next()
+                .await
+                .expect("the kernel went away")
+                .unwrap();
+            let Message::Text(text) = message else {
+                continue;
+            };
             let message: Value = serde_json::from_str(&text).unwrap();
             if message["parent_header"]["msg_id"] != id.as_str() {
                 continue;

@@ -7,7 +7,9 @@ use crate::installation::Installation;
 use crate::jupyter::Jupyter;
 
 fn number(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_else(|| panic!("{value} is no number"))
+    value
+        .as_i64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 /// What `milliseconds` cost at 0.018 per hour, in millionths: the price of a C3.
@@ -26,7 +28,14 @@ async fn the_same_with_every_service_a_process_of_its_own() {
 }
 
 async fn live_through_a_notebook(quire: &Installation) {
-    let created = quire.quire(&["notebook", "create", "--name", "first", "--machine-type", "c3"]);
+    let created = quire.quire(&[
+        "notebook",
+        "create",
+        "--name",
+        "first",
+        "--machine-type",
+        "c3",
+    ]);
     assert_eq!(created["state"], "Running");
     assert_eq!(created["machineType"], "C3");
 
@@ -39,14 +48,19 @@ async fn live_through_a_notebook(quire: &Installation) {
 
     let stopped = quire.quire(&["notebook", "stop", "first"]);
     assert_eq!(stopped["state"], "Stopped");
-    let answer = jupyter.request(reqwest::Method::GET, "/api/status", None).await;
+    let answer = jupyter
+        .request(reqwest::Method::GET, "/api/status", None)
+        .await;
     assert_eq!(answer.status(), 503, "a stopped notebook does not answer");
 
     let started = quire.quire(&["notebook", "start", "first"]);
     assert_eq!(started["url"], created["url"], "the address never changes");
     assert_eq!(started["token"], created["token"]);
     let mut kernel = jupyter.kernel().await;
-    assert_eq!(kernel.run("print(open('kept.txt').read())").await, Ok("still here".to_owned()));
+    assert_eq!(
+        kernel.run("print(open('kept.txt').read())").await,
+        Ok("still here".to_owned())
+    );
     quire.quire(&["notebook", "stop", "first"]);
 
     check_money(quire, created["id"].as_str().unwrap());
@@ -60,13 +74,20 @@ fn check_money(quire: &Installation, notebook: &str) {
     let usage = testkit::wait_for("both runs in the usage", || {
         let usage = quire.quire(&["usage"]);
         let lines = usage["lines"].as_array().unwrap();
-        let own: Vec<Value> = lines.iter().filter(|line| line["resourceId"] == notebook).cloned().collect();
+        let own: Vec<Value> = lines
+            .iter()
+            .filter(|line| line["resourceId"] == notebook)
+            .cloned()
+            .collect();
         (own.len() == 2 && own.iter().all(|line| line["running"] == false)).then_some(own)
     });
     for line in &usage {
         assert_eq!(line["pricePerHour"], "0.018");
         assert!(number(&line["milliseconds"]) > 0);
-        assert_eq!(number(&line["amountMicros"]), c3(number(&line["milliseconds"])));
+        assert_eq!(
+            number(&line["amountMicros"]),
+            c3(number(&line["milliseconds"]))
+        );
     }
     let invoice = quire.quire(&["invoice", "show"]);
     let lines = invoice["lines"].as_array().unwrap();
@@ -83,11 +104,26 @@ fn check_money(quire: &Installation, notebook: &str) {
 fn wrong_input_is_refused_in_words() {
     let quire = Installation::shared();
     let cases: [(&[&str], &str); 6] = [
-        (&["notebook", "create", "--machine-type", "Z9"], "machine_type: \"Z9\" is unknown; types that fit here:"),
-        (&["notebook", "create", "--machine-type", "H100x8"], "no node could ever host"),
-        (&["notebook", "create", "--environment", "nope"], "environment: \"nope\" is unknown; there are"),
-        (&["notebook", "show", "nothing"], "notebook \"nothing\" not found"),
-        (&["usage", "--from", "yesterday"], "--from: \"yesterday\" is not a time"),
+        (
+            &["notebook", "create", "--machine-type", "Z9"],
+            "machine_type: \"Z9\" is unknown; types that fit here:",
+        ),
+        (
+            &["notebook", "create", "--machine-type", "H100x8"],
+            "no node could ever host",
+        ),
+        (
+            &["notebook", "create", "--environment", "nope"],
+            "environment: \"nope\" is unknown; there are",
+        ),
+        (
+            &["notebook", "show", "nothing"],
+            "notebook \"nothing\" not found",
+        ),
+        (
+            &["usage", "--from", "yesterday"],
+            "--from: \"yesterday\" is not a time",
+        ),
         (&["invoice", "show", "--month", "2026-13"], "month"),
     ];
     for (arguments, expected) in cases {
@@ -96,8 +132,17 @@ fn wrong_input_is_refused_in_words() {
     }
     let name = "x".repeat(100_000);
     let said = quire.refusal(&["notebook", "create", "--name", &name]);
-    assert!(said.contains("name: has 100000 characters; 1 to 100 are allowed"), "{said}");
-    assert_eq!(quire.quire(&["notebook", "list"]).as_array().map(|all| all.iter().filter(|one| one["name"] == name).count()), Some(0));
+    assert!(
+        said.contains("name: has 100000 characters; 1 to 100 are allowed"),
+        "{said}"
+    );
+    assert_eq!(
+        quire
+            .quire(&["notebook", "list"])
+            .as_array()
+            .map(|all| all.iter().filter(|one| one["name"] == name).count()),
+        Some(0)
+    );
 }
 
 #[test]
@@ -108,11 +153,18 @@ fn teams_do_not_see_each_other() {
     let server = format!("http://127.0.0.1:{}", quire.gateway);
     let key = team["key"].as_str().unwrap();
     let login = quire.quire_as(&profile, &["login", "--server", &server, "--api-key", key]);
-    assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
+    assert!(
+        login.status.success(),
+        "{}",
+        String::from_utf8_lossy(&login.stderr)
+    );
     let listed = quire.quire_as(&profile, &["notebook", "list", "--output", "json"]);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]");
 
-    let wrong = quire.quire_as(&quire.profile("wrong"), &["login", "--server", &server, "--api-key", "qk_wrong"]);
+    let wrong = quire.quire_as(
+        &quire.profile("wrong"),
+        &["login", "--server", &server, "--api-key", "qk_wrong"],
+    );
     assert!(!wrong.status.success());
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(said.contains("log in with"), "{said}");

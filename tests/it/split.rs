@@ -12,7 +12,14 @@ use crate::installation::{package_cache, program};
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// Services with a database and a key, in the order in which they are started.
-pub(crate) const SERVICES: [&str; 6] = ["identity", "inventory", "volume", "scheduler", "billing", "notebook"];
+pub(crate) const SERVICES: [&str; 6] = [
+    "identity",
+    "inventory",
+    "volume",
+    "scheduler",
+    "billing",
+    "notebook",
+];
 
 /// The running programs.
 pub(crate) struct Split {
@@ -39,7 +46,9 @@ impl Split {
         std::fs::create_dir_all(split.run_dir()).unwrap();
         let mut identity = split.spawn("identity", Stdio::piped());
         let mut key = String::new();
-        BufReader::new(identity.stdout.take().unwrap()).read_line(&mut key).unwrap();
+        BufReader::new(identity.stdout.take().unwrap())
+            .read_line(&mut key)
+            .unwrap();
         split.programs.insert("identity".to_owned(), identity);
         for name in SERVICES.into_iter().skip(1).chain(["edge", "gateway"]) {
             split.restart(name);
@@ -72,7 +81,10 @@ impl Split {
             "identity" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
                 for service in SERVICES {
-                    set(&format!("SERVICE_KEYS__{}", service.to_uppercase()), format!("qs_test_{service}"));
+                    set(
+                        &format!("SERVICE_KEYS__{}", service.to_uppercase()),
+                        format!("qs_test_{service}"),
+                    );
                 }
             }
             "scheduler" => {
@@ -106,7 +118,10 @@ impl Split {
                 set("CPU_OVERCOMMIT", "4".to_owned());
                 // One address is enough: the gateway passes every call on.
                 for service in ["identity", "inventory", "volume", "scheduler"] {
-                    set(&service.to_uppercase(), format!("http://127.0.0.1:{}", self.gateway));
+                    set(
+                        &service.to_uppercase(),
+                        format!("http://127.0.0.1:{}", self.gateway),
+                    );
                 }
             }
             _ => {}
@@ -116,7 +131,11 @@ impl Split {
 
     fn command(&self, name: &str) -> Command {
         let log = self.folder.join(format!("{name}.log"));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
         let mut command = Command::new(program(&format!("quire-{name}")));
         command
             .envs(self.settings(name))
@@ -134,7 +153,12 @@ impl Split {
 
     /// Joins this machine as a node and starts its agent.
     pub(crate) fn start_agent(&mut self, token: &str) {
-        let joined = self.command("agent").arg("join").env("QUIRE_JOIN_TOKEN", token).status().unwrap();
+        let joined = self
+            .command("agent")
+            .arg("join")
+            .env("QUIRE_JOIN_TOKEN", token)
+            .status()
+            .unwrap();
         assert!(joined.success(), "{}", self.log("agent"));
         self.restart("agent");
     }
@@ -160,7 +184,10 @@ impl Split {
 
     /// The logs of all programs that have not been killed, for a test that fails.
     pub(crate) fn logs(&self) -> String {
-        self.programs.keys().map(|name| format!("--- {name}\n{}", self.log(name))).collect()
+        self.programs
+            .keys()
+            .map(|name| format!("--- {name}\n{}", self.log(name)))
+            .collect()
     }
 }
 

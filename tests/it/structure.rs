@@ -12,7 +12,11 @@ fn metadata() -> Metadata {
 
 /// Crate -> crates of the house that it knows, without development dependencies.
 fn arrows(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
-    let ours: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let ours: BTreeSet<_> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     metadata
         .packages
         .iter()
@@ -48,8 +52,13 @@ fn crates_know_only_whom_they_may() {
     let arrows = arrows(&metadata());
     assert!(arrows.len() >= 12, "the workspace was not read: {arrows:?}");
     for (name, known) in &arrows {
-        let Some(allowed) = allowed(name) else { continue };
-        let wrong: Vec<_> = known.iter().filter(|other| !allowed.contains(&other.as_str())).collect();
+        let Some(allowed) = allowed(name) else {
+            continue;
+        };
+        let wrong: Vec<_> = known
+            .iter()
+            .filter(|other| !allowed.contains(&other.as_str()))
+            .collect();
         assert!(wrong.is_empty(), "{name} may not know {wrong:?}");
     }
 }
@@ -59,11 +68,17 @@ fn every_crate_takes_versions_and_lints_from_the_workspace() {
     for package in metadata().packages {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
         let name = &package.name;
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{name} has lints of its own");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{name} has lints of its own"
+        );
         for line in manifest.lines() {
-            let pins = line.contains("version = \"") || line.split_once('=').is_some_and(|(key, value)| {
-                !key.trim().contains(' ') && value.trim().starts_with('"') && value.trim()[1..].starts_with(|digit: char| digit.is_ascii_digit())
-            });
+            let pins = line.contains("version = \"")
+                || line.split_once('=').is_some_and(|(key, value)| {
+                    !key.trim().contains(' ')
+                        && value.trim().starts_with('"')
+                        && value.trim()[1..].starts_with(|digit: char| digit.is_ascii_digit())
+                });
             assert!(!pins, "{name} pins a version of its own: {line}");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use chassis::Database;
 use billing::{BillingConfig, Migrator};
+use chassis::Database;
 
 fn main() -> ExitCode {
     chassis::program::main(

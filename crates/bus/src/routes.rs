@@ -134,7 +134,10 @@ impl Routes {
     pub async fn get(&self, id: &str) -> Result<Option<Route>, BusError> {
         let failed = |error: &dyn std::fmt::Display| BusError::failed("reading a route", error);
         let value = self.store.get(id).await.map_err(|error| failed(&error))?;
-        value.map(|value| serde_json::from_slice(&value)).transpose().map_err(|error| failed(&error))
+        value
+            .map(|value| serde_json::from_slice(&value))
+            .transpose()
+            .map_err(|error| failed(&error))
     }
 
     /// All routes.

@@ -42,7 +42,11 @@ enum Command {
 }
 
 /// Runs the program of the service `area`: `migrate` brings its database up to date, `serve` runs it until the token is cancelled.
-pub fn main<C, M, S, MigrateFuture, ServeFuture>(area: &'static str, migrate: M, serve: S) -> ExitCode
+pub fn main<C, M, S, MigrateFuture, ServeFuture>(
+    area: &'static str,
+    migrate: M,
+    serve: S,
+) -> ExitCode
 where
     C: Default + Serialize + DeserializeOwned + std::fmt::Debug,
     M: FnOnce(C) -> MigrateFuture,
@@ -62,7 +66,9 @@ where
                 println!("{settings:#?}");
                 Ok(())
             }
-            Command::Migrate => runtime.block_on(migrate(settings)).map_err(|failure| error::chain(&failure)),
+            Command::Migrate => runtime
+                .block_on(migrate(settings))
+                .map_err(|failure| error::chain(&failure)),
             Command::Serve => runtime.block_on(run(area, settings, telemetry, serve)),
         }
     });
@@ -79,7 +85,12 @@ fn load<C: Default + Serialize + DeserializeOwned>(
     area: &'static str,
     file: Option<PathBuf>,
 ) -> Result<(C, TelemetryConfig), String> {
-    let read = || -> Result<_, ConfigError> { Ok((config::load(area, file.as_deref())?, config::load("telemetry", None)?)) };
+    let read = || -> Result<_, ConfigError> {
+        Ok((
+            config::load(area, file.as_deref())?,
+            config::load("telemetry", None)?,
+        ))
+    };
     read().map_err(|problem| problem.to_string())
 }
 
@@ -101,7 +112,10 @@ where
         let listener = TcpListener::bind(address)
             .await
             .map_err(|cause| format!("listening on {address} for metrics: {cause}"))?;
-        tasks.start("metrics", serve_metrics(listener, started.page(), cancel.clone()));
+        tasks.start(
+            "metrics",
+            serve_metrics(listener, started.page(), cancel.clone()),
+        );
     }
     tasks.start(area, serve(settings, Arc::new(SystemClock), cancel));
     let outcome = tasks.run().await;
@@ -130,7 +144,11 @@ pub async fn stop_on_signal(cancel: CancellationToken) -> Result<()> {
 ///
 /// # Errors
 /// When the listener breaks.
-pub async fn serve_metrics(listener: TcpListener, page: MetricsPage, cancel: CancellationToken) -> Result<()> {
+pub async fn serve_metrics(
+    listener: TcpListener,
+    page: MetricsPage,
+    cancel: CancellationToken,
+) -> Result<()> {
     let routes = Router::new().route("/metrics", get(move || std::future::ready(page.render())));
     axum::serve(listener, routes)
         .with_graceful_shutdown(cancel.cancelled_owned())

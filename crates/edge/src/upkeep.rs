@@ -43,7 +43,10 @@ async fn tell(door: &Door, edge: &str, notebooks: &[NotebookActivity]) {
         Err(error) => return tracing::error!(%error, "writing an activity message"),
     };
     let client = door.directory.bus().client();
-    if let Err(error) = client.publish(bus::edge_activity_subject(), payload.into()).await {
+    if let Err(error) = client
+        .publish(bus::edge_activity_subject(), payload.into())
+        .await
+    {
         tracing::warn!(%error, "telling activity");
     }
 }

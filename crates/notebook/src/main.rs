@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chassis::Database;
-use notebook::{NotebookConfig, Migrator};
+use notebook::{Migrator, NotebookConfig};
 
 fn main() -> ExitCode {
     chassis::program::main(

@@ -22,7 +22,9 @@ pub(crate) struct WithKey(MetadataValue<tonic::metadata::Ascii>);
 
 impl Interceptor for WithKey {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         request.set_timeout(std::time::Duration::from_secs(30));
         Ok(request)
     }
@@ -41,9 +43,13 @@ pub(crate) struct Api {
 impl Api {
     /// For the server and key of a profile.
     pub(crate) fn new(profile: &Profile) -> Result<Self> {
-        let address = profile.server.parse().context("reading the server's address")?;
+        let address = profile
+            .server
+            .parse()
+            .context("reading the server's address")?;
         let bearer = format!("Bearer {}", profile.api_key.expose_secret());
-        let mut key = MetadataValue::try_from(bearer).context("the API key has characters that no key has")?;
+        let mut key = MetadataValue::try_from(bearer)
+            .context("the API key has characters that no key has")?;
         key.set_sensitive(true);
         Ok(Self {
             channel: chassis::grpc::connect(&address)?,

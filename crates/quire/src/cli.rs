@@ -8,11 +8,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Quire: GPU notebooks on hardware that you own.
 #[derive(Debug, Parser)]
-#[command(name = "quire", version, about, propagate_version = true, after_help = "\
+#[command(
+    name = "quire",
+    version,
+    about,
+    propagate_version = true,
+    after_help = "\
 Examples:
   quire up --detach                     start everything on this machine
   quire notebook create --name first    a JupyterLab of your own
-  quire usage                           what it cost so far")]
+  quire usage                           what it cost so far"
+)]
 pub(crate) struct Cli {
     /// How answers are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
@@ -173,7 +179,9 @@ pub(crate) struct LoginArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotebookCommand {
     /// Make a notebook and start it.
-    #[command(after_help = "Examples:\n  quire notebook create\n  quire notebook create --name first --machine-type C3 --environment python")]
+    #[command(
+        after_help = "Examples:\n  quire notebook create\n  quire notebook create --name first --machine-type C3 --environment python"
+    )]
     Create(CreateArgs),
     /// All notebooks of your team.
     List,

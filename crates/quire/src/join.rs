@@ -38,9 +38,16 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("signals", program::stop_on_signal(cancel.clone()));
-    let ready = || print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
-    tasks.start("agent", agent::run(config, Arc::new(SystemClock), cancel, ready));
-    let outcome = tasks.run().await.map_err(|failure| anyhow::anyhow!(failure));
+    let ready =
+        || print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
+    tasks.start(
+        "agent",
+        agent::run(config, Arc::new(SystemClock), cancel, ready),
+    );
+    let outcome = tasks
+        .run()
+        .await
+        .map_err(|failure| anyhow::anyhow!(failure));
     telemetry.shutdown();
     outcome
 }

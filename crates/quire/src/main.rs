@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         _ => {}
     }
     chassis::tls::install_provider();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow!(error).context("starting the runtime")),
     };
@@ -65,9 +68,14 @@ async fn run(cli: Cli) -> Result<()> {
 pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
     let error = Error::from(status.clone());
     match &error {
-        Error::Unauthenticated(text) => anyhow!("{text}\n  log in with \"quire login --server {server} --api-key KEY\""),
+        Error::Unauthenticated(text) => {
+            anyhow!("{text}\n  log in with \"quire login --server {server} --api-key KEY\"")
+        }
         Error::Unavailable(_) | Error::Deadline => {
-            anyhow!("{server} does not answer: {}\n  is it up? \"quire up --detach\" starts it on this machine", status.message())
+            anyhow!(
+                "{server} does not answer: {}\n  is it up? \"quire up --detach\" starts it on this machine",
+                status.message()
+            )
         }
         Error::Internal { .. } => anyhow!("{}", status.message()),
         other => anyhow!("{other}"),

@@ -6,12 +6,19 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 /// The folder that `variable` names, else `fallback` below the home folder; `quire` inside it.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the XDG variables")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the XDG variables"
+)]
 fn xdg(variable: &str, fallback: &str) -> Result<PathBuf> {
-    let base = match env::var(variable).ok().filter(|value| value.starts_with('/')) {
+    let base = match env::var(variable)
+        .ok()
+        .filter(|value| value.starts_with('/'))
+    {
         Some(folder) => PathBuf::from(folder),
         None => {
-            let home = env::var("HOME").context("HOME is not set: name the folder with --data-dir and --profile")?;
+            let home = env::var("HOME")
+                .context("HOME is not set: name the folder with --data-dir and --profile")?;
             PathBuf::from(home).join(fallback)
         }
     };
@@ -29,5 +36,8 @@ pub(crate) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf> {
 
 /// The profile file.
 pub(crate) fn profile(named: Option<PathBuf>) -> Result<PathBuf> {
-    named.map_or_else(|| Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("profile.toml")), Ok)
+    named.map_or_else(
+        || Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("profile.toml")),
+        Ok,
+    )
 }

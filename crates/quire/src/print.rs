@@ -55,7 +55,11 @@ pub(crate) fn one<R: Row>(output: Output, row: &R) -> Result<()> {
     match output {
         Output::Json => json(row),
         Output::Table => {
-            let width = R::COLUMNS.iter().map(|column| column.len()).max().unwrap_or(0);
+            let width = R::COLUMNS
+                .iter()
+                .map(|column| column.len())
+                .max()
+                .unwrap_or(0);
             for (column, cell) in R::COLUMNS.iter().zip(row.cells()) {
                 out!("{column:<width$}  {cell}");
             }
@@ -82,14 +86,17 @@ pub(crate) fn is_terminal() -> bool {
 
 /// A time of the wire as text; empty when absent.
 pub(crate) fn time(wire: Option<prost_types::Timestamp>) -> String {
-    wire.and_then(|wire| DateTime::<Utc>::from_timestamp(wire.seconds, u32::try_from(wire.nanos).unwrap_or(0)))
-        .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
-        .unwrap_or_default()
+    wire.and_then(|wire| {
+        DateTime::<Utc>::from_timestamp(wire.seconds, u32::try_from(wire.nanos).unwrap_or(0))
+    })
+    .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    .unwrap_or_default()
 }
 
 /// An amount of money, with all six decimals.
 pub(crate) fn money(wire: Option<contracts::common::v1::Money>) -> String {
-    wire.map(|money| format!("{} {}", Micros(money.micros), money.currency)).unwrap_or_default()
+    wire.map(|money| format!("{} {}", Micros(money.micros), money.currency))
+        .unwrap_or_default()
 }
 
 /// A rate.

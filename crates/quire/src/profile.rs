@@ -31,13 +31,22 @@ impl Profile {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                bail!("not logged in: run \"quire up --detach\" on this machine, or \"quire login --server URL\"")
+                bail!(
+                    "not logged in: run \"quire up --detach\" on this machine, or \"quire login --server URL\""
+                )
             }
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
-        let file: File = toml::from_str(&text)
-            .with_context(|| format!("{} is damaged; log in again with \"quire login\"", path.display()))?;
-        Ok(Self { server: file.server, api_key: file.api_key.into() })
+        let file: File = toml::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; log in again with \"quire login\"",
+                path.display()
+            )
+        })?;
+        Ok(Self {
+            server: file.server,
+            api_key: file.api_key.into(),
+        })
     }
 
     /// Writes the profile.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chassis::Database;
-use scheduler::{SchedulerConfig, Migrator};
+use scheduler::{Migrator, SchedulerConfig};
 
 fn main() -> ExitCode {
     chassis::program::main(

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chassis::Database;
-use volume::{VolumeConfig, Migrator};
+use volume::{Migrator, VolumeConfig};
 
 fn main() -> ExitCode {
     chassis::program::main(

@@ -42,10 +42,22 @@ impl From<MachineType> for TypeRow {
 }
 
 impl Row for TypeRow {
-    const COLUMNS: &'static [&'static str] = &["NAME", "AVAILABLE", "CPU", "MEMORY MIB", "DISK GIB", "GPU", "LIMIT H"];
+    const COLUMNS: &'static [&'static str] = &[
+        "NAME",
+        "AVAILABLE",
+        "CPU",
+        "MEMORY MIB",
+        "DISK GIB",
+        "GPU",
+        "LIMIT H",
+    ];
 
     fn cells(&self) -> Vec<String> {
-        let gpu = if self.gpus == 0 { String::new() } else { format!("{} x {}", self.gpus, self.gpu_model) };
+        let gpu = if self.gpus == 0 {
+            String::new()
+        } else {
+            format!("{} x {}", self.gpus, self.gpu_model)
+        };
         let limit = match self.max_duration_seconds {
             0 => String::new(),
             seconds => (seconds / 3_600).to_string(),
@@ -64,10 +76,17 @@ impl Row for TypeRow {
 }
 
 pub(crate) async fn machine_types(api: &Api, output: Output) -> Result<()> {
-    let answer = api.ask(api
-        .inventory()
-        .list_machine_types(ListMachineTypesRequest {})).await?;
-    let rows: Vec<_> = answer.machine_types.into_iter().map(TypeRow::from).collect();
+    let answer = api
+        .ask(
+            api.inventory()
+                .list_machine_types(ListMachineTypesRequest {}),
+        )
+        .await?;
+    let rows: Vec<_> = answer
+        .machine_types
+        .into_iter()
+        .map(TypeRow::from)
+        .collect();
     print::list(output, &rows, "there are no machine types")
 }
 
@@ -84,19 +103,30 @@ impl Row for EnvironmentRow {
     const COLUMNS: &'static [&'static str] = &["NAME", "PACKAGES", "DESCRIPTION"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.name.clone(), self.packages.to_string(), self.description.clone()]
+        vec![
+            self.name.clone(),
+            self.packages.to_string(),
+            self.description.clone(),
+        ]
     }
 }
 
 pub(crate) async fn environments(api: &Api, output: Output) -> Result<()> {
-    let answer = api.ask(api
-        .inventory()
-        .list_environments(ListEnvironmentsRequest {})).await?;
+    let answer = api
+        .ask(
+            api.inventory()
+                .list_environments(ListEnvironmentsRequest {}),
+        )
+        .await?;
     let rows: Vec<_> = answer
         .environments
         .into_iter()
         .map(|environment| EnvironmentRow {
-            packages: environment.lock.lines().filter(|line| line.contains("==")).count(),
+            packages: environment
+                .lock
+                .lines()
+                .filter(|line| line.contains("=="))
+                .count(),
             name: environment.name,
             description: environment.description,
             digest: environment.digest,

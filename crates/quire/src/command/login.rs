@@ -17,13 +17,21 @@ pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
         Some(key) => key,
         None => read_key()?,
     };
-    let profile = Profile { server: args.server, api_key: key.trim().to_owned().into() };
+    let profile = Profile {
+        server: args.server,
+        api_key: key.trim().to_owned().into(),
+    };
     let api = Api::new(&profile)?;
-    let session = api.ask(api.identity().get_session(GetSessionRequest {})).await?;
+    let session = api
+        .ask(api.identity().get_session(GetSessionRequest {}))
+        .await?;
     profile.save(path)?;
     let user = session.user.unwrap_or_default().email;
     let team = session.team.unwrap_or_default().namespace;
-    print::note(&format!("logged in to {} as {user} of team {team}", profile.server));
+    print::note(&format!(
+        "logged in to {} as {user} of team {team}",
+        profile.server
+    ));
     Ok(())
 }
 
@@ -32,6 +40,9 @@ fn read_key() -> Result<String> {
         bail!("give the key with --api-key KEY, in QUIRE_API_KEY, or on standard input");
     }
     let mut key = String::new();
-    std::io::stdin().take(4_096).read_to_string(&mut key).context("reading the key")?;
+    std::io::stdin()
+        .take(4_096)
+        .read_to_string(&mut key)
+        .context("reading the key")?;
     Ok(key)
 }

@@ -21,7 +21,9 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::Whoami => team::whoami(api, output).await,
         Command::Notebook(command) => notebook::run(command, api, output).await,
         Command::Why { id } => notebook::why(api, output, &id).await,
-        Command::Usage { from, to } => money::usage(api, output, from.as_deref(), to.as_deref()).await,
+        Command::Usage { from, to } => {
+            money::usage(api, output, from.as_deref(), to.as_deref()).await
+        }
         Command::Invoice(command) => money::invoice(api, output, command).await,
         Command::Audit => money::audit(api, output).await,
         Command::Price(command) => money::price(api, output, command).await,

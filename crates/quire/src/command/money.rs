@@ -8,9 +8,9 @@ use contracts::billing::v1::{
 use kernel::{Micros, NanosPerHour};
 use serde::Serialize;
 
-use crate::print::out;
 use crate::api::Api;
 use crate::cli::{InvoiceCommand, Output, PriceCommand};
+use crate::print::out;
 use crate::print::{self, Row};
 use crate::when;
 
@@ -51,7 +51,9 @@ impl From<UsageLine> for Usage {
 }
 
 impl Row for Usage {
-    const COLUMNS: &'static [&'static str] = &["RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", ""];
+    const COLUMNS: &'static [&'static str] = &[
+        "RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", "",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let running = if self.running { "running" } else { "" };
@@ -67,7 +69,12 @@ impl Row for Usage {
     }
 }
 
-pub(crate) async fn usage(api: &Api, output: Output, from: Option<&str>, to: Option<&str>) -> Result<()> {
+pub(crate) async fn usage(
+    api: &Api,
+    output: Output,
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<()> {
     let request = GetUsageRequest {
         from: from.map(|text| when::parse("from", text)).transpose()?,
         to: to.map(|text| when::parse("to", text)).transpose()?,
@@ -130,12 +137,16 @@ impl Row for Line {
 /// An amount that is rounded to cents.
 fn cents(micros: i64) -> String {
     let text = Micros(micros).to_string();
-    text.get(..text.len().saturating_sub(4)).unwrap_or(&text).to_owned()
+    text.get(..text.len().saturating_sub(4))
+        .unwrap_or(&text)
+        .to_owned()
 }
 
 pub(crate) async fn invoice(api: &Api, output: Output, command: InvoiceCommand) -> Result<()> {
     let InvoiceCommand::Show { month } = command;
-    let request = GetInvoiceRequest { month: month.unwrap_or_default() };
+    let request = GetInvoiceRequest {
+        month: month.unwrap_or_default(),
+    };
     let answer = api.ask(api.billing().get_invoice(request)).await?;
     let total = answer.total.unwrap_or_default();
     let rounding = answer.rounding.unwrap_or_default();
@@ -150,11 +161,19 @@ pub(crate) async fn invoice(api: &Api, output: Output, command: InvoiceCommand) 
             "currency": total.currency,
         }));
     }
-    let open = if answer.open { " (not over yet: the numbers grow)" } else { "" };
+    let open = if answer.open {
+        " (not over yet: the numbers grow)"
+    } else {
+        ""
+    };
     out!("invoice of {}{open}", answer.month);
     print::list(output, &lines, "nothing was used in this month")?;
     out!("total  {} {}", cents(total.micros), total.currency);
-    out!("rounding  {} {}", Micros(rounding.micros), rounding.currency);
+    out!(
+        "rounding  {} {}",
+        Micros(rounding.micros),
+        rounding.currency
+    );
     Ok(())
 }
 
@@ -167,7 +186,11 @@ pub(crate) async fn audit(api: &Api, output: Output) -> Result<()> {
             "differences": answer.differences,
         }))?;
     } else {
-        out!("{} attempts and {} ledger transactions recomputed", answer.attempts, answer.transactions);
+        out!(
+            "{} attempts and {} ledger transactions recomputed",
+            answer.attempts,
+            answer.transactions
+        );
         for difference in &answer.differences {
             out!("  {difference}");
         }
@@ -208,20 +231,37 @@ impl Row for PriceRow {
 
     fn cells(&self) -> Vec<String> {
         let price = format!("{} {}", self.price_per_hour, self.currency);
-        vec![self.machine_type.clone(), price, self.version.to_string(), self.valid_from.clone()]
+        vec![
+            self.machine_type.clone(),
+            price,
+            self.version.to_string(),
+            self.valid_from.clone(),
+        ]
     }
 }
 
 pub(crate) async fn price(api: &Api, output: Output, command: PriceCommand) -> Result<()> {
     match command {
         PriceCommand::List => {
-            let answer = api.ask(api.billing().list_prices(ListPricesRequest {})).await?;
+            let answer = api
+                .ask(api.billing().list_prices(ListPricesRequest {}))
+                .await?;
             let rows: Vec<_> = answer.prices.into_iter().map(PriceRow::from).collect();
-            print::list(output, &rows, "nothing has a price: everything is free of charge")
+            print::list(
+                output,
+                &rows,
+                "nothing has a price: everything is free of charge",
+            )
         }
-        PriceCommand::Set { machine_type, per_hour } => {
+        PriceCommand::Set {
+            machine_type,
+            per_hour,
+        } => {
             let NanosPerHour(nanos_per_hour) = per_hour.parse()?;
-            let request = SetPriceRequest { machine_type, nanos_per_hour };
+            let request = SetPriceRequest {
+                machine_type,
+                nanos_per_hour,
+            };
             let answer = api.ask(api.billing().set_price(request)).await?;
             print::one(output, &PriceRow::from(answer.price.unwrap_or_default()))
         }

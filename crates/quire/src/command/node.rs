@@ -7,9 +7,9 @@ use contracts::inventory::v1::{
 };
 use serde::Serialize;
 
-use crate::print::out;
 use crate::api::Api;
 use crate::cli::{NodeCommand, Output};
+use crate::print::out;
 use crate::print::{self, Row};
 
 #[derive(Debug, Serialize)]
@@ -49,7 +49,11 @@ impl From<Node> for NodeRow {
             cpu_overcommit: node.cpu_overcommit,
             memory_mib: hardware.memory_mib,
             disk_gib: hardware.disk_gib,
-            gpus: hardware.gpus.into_iter().map(|gpu| format!("{} {}", gpu.model, gpu.uuid)).collect(),
+            gpus: hardware
+                .gpus
+                .into_iter()
+                .map(|gpu| format!("{} {}", gpu.model, gpu.uuid))
+                .collect(),
             last_seen_at: print::time(node.last_seen_at),
             missing_isolation: node.missing_isolation,
         }
@@ -57,8 +61,18 @@ impl From<Node> for NodeRow {
 }
 
 impl Row for NodeRow {
-    const COLUMNS: &'static [&'static str] =
-        &["NAME", "STATE", "WORK", "CPU", "MEMORY MIB", "DISK GIB", "GPUS", "LAST SEEN", "MISSING ISOLATION", "ID"];
+    const COLUMNS: &'static [&'static str] = &[
+        "NAME",
+        "STATE",
+        "WORK",
+        "CPU",
+        "MEMORY MIB",
+        "DISK GIB",
+        "GPUS",
+        "LAST SEEN",
+        "MISSING ISOLATION",
+        "ID",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let missing = match self.missing_isolation.as_slice() {
@@ -81,15 +95,19 @@ impl Row for NodeRow {
 }
 
 async fn nodes(api: &Api) -> Result<Vec<NodeRow>> {
-    let answer = api.ask(api.inventory().list_nodes(ListNodesRequest {})).await?;
+    let answer = api
+        .ask(api.inventory().list_nodes(ListNodesRequest {}))
+        .await?;
     Ok(answer.nodes.into_iter().map(NodeRow::from).collect())
 }
 
 pub(crate) async fn run(command: NodeCommand, api: &Api, output: Output) -> Result<()> {
     match command {
-        NodeCommand::List => {
-            print::list(output, &nodes(api).await?, "no node has joined; see \"quire node join-token\"")
-        }
+        NodeCommand::List => print::list(
+            output,
+            &nodes(api).await?,
+            "no node has joined; see \"quire node join-token\"",
+        ),
         NodeCommand::Show { node } => show(api, output, &node).await,
         NodeCommand::JoinToken { ttl } => join_token(api, output, ttl).await,
         NodeCommand::Cordon { node } => set(api, output, node, NodeSchedulable::Cordoned).await,
@@ -104,7 +122,10 @@ async fn show(api: &Api, output: Output, wanted: &str) -> Result<()> {
         .into_iter()
         .filter(|node| node.name.starts_with(wanted) || node.id.starts_with(wanted))
         .collect();
-    if let Some(exact) = matching.iter().position(|node| node.name == wanted || node.id == wanted) {
+    if let Some(exact) = matching
+        .iter()
+        .position(|node| node.name == wanted || node.id == wanted)
+    {
         return print::one(output, &matching.swap_remove(exact));
     }
     match matching.as_slice() {
@@ -126,12 +147,21 @@ async fn join_token(api: &Api, output: Output, ttl_seconds: u32) -> Result<()> {
     }
     out!("{}", answer.token);
     print::note(&format!("works once, until {expires_at}; on the new node:"));
-    print::note(&format!("  quire agent --server {} --token {}", api.server(), answer.token));
+    print::note(&format!(
+        "  quire agent --server {} --token {}",
+        api.server(),
+        answer.token
+    ));
     Ok(())
 }
 
 async fn set(api: &Api, output: Output, node: String, schedulable: NodeSchedulable) -> Result<()> {
-    let request = SetNodeSchedulableRequest { node, schedulable: schedulable.into() };
-    let answer = api.ask(api.inventory().set_node_schedulable(request)).await?;
+    let request = SetNodeSchedulableRequest {
+        node,
+        schedulable: schedulable.into(),
+    };
+    let answer = api
+        .ask(api.inventory().set_node_schedulable(request))
+        .await?;
     print::one(output, &NodeRow::from(answer.node.unwrap_or_default()))
 }

@@ -13,9 +13,9 @@ use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::print::out;
 use crate::api::Api;
 use crate::cli::{CreateArgs, NotebookCommand, Output};
+use crate::print::out;
 use crate::print::{self, Row};
 use crate::{failure, wait};
 
@@ -64,19 +64,43 @@ impl From<Notebook> for View {
 }
 
 impl Row for View {
-    const COLUMNS: &'static [&'static str] = &["NAME", "STATE", "MACHINE", "ENVIRONMENT", "URL", "REASON", "ID"];
+    const COLUMNS: &'static [&'static str] = &[
+        "NAME",
+        "STATE",
+        "MACHINE",
+        "ENVIRONMENT",
+        "URL",
+        "REASON",
+        "ID",
+    ];
 
     fn cells(&self) -> Vec<String> {
-        let texts = [&self.name, &self.state, &self.machine_type, &self.environment, &self.url, &self.reason, &self.id];
+        let texts = [
+            &self.name,
+            &self.state,
+            &self.machine_type,
+            &self.environment,
+            &self.url,
+            &self.reason,
+            &self.id,
+        ];
         texts.map(String::clone).to_vec()
     }
 }
 
 /// `Running`, `Stopped`, …
 fn state_name(state: NotebookState) -> String {
-    let name = state.as_str_name().trim_start_matches("NOTEBOOK_STATE_").to_lowercase();
+    let name = state
+        .as_str_name()
+        .trim_start_matches("NOTEBOOK_STATE_")
+        .to_lowercase();
     let mut letters = name.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase())
+        .into_iter()
+        .chain(letters)
+        .collect()
 }
 
 fn is_rest(state: NotebookState) -> bool {
@@ -108,7 +132,9 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
 }
 
 async fn get(api: &Api, id: &str) -> Result<Notebook> {
-    let request = GetNotebookRequest { notebook: id.to_owned() };
+    let request = GetNotebookRequest {
+        notebook: id.to_owned(),
+    };
     let answer = api.ask(api.notebook().get_notebook(request)).await?;
     answer.notebook.context("the answer holds no notebook")
 }
@@ -118,9 +144,12 @@ async fn all(api: &Api) -> Result<Vec<Notebook>> {
     let mut after = String::new();
     loop {
         let page = Some(PageRequest { after, limit: 120 });
-        let request = ListNotebooksRequest { page, name: String::new() };
+        let request = ListNotebooksRequest {
+            page,
+            name: String::new(),
+        };
         let answer = api.ask(api.notebook().list_notebooks(request)).await?;
-            notebooks.extend(answer.notebooks);
+        notebooks.extend(answer.notebooks);
         let info = answer.page.unwrap_or_default();
         if !info.has_more {
             return Ok(notebooks);
@@ -131,7 +160,11 @@ async fn all(api: &Api) -> Result<Vec<Notebook>> {
 
 async fn list(api: &Api, output: Output) -> Result<()> {
     let rows: Vec<_> = all(api).await?.into_iter().map(View::from).collect();
-    print::list(output, &rows, "no notebooks yet; make one with \"quire notebook create\"")
+    print::list(
+        output,
+        &rows,
+        "no notebooks yet; make one with \"quire notebook create\"",
+    )
 }
 
 async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
@@ -163,9 +196,13 @@ async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
 }
 
 async fn price(api: &Api, machine_type: &str) -> Result<String> {
-    let answer = api.ask(api.billing().list_prices(ListPricesRequest {})).await?;
+    let answer = api
+        .ask(api.billing().list_prices(ListPricesRequest {}))
+        .await?;
     let prices = answer.prices;
-    let found = prices.into_iter().find(|price| price.machine_type == machine_type);
+    let found = prices
+        .into_iter()
+        .find(|price| price.machine_type == machine_type);
     Ok(found.map_or_else(
         || "nothing".to_owned(),
         |price| format!("{} {}", print::rate(price.nanos_per_hour), price.currency),
@@ -173,7 +210,9 @@ async fn price(api: &Api, machine_type: &str) -> Result<String> {
 }
 
 async fn start(api: &Api, output: Output, id: &str) -> Result<()> {
-    let request = StartNotebookRequest { notebook: id.to_owned() };
+    let request = StartNotebookRequest {
+        notebook: id.to_owned(),
+    };
     let answer = api.ask(api.notebook().start_notebook(request)).await?;
     let notebook = answer.notebook.context("the answer holds no notebook")?;
     run_until_running(api, output, notebook).await
@@ -185,7 +224,9 @@ async fn run_until_running(api: &Api, output: Output, notebook: Notebook) -> Res
     if notebook.state() != NotebookState::Running {
         let (name, reason) = (&notebook.name, &notebook.reason);
         let state = state_name(notebook.state());
-        bail!("{name} did not start: {state}: {reason}\n  see \"quire why {name}\" and \"quire notebook logs {name}\"");
+        bail!(
+            "{name} did not start: {state}: {reason}\n  see \"quire why {name}\" and \"quire notebook logs {name}\""
+        );
     }
     if output == Output::Table {
         out!("{}?token={}", notebook.url, notebook.token);
@@ -199,7 +240,9 @@ fn finish(output: Output, notebook: Notebook) -> Result<()> {
 }
 
 async fn stop(api: &Api, id: &str) -> Result<Notebook> {
-    let request = StopNotebookRequest { notebook: id.to_owned() };
+    let request = StopNotebookRequest {
+        notebook: id.to_owned(),
+    };
     let answer = api.ask(api.notebook().stop_notebook(request)).await?;
     answer.notebook.context("the answer holds no notebook")
 }
@@ -216,12 +259,16 @@ pub(crate) async fn stop_all(api: &Api) -> Result<()> {
 }
 
 async fn delete(api: &Api, output: Output, id: &str) -> Result<()> {
-    let request = DeleteNotebookRequest { notebook: id.to_owned() };
+    let request = DeleteNotebookRequest {
+        notebook: id.to_owned(),
+    };
     let answer = api.ask(api.notebook().delete_notebook(request)).await?;
     let id = answer.id;
     let gone = |status: &tonic::Status| status.code() == tonic::Code::NotFound;
     wait::until(Duration::from_millis(200), || async {
-        let request = GetNotebookRequest { notebook: id.clone() };
+        let request = GetNotebookRequest {
+            notebook: id.clone(),
+        };
         match api.notebook().get_notebook(request).await {
             Err(status) if gone(&status) => Ok(Some(())),
             Err(status) => Err(failure(&status, api.server())),
@@ -239,7 +286,11 @@ async fn delete(api: &Api, output: Output, id: &str) -> Result<()> {
 }
 
 /// Shows how a notebook comes along until `done`.
-async fn wait_for(api: &Api, notebook: Notebook, done: impl Fn(NotebookState) -> bool) -> Result<Notebook> {
+async fn wait_for(
+    api: &Api,
+    notebook: Notebook,
+    done: impl Fn(NotebookState) -> bool,
+) -> Result<Notebook> {
     let progress = Progress::new();
     let mut seen = notebook;
     loop {
@@ -260,17 +311,28 @@ struct Progress {
 
 impl Progress {
     fn new() -> Self {
-        let bar = if print::is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = if print::is_terminal() {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar, last: std::cell::RefCell::default() }
+        Self {
+            bar,
+            last: std::cell::RefCell::default(),
+        }
     }
 
     fn show(&self, notebook: &Notebook) {
         let state = state_name(notebook.state());
-        let text = if notebook.reason.is_empty() { state } else { format!("{state}: {}", notebook.reason) };
+        let text = if notebook.reason.is_empty() {
+            state
+        } else {
+            format!("{state}: {}", notebook.reason)
+        };
         let new = *self.last.borrow() != text;
         if new && self.bar.is_hidden() {
             print::note(&text);
@@ -286,7 +348,10 @@ impl Drop for Progress {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "whether there is a display is a matter of the terminal, not of configuration")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whether there is a display is a matter of the terminal, not of configuration"
+)]
 fn has_display() -> bool {
     std::env::var("DISPLAY").is_ok() || std::env::var("WAYLAND_DISPLAY").is_ok()
 }
@@ -303,18 +368,26 @@ async fn open(api: &Api, output: Output, id: &str) -> Result<()> {
     }
     out!("{url}");
     if has_display() {
-        std::process::Command::new("xdg-open").arg(&url).spawn().ok();
+        std::process::Command::new("xdg-open")
+            .arg(&url)
+            .spawn()
+            .ok();
     }
     Ok(())
 }
 
 async fn logs(api: &Api, id: &str, follow: bool, tail: Option<u32>) -> Result<()> {
     let notebook = get(api, id).await?;
-    let mut url: reqwest::Url = notebook.url.parse().context("reading the notebook's address")?;
+    let mut url: reqwest::Url = notebook
+        .url
+        .parse()
+        .context("reading the notebook's address")?;
     url.set_path("/.quire/logs");
-    url.query_pairs_mut().append_pair("follow", &follow.to_string());
+    url.query_pairs_mut()
+        .append_pair("follow", &follow.to_string());
     if let Some(lines) = tail {
-        url.query_pairs_mut().append_pair("tail", &lines.to_string());
+        url.query_pairs_mut()
+            .append_pair("tail", &lines.to_string());
     }
     let response = edge_client(&url)?
         .get(url)
@@ -334,7 +407,9 @@ async fn logs(api: &Api, id: &str, follow: bool, tail: Option<u32>) -> Result<()
     let mut chunks = response.bytes_stream();
     let mut out = tokio::io::stdout();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(reqwest::Error::without_url).context("reading the logs")?;
+        let chunk = chunk
+            .map_err(reqwest::Error::without_url)
+            .context("reading the logs")?;
         tokio::io::AsyncWriteExt::write_all(&mut out, &chunk).await?;
         tokio::io::AsyncWriteExt::flush(&mut out).await?;
     }
@@ -352,7 +427,9 @@ fn edge_client(url: &reqwest::Url) -> Result<reqwest::Client> {
 }
 
 pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
-    let request = ExplainNotebookRequest { notebook: id.to_owned() };
+    let request = ExplainNotebookRequest {
+        notebook: id.to_owned(),
+    };
     let answer = api.ask(api.notebook().explain_notebook(request)).await?;
     let notebook = View::from(answer.notebook.context("the answer holds no notebook")?);
     if output == Output::Json {
@@ -364,7 +441,11 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
             "details": answer.details,
         }));
     }
-    let summary = if answer.summary.is_empty() { "as wished".to_owned() } else { answer.summary };
+    let summary = if answer.summary.is_empty() {
+        "as wished".to_owned()
+    } else {
+        answer.summary
+    };
     out!("{} is {}: {summary}", notebook.name, notebook.state);
     for detail in answer.details {
         out!("  {detail}");

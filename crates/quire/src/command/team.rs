@@ -9,9 +9,9 @@ use contracts::identity::v1::{
 };
 use serde::Serialize;
 
-use crate::print::out;
 use crate::api::Api;
 use crate::cli::{ApiKeyCommand, Output, ProjectCommand, RoleArg, TeamCommand, UserCommand};
+use crate::print::out;
 use crate::print::{self, Row};
 use crate::when;
 
@@ -31,7 +31,9 @@ fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
 }
 
 fn role_name(role: Role) -> String {
-    role.as_str_name().trim_start_matches("ROLE_").to_lowercase()
+    role.as_str_name()
+        .trim_start_matches("ROLE_")
+        .to_lowercase()
 }
 
 #[derive(Debug, Serialize)]
@@ -48,7 +50,8 @@ struct Session {
 }
 
 impl Row for Session {
-    const COLUMNS: &'static [&'static str] = &["USER", "TEAM", "ROLE", "SCOPES", "OPERATOR", "SERVER"];
+    const COLUMNS: &'static [&'static str] =
+        &["USER", "TEAM", "ROLE", "SCOPES", "OPERATOR", "SERVER"];
 
     fn cells(&self) -> Vec<String> {
         let operator = if self.operator { "yes" } else { "no" };
@@ -64,7 +67,9 @@ impl Row for Session {
 }
 
 pub(crate) async fn whoami(api: &Api, output: Output) -> Result<()> {
-    let answer = api.ask(api.identity().get_session(GetSessionRequest {})).await?;
+    let answer = api
+        .ask(api.identity().get_session(GetSessionRequest {}))
+        .await?;
     let user = answer.user.unwrap_or_default();
     let team = answer.team.unwrap_or_default();
     let session = Session {
@@ -91,7 +96,12 @@ struct TeamRow {
 
 impl From<Team> for TeamRow {
     fn from(team: Team) -> Self {
-        Self { created_at: print::time(team.created_at), id: team.id, namespace: team.namespace, name: team.name }
+        Self {
+            created_at: print::time(team.created_at),
+            id: team.id,
+            namespace: team.namespace,
+            name: team.name,
+        }
     }
 }
 
@@ -99,23 +109,35 @@ impl Row for TeamRow {
     const COLUMNS: &'static [&'static str] = &["NAMESPACE", "NAME", "CREATED", "ID"];
 
     fn cells(&self) -> Vec<String> {
-        [&self.namespace, &self.name, &self.created_at, &self.id].map(String::clone).to_vec()
+        [&self.namespace, &self.name, &self.created_at, &self.id]
+            .map(String::clone)
+            .to_vec()
     }
 }
 
 pub(crate) async fn team(command: TeamCommand, api: &Api, output: Output) -> Result<()> {
     match command {
-        TeamCommand::Create { namespace, name, owner } => {
+        TeamCommand::Create {
+            namespace,
+            name,
+            owner,
+        } => {
             let request = CreateTeamRequest {
                 name: name.unwrap_or_else(|| namespace.clone()),
                 namespace,
                 owner_email: owner.unwrap_or_default(),
             };
             let answer = api.ask(api.identity().create_team(request)).await?;
-                    with_key(output, &TeamRow::from(answer.team.unwrap_or_default()), &answer.owner_key)
+            with_key(
+                output,
+                &TeamRow::from(answer.team.unwrap_or_default()),
+                &answer.owner_key,
+            )
         }
         TeamCommand::List => {
-            let answer = api.ask(api.identity().list_teams(ListTeamsRequest {})).await?;
+            let answer = api
+                .ask(api.identity().list_teams(ListTeamsRequest {}))
+                .await?;
             let rows: Vec<_> = answer.teams.into_iter().map(TeamRow::from).collect();
             print::list(output, &rows, "there are no teams")
         }
@@ -135,7 +157,13 @@ struct UserRow {
 impl From<User> for UserRow {
     fn from(user: User) -> Self {
         let role = role_name(user.role());
-        Self { created_at: print::time(user.created_at), id: user.id, email: user.email, name: user.name, role }
+        Self {
+            created_at: print::time(user.created_at),
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            role,
+        }
     }
 }
 
@@ -143,7 +171,15 @@ impl Row for UserRow {
     const COLUMNS: &'static [&'static str] = &["EMAIL", "NAME", "ROLE", "CREATED", "ID"];
 
     fn cells(&self) -> Vec<String> {
-        [&self.email, &self.name, &self.role, &self.created_at, &self.id].map(String::clone).to_vec()
+        [
+            &self.email,
+            &self.name,
+            &self.role,
+            &self.created_at,
+            &self.id,
+        ]
+        .map(String::clone)
+        .to_vec()
     }
 }
 
@@ -159,12 +195,22 @@ fn wire_role(role: RoleArg) -> Role {
 pub(crate) async fn user(command: UserCommand, api: &Api, output: Output) -> Result<()> {
     match command {
         UserCommand::Create { email, role, name } => {
-            let request = CreateUserRequest { email, name, role: wire_role(role).into() };
+            let request = CreateUserRequest {
+                email,
+                name,
+                role: wire_role(role).into(),
+            };
             let answer = api.ask(api.identity().create_user(request)).await?;
-                    with_key(output, &UserRow::from(answer.user.unwrap_or_default()), &answer.key)
+            with_key(
+                output,
+                &UserRow::from(answer.user.unwrap_or_default()),
+                &answer.key,
+            )
         }
         UserCommand::List => {
-            let request = ListUsersRequest { team_id: String::new() };
+            let request = ListUsersRequest {
+                team_id: String::new(),
+            };
             let answer = api.ask(api.identity().list_users(request)).await?;
             let rows: Vec<_> = answer.users.into_iter().map(UserRow::from).collect();
             print::list(output, &rows, "there is nobody in this team")
@@ -182,7 +228,11 @@ struct ProjectRow {
 
 impl From<Project> for ProjectRow {
     fn from(project: Project) -> Self {
-        Self { created_at: print::time(project.created_at), id: project.id, name: project.name }
+        Self {
+            created_at: print::time(project.created_at),
+            id: project.id,
+            name: project.name,
+        }
     }
 }
 
@@ -190,7 +240,9 @@ impl Row for ProjectRow {
     const COLUMNS: &'static [&'static str] = &["NAME", "CREATED", "ID"];
 
     fn cells(&self) -> Vec<String> {
-        [&self.name, &self.created_at, &self.id].map(String::clone).to_vec()
+        [&self.name, &self.created_at, &self.id]
+            .map(String::clone)
+            .to_vec()
     }
 }
 
@@ -199,10 +251,15 @@ pub(crate) async fn project(command: ProjectCommand, api: &Api, output: Output) 
         ProjectCommand::Create { name } => {
             let request = CreateProjectRequest { name };
             let answer = api.ask(api.identity().create_project(request)).await?;
-            print::one(output, &ProjectRow::from(answer.project.unwrap_or_default()))
+            print::one(
+                output,
+                &ProjectRow::from(answer.project.unwrap_or_default()),
+            )
         }
         ProjectCommand::List => {
-            let answer = api.ask(api.identity().list_projects(ListProjectsRequest {})).await?;
+            let answer = api
+                .ask(api.identity().list_projects(ListProjectsRequest {}))
+                .await?;
             let rows: Vec<_> = answer.projects.into_iter().map(ProjectRow::from).collect();
             print::list(output, &rows, "there are no projects")
         }
@@ -236,7 +293,8 @@ impl From<ApiKey> for KeyRow {
 }
 
 impl Row for KeyRow {
-    const COLUMNS: &'static [&'static str] = &["NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED", "ID"];
+    const COLUMNS: &'static [&'static str] =
+        &["NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED", "ID"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -252,19 +310,37 @@ impl Row for KeyRow {
 
 pub(crate) async fn api_key(command: ApiKeyCommand, api: &Api, output: Output) -> Result<()> {
     match command {
-        ApiKeyCommand::Create { name, scope, expires } => {
-            let expires_at = expires.map(|text| when::parse("expires", &text)).transpose()?;
-            let request = CreateApiKeyRequest { name, scopes: scope, expires_at };
+        ApiKeyCommand::Create {
+            name,
+            scope,
+            expires,
+        } => {
+            let expires_at = expires
+                .map(|text| when::parse("expires", &text))
+                .transpose()?;
+            let request = CreateApiKeyRequest {
+                name,
+                scopes: scope,
+                expires_at,
+            };
             let answer = api.ask(api.identity().create_api_key(request)).await?;
-                    with_key(output, &KeyRow::from(answer.api_key.unwrap_or_default()), &answer.key)
+            with_key(
+                output,
+                &KeyRow::from(answer.api_key.unwrap_or_default()),
+                &answer.key,
+            )
         }
         ApiKeyCommand::List => {
-            let answer = api.ask(api.identity().list_api_keys(ListApiKeysRequest {})).await?;
+            let answer = api
+                .ask(api.identity().list_api_keys(ListApiKeysRequest {}))
+                .await?;
             let rows: Vec<_> = answer.api_keys.into_iter().map(KeyRow::from).collect();
             print::list(output, &rows, "there are no keys")
         }
         ApiKeyCommand::Revoke { id } => {
-            let answer = api.ask(api.identity().revoke_api_key(RevokeApiKeyRequest { id })).await?;
+            let answer = api
+                .ask(api.identity().revoke_api_key(RevokeApiKeyRequest { id }))
+                .await?;
             print::one(output, &KeyRow::from(answer.api_key.unwrap_or_default()))
         }
     }

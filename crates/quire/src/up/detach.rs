@@ -24,7 +24,9 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
         .append(true)
         .open(&log)
         .with_context(|| format!("opening {}", log.display()))?;
-    let options = std::env::args_os().skip(1).filter(|argument| argument != "--detach");
+    let options = std::env::args_os()
+        .skip(1)
+        .filter(|argument| argument != "--detach");
     let mut child = Command::new(std::env::current_exe().context("finding this program")?)
         .args(options)
         .arg("--data-dir")
@@ -37,7 +39,10 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
         .process_group(0)
         .spawn()
         .context("starting the background process")?;
-    let stdout = child.stdout.take().context("the background process has no output")?;
+    let stdout = child
+        .stdout
+        .take()
+        .context("the background process has no output")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
     if line.is_empty() {
@@ -45,7 +50,11 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         let tail: Vec<&str> = text.lines().rev().take(8).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        bail!("it ended before it was ready ({status}); the end of {}:\n{}", log.display(), tail.join("\n"));
+        bail!(
+            "it ended before it was ready ({status}); the end of {}:\n{}",
+            log.display(),
+            tail.join("\n")
+        );
     }
     serde_json::from_str(&line).context("reading what the background process said")
 }

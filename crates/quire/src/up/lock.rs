@@ -33,8 +33,13 @@ fn pid_in(file: &mut File) -> Option<Pid> {
 pub(super) fn take(data_dir: &Path) -> Result<Lock> {
     let mut file = open(data_dir)?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let holder = pid_in(&mut file).map_or_else(String::new, |pid| format!(" (process {})", pid.as_raw_nonzero()));
-        bail!("a Quire runs already on {}{holder}; \"quire down\" stops it", data_dir.display());
+        let holder = pid_in(&mut file).map_or_else(String::new, |pid| {
+            format!(" (process {})", pid.as_raw_nonzero())
+        });
+        bail!(
+            "a Quire runs already on {}{holder}; \"quire down\" stops it",
+            data_dir.display()
+        );
     }
     file.set_len(0)?;
     file.rewind()?;

@@ -22,9 +22,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::print::out;
 use crate::api::Api;
 use crate::cli::{DownArgs, UpArgs};
+use crate::print::out;
 use crate::profile::Profile;
 use crate::{command, doctor, print, wait};
 
@@ -41,9 +41,16 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
             say_addresses(&args);
             return Ok(());
         }
-        bail!("already up (process {}); \"quire down\" stops it", pid.as_raw_nonzero());
+        bail!(
+            "already up (process {}); \"quire down\" stops it",
+            pid.as_raw_nonzero()
+        );
     }
-    doctor::refuse_errors(&doctor::examine(data_dir, &[args.gateway, args.edge], false))?;
+    doctor::refuse_errors(&doctor::examine(
+        data_dir,
+        &[args.gateway, args.edge],
+        false,
+    ))?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
@@ -56,7 +63,10 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
 /// Saves the first login, and tells where everything is.
 fn greet(args: &UpArgs, first_key: Option<SecretString>, profile: &Path) -> Result<()> {
     if let Some(key) = first_key {
-        let first = Profile { server: format!("http://{}", args.gateway), api_key: key };
+        let first = Profile {
+            server: format!("http://{}", args.gateway),
+            api_key: key,
+        };
         first.save(profile)?;
         print::note("the first user's key, shown this once; you are logged in with it:");
         out!("{}", first.api_key.expose_secret());
@@ -66,12 +76,22 @@ fn greet(args: &UpArgs, first_key: Option<SecretString>, profile: &Path) -> Resu
 }
 
 fn say_addresses(args: &UpArgs) {
-    print::note(&format!("API        http://{}/v1   (document: /v1/openapi.json)", args.gateway));
-    print::note(&format!("notebooks  http://ID.{}:{}/", args.domain, args.edge.port()));
+    print::note(&format!(
+        "API        http://{}/v1   (document: /v1/openapi.json)",
+        args.gateway
+    ));
+    print::note(&format!(
+        "notebooks  http://ID.{}:{}/",
+        args.domain,
+        args.edge.port()
+    ));
     print::note("next       quire notebook create --name first");
 }
 
-#[allow(clippy::disallowed_methods, reason = "set by the process that started this one")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "set by the process that started this one"
+)]
 fn is_background() -> bool {
     std::env::var(BACKGROUND).is_ok()
 }
@@ -93,8 +113,13 @@ async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     if let Some(address) = args.metrics {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        tasks.start("metrics", program::serve_metrics(listener, page, cancel.clone()));
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listening on {address}"))?;
+        tasks.start(
+            "metrics",
+            program::serve_metrics(listener, page, cancel.clone()),
+        );
     }
     let outcome = serve(&args, data_dir, profile, &secrets, &nats, tasks).await;
     cancel.cancel();
@@ -112,7 +137,13 @@ async fn serve(
     mut tasks: Tasks,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let plan = services::Plan { args, data_dir, secrets, nats, clock: clock.clone() };
+    let plan = services::Plan {
+        args,
+        data_dir,
+        secrets,
+        nats,
+        clock: clock.clone(),
+    };
     let first_key = identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks);
@@ -139,7 +170,9 @@ async fn wait_for_gateway(args: &UpArgs) -> Result<()> {
     let client = reqwest::Client::new();
     wait::until(Duration::from_millis(50), || async {
         let answer = client.get(&url).send().await;
-        Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        Ok(answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(()))
     })
     .await
 }
@@ -157,7 +190,9 @@ pub(crate) async fn down(args: DownArgs, data_dir: &Path, profile: &Path) -> Res
             .context("stopping notebooks; \"quire down --keep-notebooks\" leaves them running")?;
     }
     rustix::process::kill_process(pid, Signal::TERM).context("stopping the process")?;
-    let ends = wait::until(Duration::from_millis(50), || async { Ok(running(data_dir)?.is_none().then_some(())) });
+    let ends = wait::until(Duration::from_millis(50), || async {
+        Ok(running(data_dir)?.is_none().then_some(()))
+    });
     tokio::time::timeout(tasks::GRACE * 2, ends)
         .await
         .map_err(|_| anyhow!("process {} does not end", pid.as_raw_nonzero()))??;

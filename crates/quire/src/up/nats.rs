@@ -28,7 +28,9 @@ pub(super) struct Nats {
 
 /// Subjects that a service may publish: its own events, what JetStream needs, and answers.
 fn may_publish(service: &str) -> Vec<String> {
-    let mut subjects: Vec<String> = ["$JS.API.>", "$JS.ACK.>", "_INBOX.>", "quire.dead.>"].map(str::to_owned).to_vec();
+    let mut subjects: Vec<String> = ["$JS.API.>", "$JS.ACK.>", "_INBOX.>", "quire.dead.>"]
+        .map(str::to_owned)
+        .to_vec();
     subjects.push(format!("quire.{service}.v1.>"));
     subjects.push(format!("quire.live.{service}.>"));
     if service == "notebook" {
@@ -42,7 +44,10 @@ fn configuration(folder: &Path, port: u16, secrets: &Secrets) -> String {
         .bus_passwords
         .iter()
         .map(|(name, password)| {
-            let subjects: Vec<_> = may_publish(name).into_iter().map(|subject| format!("\"{subject}\"")).collect();
+            let subjects: Vec<_> = may_publish(name)
+                .into_iter()
+                .map(|subject| format!("\"{subject}\""))
+                .collect();
             format!(
                 "{{ user: \"{name}\", password: \"{}\", permissions: {{ publish: [{}] }} }}",
                 password.expose_secret(),
@@ -59,8 +64,12 @@ fn configuration(folder: &Path, port: u16, secrets: &Secrets) -> String {
 
 /// Ends a server that an earlier process of this data folder left behind.
 fn end_left_behind(pid_file: &Path, config: &Path) -> Result<()> {
-    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(()) };
-    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let Ok(text) = fs::read_to_string(pid_file) else {
+        return Ok(());
+    };
+    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+        return Ok(());
+    };
     let is_ours = || {
         let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(&config.display().to_string())
@@ -72,7 +81,10 @@ fn end_left_behind(pid_file: &Path, config: &Path) -> Result<()> {
     let started = Instant::now();
     while is_ours() {
         if started.elapsed() > PATIENCE {
-            bail!("a nats-server of an earlier start (process {}) does not end", pid.as_raw_nonzero());
+            bail!(
+                "a nats-server of an earlier start (process {}) does not end",
+                pid.as_raw_nonzero()
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -98,7 +110,11 @@ impl Nats {
             .spawn()
             .context("starting nats-server; \"quire doctor\" tells how to install it")?;
         write_private(&pid_file, &child.id().to_string())?;
-        let mut server = Self { child, port, pid_file };
+        let mut server = Self {
+            child,
+            port,
+            pid_file,
+        };
         server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -107,7 +123,9 @@ impl Nats {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("nats-server ended at once ({status}); its log lies beside its configuration");
+                bail!(
+                    "nats-server ended at once ({status}); its log lies beside its configuration"
+                );
             }
             if started.elapsed() > PATIENCE {
                 bail!("nats-server does not listen after {PATIENCE:?}");
@@ -122,7 +140,11 @@ impl Nats {
         BusConfig {
             url: format!("nats://127.0.0.1:{}", self.port),
             user: service.to_owned(),
-            password: secrets.bus_passwords.get(service).cloned().unwrap_or_else(SecretString::default),
+            password: secrets
+                .bus_passwords
+                .get(service)
+                .cloned()
+                .unwrap_or_else(SecretString::default),
         }
     }
 

@@ -12,8 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::profile::write_private;
 
 /// Everyone who has a key of identity and a password of the event bus.
-pub(super) const SERVICES: [&str; 9] =
-    ["identity", "inventory", "volume", "scheduler", "billing", "notebook", "edge", "gateway", "up"];
+pub(super) const SERVICES: [&str; 9] = [
+    "identity",
+    "inventory",
+    "volume",
+    "scheduler",
+    "billing",
+    "notebook",
+    "edge",
+    "gateway",
+    "up",
+];
 
 /// The secrets.
 #[derive(Debug)]
@@ -48,7 +57,9 @@ fn fill(secrets: &mut BTreeMap<String, String>, prefix: &str) -> Result<()> {
 pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
     let path = data_dir.join("secrets.toml");
     let mut file: File = match fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?,
+        Ok(text) => {
+            toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
         Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
     };
@@ -58,7 +69,11 @@ pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
     fill(&mut file.service_keys, "qs_")?;
     fill(&mut file.bus_passwords, "")?;
     write_private(&path, &toml::to_string(&file)?)?;
-    let secret = |map: BTreeMap<String, String>| map.into_iter().map(|(name, text)| (name, text.into())).collect();
+    let secret = |map: BTreeMap<String, String>| {
+        map.into_iter()
+            .map(|(name, text)| (name, text.into()))
+            .collect()
+    };
     Ok(Secrets {
         master_key: file.master_key.into(),
         service_keys: secret(file.service_keys),
@@ -77,9 +92,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = load(folder.path()).unwrap();
         let second = load(folder.path()).unwrap();
-        assert_eq!(first.master_key.expose_secret(), second.master_key.expose_secret());
+        assert_eq!(
+            first.master_key.expose_secret(),
+            second.master_key.expose_secret()
+        );
         assert_eq!(first.service_keys.len(), SERVICES.len());
-        let mode = fs::metadata(folder.path().join("secrets.toml")).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join("secrets.toml"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -42,7 +42,10 @@ pub(super) struct Plan<'a> {
 pub(super) fn run_dir(data_dir: &Path) -> Result<PathBuf> {
     let folder = data_dir.join("run");
     if folder.as_os_str().len() > MAX_RUN_DIR {
-        bail!("{} is too long for sockets; name a shorter folder with --data-dir", data_dir.display());
+        bail!(
+            "{} is too long for sockets; name a shorter folder with --data-dir",
+            data_dir.display()
+        );
     }
     Ok(folder)
 }
@@ -53,13 +56,21 @@ impl Plan<'_> {
     }
 
     fn key(&self, service: &str) -> SecretString {
-        self.secrets.service_keys.get(service).cloned().unwrap_or_default()
+        self.secrets
+            .service_keys
+            .get(service)
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn service(&self, service: &str) -> ServiceConfig {
         ServiceConfig {
             listen: self.socket(service),
-            database: format!("sqlite://{}", self.data_dir.join(format!("{service}.db")).display()).into(),
+            database: format!(
+                "sqlite://{}",
+                self.data_dir.join(format!("{service}.db")).display()
+            )
+            .into(),
             identity: self.socket("identity"),
             key: self.key(service),
             bus: self.nats.config_for(service, self.secrets),
@@ -107,29 +118,50 @@ impl Plan<'_> {
         let cancel = tasks.cancel();
         let clock = || self.clock.clone();
         let quiet = |_: &Address| {};
-        tasks.start("identity", identity::run(self.identity(), clock(), cancel.clone(), quiet));
-        let config = InventoryConfig { service: self.service("inventory"), ..InventoryConfig::default() };
-        tasks.start("inventory", inventory::run(config, clock(), cancel.clone(), quiet));
+        tasks.start(
+            "identity",
+            identity::run(self.identity(), clock(), cancel.clone(), quiet),
+        );
+        let config = InventoryConfig {
+            service: self.service("inventory"),
+            ..InventoryConfig::default()
+        };
+        tasks.start(
+            "inventory",
+            inventory::run(config, clock(), cancel.clone(), quiet),
+        );
         let config = VolumeConfig {
             service: self.service("volume"),
             scheduler: self.socket("scheduler"),
             ..VolumeConfig::default()
         };
-        tasks.start("volume", volume::run(config, clock(), cancel.clone(), quiet));
+        tasks.start(
+            "volume",
+            volume::run(config, clock(), cancel.clone(), quiet),
+        );
         let config = SchedulerConfig {
             service: self.service("scheduler"),
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
             ..SchedulerConfig::default()
         };
-        tasks.start("scheduler", scheduler::run(config, clock(), cancel.clone(), quiet));
+        tasks.start(
+            "scheduler",
+            scheduler::run(config, clock(), cancel.clone(), quiet),
+        );
         let config = BillingConfig {
             service: self.service("billing"),
             scheduler: self.socket("scheduler"),
             ..BillingConfig::default()
         };
-        tasks.start("billing", billing::run(config, clock(), cancel.clone(), quiet));
-        tasks.start("notebook", notebook::run(self.notebook(), clock(), cancel.clone(), quiet));
+        tasks.start(
+            "billing",
+            billing::run(config, clock(), cancel.clone(), quiet),
+        );
+        tasks.start(
+            "notebook",
+            notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
+        );
         let config = EdgeConfig {
             listen: self.args.edge.to_string(),
             domain: self.args.domain.clone(),
@@ -157,17 +189,36 @@ impl Plan<'_> {
         let inventory = self.inventory()?;
         let token = chassis::grpc::retry(|| {
             let mut inventory = inventory.clone();
-            async move { Ok(inventory.create_join_token(CreateJoinTokenRequest::default()).await?.into_inner().token) }
+            async move {
+                Ok(inventory
+                    .create_join_token(CreateJoinTokenRequest::default())
+                    .await?
+                    .into_inner()
+                    .token)
+            }
         })
         .await
         .context("asking for a join token")?;
-        agent::join(&config, &token).await.context("joining this machine as a node")?;
-        tasks.start("agent", agent::run(config, self.clock.clone(), tasks.cancel(), || {}));
+        agent::join(&config, &token)
+            .await
+            .context("joining this machine as a node")?;
+        tasks.start(
+            "agent",
+            agent::run(config, self.clock.clone(), tasks.cancel(), || {}),
+        );
         crate::wait::until(std::time::Duration::from_millis(50), || {
             let mut inventory = inventory.clone();
             async move {
-                let types = inventory.list_machine_types(ListMachineTypesRequest {}).await.map_err(|status| crate::failure(&status, "inventory"))?.into_inner();
-                Ok(types.machine_types.iter().any(|machine| machine.available).then_some(()))
+                let types = inventory
+                    .list_machine_types(ListMachineTypesRequest {})
+                    .await
+                    .map_err(|status| crate::failure(&status, "inventory"))?
+                    .into_inner();
+                Ok(types
+                    .machine_types
+                    .iter()
+                    .any(|machine| machine.available)
+                    .then_some(()))
             }
         })
         .await
