@@ -45,50 +45,32 @@ impl App {
         let newly_running = note_run_time(&mut attempt, report, spec.max_duration_seconds, now);
         let end = (report.state() == AttemptState::Ended)
             .then(|| view::end(report.end(), report.fault()));
+        let step = lifecycle::on_report(current, view::state(report.state), end);
         let reason: String = report.reason.chars().take(MAX_REASON).collect();
+        if let Step::Go(next) = step {
+            attempt.state = view::state_number(next);
+            attempt.state_since = now.timestamp_micros();
+        }
+        // Why it was told to stop says more than how far it has got.
+        let told_to_stop = current == State::Stopping;
+        if !told_to_stop {
+            attempt.reason.clone_from(&reason);
+        }
+        let attempt = self.store_attempt(&transaction, attempt).await?;
         if newly_running {
             self.say_started(&transaction, &attempt).await?;
         }
-        match lifecycle::on_report(current, view::state(report.state), end) {
-            Step::End(end) => {
-                self.end_attempt(&transaction, locked.workload, attempt, end, &reason, now)
-                    .await?;
-            }
-            Step::Go(next) => {
-                attempt.state = view::state_number(next);
-                attempt.state_since = now.timestamp_micros();
-                self.store_progress(&transaction, locked.workload, attempt, reason, true)
-                    .await?;
-            }
-            Step::Done if current == State::Stopping => {
-                self.store_attempt(&transaction, attempt).await?;
-            }
-            Step::Done => {
-                self.store_progress(&transaction, locked.workload, attempt, reason, false)
-                    .await?;
-            }
+        let mut workload = locked.workload;
+        if let Step::End(end) = step {
+            self.end_attempt(&transaction, workload, attempt, end, &reason, now)
+                .await?;
+        } else if !told_to_stop && (step != Step::Done || workload.reason != reason) {
+            workload.reason = reason;
+            self.store_workload(&transaction, workload, Some(&attempt))
+                .await?;
         }
         transaction.commit().await?;
         self.nudge_all();
-        Ok(())
-    }
-
-    /// Stores an attempt that goes on, and its workload when people can see a difference.
-    async fn store_progress(
-        &self,
-        transaction: &DatabaseTransaction,
-        mut workload: entity::workload::Model,
-        mut attempt: entity::attempt::Model,
-        reason: String,
-        state_changed: bool,
-    ) -> Result<()> {
-        attempt.reason.clone_from(&reason);
-        let attempt = self.store_attempt(transaction, attempt).await?;
-        if state_changed || workload.reason != reason {
-            workload.reason = reason;
-            self.store_workload(transaction, workload, Some(&attempt))
-                .await?;
-        }
         Ok(())
     }
 
