@@ -57,6 +57,9 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
         for path in /usr/x /etc/x /x /dev/x /run/x; do touch "$path" 2>/dev/null && echo "wrote $path"; done
         [ $(ls /proc | grep -c '^[0-9]') -gt 6 ] && echo "sees many processes"
         cat /proc/*/cmdline 2>/dev/null | tr '\0' ' ' | grep -c "$PARENT" && echo "sees the agent"
+        unshare -U true 2>/dev/null && echo "sees user namespaces"
+        python3 -c 'import ctypes; print("keys", ctypes.CDLL(None).syscall(250, 0, -3, 0))'
+        python3 -c 'import threading, multiprocessing as m; t = threading.Thread(target=print, args=("thread",)); t.start(); t.join(); p = m.Process(target=print, args=("child",)); p.start(); p.join()'
         ls /dev; ulimit -c; whoami; hostname
         echo mine > /notebooks/file; echo shared > /dev/shm/x; echo tmp > /tmp/x
         env | sort"#,
@@ -82,6 +85,7 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
         );
     }
     assert!(log.contains("NoNewPrivs:\t1\n"), "{log}");
+    assert!(log.contains("keys -1\nthread\nchild\n"), "{log}");
     assert!(!log.contains("sees ") && !log.contains("wrote "), "{log}");
     assert!(
         !log.contains("sda") && !log.contains("kvm") && !log.contains("vda"),

@@ -6,6 +6,7 @@ pub(crate) mod etc;
 pub(crate) mod firewall;
 pub(crate) mod network;
 pub(crate) mod sandbox;
+pub(crate) mod seccomp;
 mod shims;
 mod stop;
 mod tool;
@@ -103,6 +104,11 @@ impl ProcessRuntime {
         }
     }
 
+    /// Removes what was laid on the machine for workloads, when there are none.
+    pub(crate) fn leave(&self) {
+        self.isolation.leave();
+    }
+
     fn remove_group(&self, attempt: &str) {
         if let Some(group) = self.group(attempt)
             && let Err(error) = cgroup::remove(&group)
@@ -176,7 +182,7 @@ impl ProcessRuntime {
                 .map(|group| group.folders.clone())
                 .unwrap_or_default(),
             network,
-            seccomp: None,
+            seccomp: self.isolation.seccomp.clone(),
             folder: self.seen_home(&volume).to_owned(),
             binds: self.binds(job, &volume, user, environment)?,
         };

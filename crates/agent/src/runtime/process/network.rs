@@ -62,6 +62,14 @@ impl Networks {
         Ok(networks)
     }
 
+    /// Takes the firewall away again.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn leave(&self) -> Result<(), String> {
+        tool::run("nft", &["delete", "table", "inet", &self.table()], "").map(drop)
+    }
+
     /// Name of the agent's table in the firewall.
     fn table(&self) -> String {
         format!("quire_{}", self.instance)
