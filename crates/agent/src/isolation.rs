@@ -32,6 +32,8 @@ pub(crate) struct Isolation {
     pub(crate) networks: Option<Arc<Networks>>,
     /// Protections that this machine cannot give, each with its reason.
     pub(crate) missing: Vec<String>,
+    /// What workloads cannot do here although they should, each with its reason.
+    pub(crate) impaired: Vec<String>,
 }
 
 /// Tries out every protection. `program` has the hidden subcommand `stage`.
@@ -45,6 +47,7 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
         cgroups: None,
         networks: None,
         missing: Vec::new(),
+        impaired: Vec::new(),
     };
     if !root {
         let lack = "own user: the agent is not root, so workloads run as its user and can read what it can";
@@ -60,8 +63,9 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
     }
     match lay_network(config, &instance, root) {
         Ok(networks) => {
+            isolation.impaired.extend(networks.unreachable_world());
+            isolation.impaired.extend(unreachable_names());
             isolation.networks = Some(Arc::new(networks));
-            isolation.missing.extend(unreachable_names());
         }
         Err(problem) => isolation.missing.push(format!(
             "network: {problem}; workloads share the host's network and reach what it reaches"

@@ -88,7 +88,7 @@ struct Agent {
     node: Node,
     clock: Arc<dyn Clock>,
     gpus: Gpus,
-    missing_isolation: Vec<String>,
+    lacks: Vec<String>,
     process: Arc<ProcessRuntime>,
     board: Arc<Board>,
     kept: Arc<Kept>,
@@ -98,7 +98,7 @@ impl Agent {
     async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
-        let missing_isolation = isolation.missing.clone();
+        let lacks = [isolation.missing.as_slice(), &isolation.impaired].concat();
         let gpus = Gpus::open();
         let process = Arc::new(ProcessRuntime::new(
             &config,
@@ -115,7 +115,7 @@ impl Agent {
             node,
             clock,
             gpus,
-            missing_isolation,
+            lacks,
             process,
             board,
             kept,
@@ -174,7 +174,7 @@ impl Agent {
             data_dir: data_dir.clone(),
             reserve_mib: config.memory_reserve_mib,
             gpus: self.gpus.clone(),
-            missing_isolation: self.missing_isolation.clone(),
+            missing_isolation: self.lacks.clone(),
         };
         let deletions = Deletions {
             caller: caller(&config.volume)?,
@@ -262,8 +262,11 @@ fn program(config: &AgentConfig) -> Result<PathBuf> {
 async fn probe(config: &AgentConfig, program: PathBuf) -> Result<Isolation> {
     let probed = config.clone();
     let isolation = blocking(move || isolation::probe(&probed, &program)).await?;
-    for lack in &isolation.missing {
-        tracing::warn!(lack, "a protection is missing on this machine");
+    for lack in isolation.missing.iter().chain(&isolation.impaired) {
+        tracing::warn!(
+            lack,
+            "this machine cannot give workloads all that they should have"
+        );
     }
     if config.require_full_isolation && !isolation.missing.is_empty() {
         let missing = isolation.missing.join("; ");

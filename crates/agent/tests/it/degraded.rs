@@ -1,13 +1,14 @@
 //! Machines that allow less: the agent does what it can, and says what is missing. Tried by running it as a plain user.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use contracts::scheduler::v1::AttemptEnd;
 use testkit::eventually;
 
-use crate::node::{Node, PROGRAM, is_root, job, script, write_program};
+use crate::node::{Node, PROGRAM, is_root, job, script, spec, write_program};
 use crate::relay::server;
 
 /// A user of the host that owns nothing.
@@ -127,6 +128,59 @@ async fn without_any_sandbox_workloads_run_and_end_all_the_same() {
         node.log(&home).await,
         format!("{0}\n{0}\n", folder.display())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn root_without_a_sandbox_still_gives_users_of_their_own() {
+    if !is_root() {
+        return;
+    }
+    let mut node = Node::stopped().await;
+    let tools = node.config.data_dir.join("tools");
+    fs::create_dir(&tools).unwrap();
+    for tool in ["ip", "nft"] {
+        let found = ["/usr/sbin", "/usr/bin", "/sbin"].map(|folder| Path::new(folder).join(tool));
+        if let Some(found) = found.iter().find(|path| path.exists()) {
+            symlink(found, tools.join(tool)).unwrap();
+        }
+    }
+    // Passed through by the workloads' users, as the system's own folders are.
+    let root = node.config.data_dir.parent().unwrap().to_owned();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut starter = Command::new("/usr/bin/env");
+    starter
+        .arg(format!("PATH={}", tools.display()))
+        .arg(PROGRAM);
+    node.start_process_with(starter).await;
+    let beat = eventually("a heartbeat", || async { node.control.heartbeats().pop() }).await;
+    assert!(
+        beat.missing_isolation
+            .iter()
+            .any(|lack| lack.starts_with("sandbox: ")),
+        "{beat:?}"
+    );
+
+    let mut looks = script("id -u; grep CapEff /proc/self/status; cat $SECRET || echo refused");
+    let secret = node.config.data_dir.join("node.json").display().to_string();
+    spec(&mut looks).env.insert("SECRET".to_owned(), secret);
+    node.control.assign(&looks).await;
+    assert_eq!(
+        node.control.ended(&looks).await.end(),
+        AttemptEnd::Completed
+    );
+    let log = node.log(&looks).await;
+    let user: u32 = log.lines().next().unwrap().parse().unwrap();
+    assert!(user >= node.config.first_uid, "{log}");
+    assert!(
+        log.contains("CapEff:\t0000000000000000\n") && log.ends_with("refused\n"),
+        "{log}"
+    );
+
+    let server = server();
+    node.control.assign(&server).await;
+    node.control.running(&server).await;
+    node.control.stop(&server, "user").await;
+    assert_eq!(node.control.ended(&server).await.end(), AttemptEnd::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Environments: built once, shared, read only.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +112,32 @@ async fn an_unfinished_environment_is_built_anew() {
         AttemptEnd::Completed
     );
     assert_eq!(node.log(&attempt).await, "1.16.0\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_builds_is_waited_for() {
+    let node = Node::start().await;
+    let lock = "six==1.15.0\n";
+    fs::create_dir_all(environments(&node)).unwrap();
+    let other =
+        File::create(environments(&node).join(format!("{}.lock", sha256_hex(lock)))).unwrap();
+    other.lock().unwrap();
+    let attempt = inside(
+        job(&["python", "-c", "import six; print(six.__version__)"]),
+        lock,
+    );
+    node.control.assign(&attempt).await;
+    node.control
+        .report(&attempt, "the wait", |report| {
+            report.reason == "environment: waiting for another agent to build it"
+        })
+        .await;
+    other.unlock().unwrap();
+    assert_eq!(
+        node.control.ended(&attempt).await.end(),
+        AttemptEnd::Completed
+    );
+    assert_eq!(node.log(&attempt).await, "1.15.0\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,17 @@ impl Node {
         chassis::seal::sha256_hex(&path.to_string_lossy())[..8].to_owned()
     }
 
+    /// What this node's agent has laid in the firewall; empty without one.
+    pub(crate) fn rules(&self) -> String {
+        let table = format!("quire_{}", self.instance());
+        let output = Command::new("nft")
+            .args(["list", "table", "inet", &table])
+            .output();
+        output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default()
+    }
+
     /// Groups, namespaces and rules that this node's agent has made on the machine.
     pub(crate) fn traces(&self, attempt: &str) -> Vec<PathBuf> {
         let instance = self.instance();
@@ -189,7 +200,7 @@ impl Drop for Node {
             Some(Agent::Task { task, .. }) => task.abort(),
             None => {}
         }
-        let lock = fs::File::create(self.config.data_dir.join("lock")).unwrap();
+        let lock = File::create(self.config.data_dir.join("lock")).unwrap();
         wait_for("the agent's end", || lock.try_lock().ok());
         let instance = self.instance();
         for entry in fs::read_dir(self.config.data_dir.join("attempts"))
