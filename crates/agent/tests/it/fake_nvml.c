@@ -1,7 +1,7 @@
 /* Stands in for NVIDIA's management library: two GPUs, of which the second does not answer. */
 #include <string.h>
 
-typedef struct { unsigned long long total, free, used; } memory;
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory;
 
 static int gpu;
 
@@ -33,7 +33,7 @@ int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length)
     return 0;
 }
 int nvmlDeviceGetMinorNumber(void *device, unsigned *minor) { (void)device; *minor = 250; return 0; }
-int nvmlDeviceGetMemoryInfo(void *device, memory *found)
+int nvmlDeviceGetMemoryInfo_v2(void *device, memory *found)
 {
     (void)device;
     found->total = 81559ull << 20;
