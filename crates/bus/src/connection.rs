@@ -14,6 +14,9 @@ const FLOOR: (u64, u64) = (2, 9);
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the server drops an event that comes again.
 const DUPLICATES: Duration = Duration::from_secs(120);
+/// How often the making of a stream is tried again, and the pause before.
+const REFUSED: u32 = 5;
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The bus cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -129,11 +132,7 @@ impl Bus {
 
     /// Makes one stream and compares what the server stored with what was asked: old servers drop what they do not know.
     pub(crate) async fn ensure(&self, asked: stream::Config) -> Result<(), BusError> {
-        let mut found = self
-            .jetstream
-            .get_or_create_stream(asked.clone())
-            .await
-            .map_err(|error| BusError::failed("making a stream", error))?;
+        let mut found = self.find_or_make(&asked).await?;
         let stored = &found
             .info()
             .await
@@ -175,6 +174,19 @@ impl Bus {
             }
         }
         Ok(())
+    }
+
+    async fn find_or_make(&self, asked: &stream::Config) -> Result<stream::Stream, BusError> {
+        let mut refused = 0;
+        loop {
+            match self.jetstream.get_or_create_stream(asked.clone()).await {
+                Ok(found) => return Ok(found),
+                // Programs that start together make the same stream: the server may refuse the second, which finds it then.
+                Err(_) if refused < REFUSED => refused += 1,
+                Err(error) => return Err(BusError::failed("making a stream", error)),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     /// JetStream on this connection.

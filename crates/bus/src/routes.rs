@@ -127,6 +127,19 @@ impl Routes {
             .map_err(|error| BusError::failed("removing a route", error))
     }
 
+    /// The route with this id; `None` when the bucket has none.
+    ///
+    /// # Errors
+    /// [`BusError`] when the server cannot be asked.
+    pub async fn get(&self, id: &str) -> Result<Option<Route>, BusError> {
+        let failed = |error: &dyn std::fmt::Display| BusError::failed("reading a route", error);
+        let value = self.store.get(id).await.map_err(|error| failed(&error))?;
+        value
+            .map(|value| serde_json::from_slice(&value))
+            .transpose()
+            .map_err(|error| failed(&error))
+    }
+
     /// All routes.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ pub mod error;
 pub mod grpc;
 pub mod lease;
 pub mod page;
+pub mod program;
 pub mod seal;
 pub mod tasks;
 pub mod telemetry;

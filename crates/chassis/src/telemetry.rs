@@ -2,6 +2,7 @@
 //! Trace context follows the W3C recommendation, through gRPC metadata and NATS headers alike.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -32,6 +33,8 @@ pub struct TelemetryConfig {
     pub json: bool,
     /// Address of an OTLP collector (gRPC); empty = none.
     pub otlp: String,
+    /// Where `/metrics` is served for Prometheus; none = not at all.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Default for TelemetryConfig {
@@ -40,6 +43,7 @@ impl Default for TelemetryConfig {
             log: "info".to_owned(),
             json: false,
             otlp: String::new(),
+            metrics: None,
         }
     }
 }

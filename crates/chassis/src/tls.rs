@@ -2,5 +2,7 @@
 
 /// Makes ring the cryptography of every TLS connection of this process. Harmless when called again.
 pub fn install_provider() {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }

@@ -11,14 +11,17 @@ use contracts::common::v1::Role;
 use contracts::identity::v1 as wire;
 use contracts::identity::v1::identity_service_server::{IdentityService, IdentityServiceServer};
 use kernel::Clock;
-use kernel::id::{KeyId, NodeId, TeamId, UserId};
+use kernel::id::{KeyId, NodeId, ProjectId, TeamId, UserId};
 use secrecy::SecretString;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::{Nats, Service};
 
-/// A running identity for tests.
+/// Name of the one project of each team.
+const PROJECT: &str = "default";
+
+/// A running identity for tests. Each team has one project, named "default".
 #[derive(Debug)]
 pub struct Identity {
     keys: Arc<Keys>,
@@ -30,6 +33,8 @@ struct Keys {
     signer: Signer,
     clock: Arc<dyn Clock>,
     principals: Mutex<HashMap<String, Principal>>,
+    /// The one project of each team.
+    projects: Mutex<HashMap<String, wire::Project>>,
 }
 
 impl Identity {
@@ -45,6 +50,7 @@ impl Identity {
             signer,
             clock,
             principals: Mutex::default(),
+            projects: Mutex::default(),
         });
         let routes = Routes::new(IdentityServiceServer::from_arc(keys.clone()));
         let service = keys.clone().serve("identity", routes).await;
@@ -141,6 +147,20 @@ impl Keys {
         })
     }
 
+    /// The project of a team, made when it is first asked for.
+    fn project(&self, team: &str) -> wire::Project {
+        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let project = projects
+            .entry(team.to_owned())
+            .or_insert_with(|| wire::Project {
+                id: ProjectId::generate().into(),
+                team_id: team.to_owned(),
+                name: PROJECT.to_owned(),
+                created_at: Some(contracts::to_wire_time(self.clock.now())),
+            });
+        project.clone()
+    }
+
     /// A new key for `node`; its older ones end.
     fn node_key(&self, node: NodeId) -> String {
         let mut principals = self
@@ -160,21 +180,9 @@ impl KeySource for Keys {
     }
 }
 
-/// The calls that services make of identity; the others, which people make, are not here.
-macro_rules! serve {
-    ({ $($calls:tt)* } without $($call:ident($request:ident) -> $response:ident,)*) => {
-        #[tonic::async_trait]
-        impl IdentityService for Keys {
-            $($calls)*
-            $(async fn $call(&self, _: Request<wire::$request>) -> Result<Response<wire::$response>, Status> {
-                Err(Error::not_found("call", stringify!($call)).into())
-            })*
-        }
-    };
-}
-
-serve! {
-    {
+// The calls that services make of identity; the others, which people make, are not here.
+crate::play! {
+    IdentityService as Keys, wire: {
         async fn exchange_key(
             &self,
             request: Request<wire::ExchangeKeyRequest>,
@@ -198,6 +206,18 @@ serve! {
             let node = node.parse().map_err(|_| Error::not_found("node", node))?;
             Ok(Response::new(wire::CreateNodeKeyResponse { key: self.node_key(node) }))
         }
+
+        async fn get_project(
+            &self,
+            request: Request<wire::GetProjectRequest>,
+        ) -> Result<Response<wire::GetProjectResponse>, Status> {
+            let asked = request.get_ref();
+            let project = self.project(&asked.team_id);
+            if ![String::new(), project.id.clone(), project.name.clone()].contains(&asked.project) {
+                return Err(Error::not_found("project", &asked.project).into());
+            }
+            Ok(Response::new(wire::GetProjectResponse { project: Some(project) }))
+        }
     }
     without
     get_session(GetSessionRequest) -> GetSessionResponse,
@@ -206,7 +226,6 @@ serve! {
     create_user(CreateUserRequest) -> CreateUserResponse,
     list_users(ListUsersRequest) -> ListUsersResponse,
     create_project(CreateProjectRequest) -> CreateProjectResponse,
-    get_project(GetProjectRequest) -> GetProjectResponse,
     list_projects(ListProjectsRequest) -> ListProjectsResponse,
     create_api_key(CreateApiKeyRequest) -> CreateApiKeyResponse,
     list_api_keys(ListApiKeysRequest) -> ListApiKeysResponse,

@@ -5,6 +5,7 @@
     reason = "a test cannot go on without what it starts"
 )]
 
+mod double;
 mod engine;
 mod identity;
 mod nats;

@@ -55,7 +55,7 @@ impl Nats {
             .expect("a stream");
         let state = stream.info().await.expect("a stream's state").state.clone();
         let mut events = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream.get_raw_message(sequence).await.expect("a message");
             let delivery =
                 Delivery::read(Some(&message.headers), message.payload).expect("an event");
@@ -88,10 +88,15 @@ impl Nats {
             .expect("the event bus")
     }
 
-    /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
-    pub fn restart(&mut self, wipe: bool) {
+    /// Kills it; [`Nats::restart`] starts it again.
+    pub fn stop(&mut self) {
         self.program.0.kill().ok();
         self.program.0.wait().ok();
+    }
+
+    /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
+    pub fn restart(&mut self, wipe: bool) {
+        self.stop();
         if wipe {
             fs::remove_dir_all(self.folder.path().join("jetstream")).ok();
         }

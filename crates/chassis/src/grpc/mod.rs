@@ -5,4 +5,4 @@ mod client;
 mod server;
 
 pub use client::{Caller, TokenSource, connect, retry};
-pub use server::{Listener, Server};
+pub use server::{Connection, Listener, Server};

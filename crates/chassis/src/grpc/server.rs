@@ -3,16 +3,23 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 
 use crate::auth::{AccessLayer, Verifier};
 use crate::{Address, Error, Result};
 
 /// Largest request that is read, in bytes.
 const MAX_REQUEST: usize = 4 << 20;
+
+/// An accepted connection, of whatever kind the listener is.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// A bound listener.
 #[derive(Debug)]
@@ -83,6 +90,21 @@ impl Listener {
     pub fn address(&self) -> &Address {
         &self.address
     }
+
+    /// The next connection, for doors that speak more than gRPC. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// Those of the system; the listener stays usable.
+    pub async fn accept(&self) -> std::io::Result<Box<dyn Connection>> {
+        match &self.kind {
+            Kind::Tcp(tcp) => {
+                let (stream, _) = tcp.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            Kind::Unix(unix) => Ok(Box::new(unix.accept().await?.0)),
+        }
+    }
 }
 
 /// A gRPC server with health, reflection, identity and metrics.
@@ -128,7 +150,8 @@ impl Server {
             Kind::Tcp(tcp) => {
                 router
                     .serve_with_incoming_shutdown(
-                        TcpListenerStream::new(tcp),
+                        // Small answers at once, not when the one before is acknowledged.
+                        TcpIncoming::from(tcp).with_nodelay(Some(true)),
                         cancel.cancelled_owned(),
                     )
                     .await

@@ -1,0 +1,187 @@
+//! What the door is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chassis::config::BusConfig;
+use chassis::{Address, Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What the door is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EdgeConfig {
+    /// `host:port` to listen on; loopback, because TLS ends in front of it.
+    pub listen: String,
+    /// Notebooks answer under `<id>.<domain>`.
+    pub domain: String,
+    /// Browsers come by `https://`: cookies are marked `Secure`, and notebooks are told so.
+    pub secure: bool,
+    /// The event bus, which has the routes.
+    pub bus: BusConfig,
+    /// Folder in which each agent of this host offers its relay, `<node>.sock`.
+    pub relay_dir: PathBuf,
+    /// How much of everything.
+    pub limits: Limits,
+}
+
+/// How much of everything. What is refused for one of them is counted in `quire_edge_limits`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Size of a request's head, 8,192 to 1,048,576 bytes.
+    pub header_bytes: u32,
+    /// Time from a head's first byte (on a new connection: from its opening) to its last.
+    pub header_seconds: u64,
+    /// Time that a connection may stay open between requests.
+    pub idle_seconds: u64,
+    /// Time that a WebSocket may stay silent in both directions.
+    pub upgraded_idle_seconds: u64,
+    /// Connections at once.
+    pub connections: u32,
+    /// Requests and WebSockets at once to one notebook.
+    pub connections_per_notebook: u32,
+    /// Time that a notebook has to begin its answer, from the last byte of the request that it was sent.
+    pub answer_seconds: u64,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7701".to_owned(),
+            domain: "localhost".to_owned(),
+            secure: false,
+            bus: BusConfig::default(),
+            relay_dir: PathBuf::from("relays"),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 64 << 10,
+            header_seconds: 30,
+            idle_seconds: 120,
+            upgraded_idle_seconds: 24 * 3_600,
+            connections: 10_000,
+            connections_per_notebook: 512,
+            answer_seconds: 600,
+        }
+    }
+}
+
+impl EdgeConfig {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the key, its value and what would be right.
+    pub fn check(&self) -> Result<()> {
+        Address::Http(self.listen.clone())
+            .check_listener()
+            .map_err(|problem| Error::invalid("listen", problem))?;
+        let label = |label: &str| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if !self.domain.split('.').all(label) {
+            let problem = format!(
+                "{:?} is not a domain such as notebooks.example.org",
+                self.domain
+            );
+            return Err(Error::invalid("domain", problem));
+        }
+        self.limits.check()
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<()> {
+        let bytes = u64::from(self.header_bytes);
+        let day = 24 * 3_600;
+        let ranges = [
+            ("limits.header_bytes", bytes, 8 << 10, 1 << 20),
+            ("limits.header_seconds", self.header_seconds, 1, 3_600),
+            ("limits.idle_seconds", self.idle_seconds, 1, day),
+            (
+                "limits.upgraded_idle_seconds",
+                self.upgraded_idle_seconds,
+                1,
+                30 * day,
+            ),
+            (
+                "limits.connections",
+                u64::from(self.connections),
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.connections_per_notebook",
+                u64::from(self.connections_per_notebook),
+                1,
+                1_000_000,
+            ),
+            ("limits.answer_seconds", self.answer_seconds, 1, day),
+        ];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return Err(Error::invalid(
+                    key,
+                    format!("is {value}; {least} to {most} are allowed"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn header_time(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+
+    pub(crate) fn idle_time(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+
+    pub(crate) fn upgraded_idle_time(&self) -> Duration {
+        Duration::from_secs(self.upgraded_idle_seconds)
+    }
+
+    pub(crate) fn answer_time(&self) -> Duration {
+        Duration::from_secs(self.answer_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_allowed_and_what_cannot_work_is_named() {
+        EdgeConfig::default().check().unwrap();
+        let refusal = |change: fn(&mut EdgeConfig)| {
+            let mut config = EdgeConfig::default();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(
+            refusal(|config| config.listen = "0.0.0.0:7701".to_owned()).starts_with("listen: ")
+        );
+        assert!(refusal(|config| config.domain = "a..b".to_owned()).starts_with("domain: "));
+        assert!(refusal(|config| config.domain = "a.b:1".to_owned()).starts_with("domain: "));
+        assert!(
+            refusal(|config| config.limits.header_bytes = 10)
+                .contains("limits.header_bytes: is 10; 8192")
+        );
+        assert!(
+            refusal(|config| config.limits.idle_seconds = 0).starts_with("limits.idle_seconds")
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(serde_json::from_str::<EdgeConfig>(r#"{"limits": {"header_byte": 1}}"#).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! Which notebook has which route: a table in memory, kept up from the bus and never given up because the bus is gone.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use bus::{Bus, BusError, Route, RouteEntry, Routes};
+use chassis::config::BusConfig;
+use chassis::{Error, Result};
+use futures::StreamExt as _;
+use kernel::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::table::Table;
+
+/// The whole bucket is read this often, whatever the watch said.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+/// How often is looked whether the connection to the bus is another one.
+const LOOK: Duration = Duration::from_millis(250);
+/// Pause between tries to read the routes.
+const RETRY: Duration = Duration::from_millis(500);
+/// A request waits so long for its route's newest state.
+const READ_ONE: Duration = Duration::from_secs(1);
+
+/// Which notebook has which route.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    bus: Bus,
+    bucket: Routes,
+    clock: Arc<dyn Clock>,
+    table: RwLock<Table>,
+}
+
+impl Directory {
+    /// Reads all routes, waiting for the bus if need be.
+    ///
+    /// # Errors
+    /// A bus that cannot be used, or a stop while waiting.
+    pub(crate) async fn open(
+        config: &BusConfig,
+        clock: Arc<dyn Clock>,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
+        loop {
+            match first_reading(config).await {
+                Ok((bus, bucket, routes)) => {
+                    let mut table = Table::default();
+                    table.absorb(routes, clock.now());
+                    return Ok(Self {
+                        bus,
+                        bucket,
+                        clock,
+                        table: RwLock::new(table),
+                    });
+                }
+                Err(error @ (BusError::TooOld { .. } | BusError::NotAsAsked { .. })) => {
+                    return Err(error.into());
+                }
+                Err(error) => tracing::warn!(%error, "waiting for the routes"),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Err(Error::Unavailable("stopped while waiting for the routes".to_owned())),
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// The bus.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Whether the bus can be spoken to now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.bus.client().connection_state() == State::Connected
+    }
+
+    /// The route with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Route>> {
+        self.read().get(id)
+    }
+
+    /// All routes.
+    pub(crate) fn all(&self) -> Vec<Arc<Route>> {
+        self.read().all().cloned().collect()
+    }
+
+    /// The route's newest state: from the bucket when it answers soon, else what is known.
+    pub(crate) async fn look_up(&self, id: &str) -> Option<Arc<Route>> {
+        if self.is_connected() {
+            match tokio::time::timeout(READ_ONE, self.bucket.get(id)).await {
+                Ok(Ok(Some(route))) => self.write().put(route),
+                Ok(Ok(None)) | Err(_) => {}
+                Ok(Err(error)) => tracing::debug!(id, %error, "reading a route"),
+            }
+        }
+        self.find(id)
+    }
+
+    /// Keeps the table up until `cancel`.
+    ///
+    /// # Errors
+    /// Never by itself: what fails is logged and tried again.
+    pub(crate) async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
+        while !cancel.is_cancelled() {
+            if self.is_connected()
+                && let Err(error) = self.follow_connection(cancel).await
+            {
+                tracing::warn!(%error, "following the routes; serving what is known");
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows one connection to the server. Watch and reading go through the same hands, and the watch begins first: what
+    /// changes during a reading is taken in after it.
+    async fn follow_connection(&self, cancel: &CancellationToken) -> Result<(), BusError> {
+        let connection = self.connection();
+        let bucket = Routes::open(&self.bus).await?;
+        let mut changes = bucket.watch().await?;
+        let mut reading = tokio::time::interval(READ_AGAIN);
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                change = changes.next() => match change {
+                    Some(RouteEntry::Put(route)) => self.write().put(route),
+                    Some(RouteEntry::Gone(id)) => self.write().remove(&id),
+                    None => return Ok(()),
+                },
+                _ = reading.tick() => {
+                    let routes = bucket.all().await?;
+                    self.write().absorb(routes, self.clock.now());
+                }
+                _ = look.tick() => if !self.is_connected() || self.connection() != connection {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
+    /// Number of the connection to the server.
+    fn connection(&self) -> u64 {
+        self.bus
+            .client()
+            .statistics()
+            .connects
+            .load(Ordering::Relaxed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn first_reading(config: &BusConfig) -> Result<(Bus, Routes, Vec<Route>), BusError> {
+    let bus = Bus::connect(config, "edge").await?;
+    let bucket = Routes::open(&bus).await?;
+    let routes = bucket.all().await?;
+    Ok((bus, bucket, routes))
+}

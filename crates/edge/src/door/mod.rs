@@ -1,0 +1,171 @@
+//! The way of a request: whose it is, whether it may enter, and where it goes.
+
+mod forward;
+mod listener;
+mod pulse;
+mod reserved;
+mod tunnel;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bus::Route;
+use chassis::Result;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use kernel::Clock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::activity::Activity;
+use crate::answer;
+use crate::body::Body;
+use crate::config::EdgeConfig;
+use crate::directory::Directory;
+use crate::domain::credential::{self, Access, NoAccess};
+use crate::domain::headers;
+use crate::domain::origin::{self, Host};
+use crate::domain::query::{self, Query};
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+use crate::upstream::Upstream;
+use listener::Slot;
+pub(crate) use listener::serve;
+
+/// All that requests need.
+#[derive(Debug)]
+pub(crate) struct Door {
+    config: EdgeConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Directory,
+    pub(crate) upstream: Upstream,
+    pub(crate) activity: Activity,
+    metrics: Arc<Metrics>,
+    /// Connections and WebSockets.
+    open: TaskTracker,
+    /// Asks WebSockets to end.
+    part: CancellationToken,
+}
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+struct Sender {
+    peer: IpAddr,
+    /// The connection's place among all: a WebSocket keeps it.
+    slot: Arc<Slot>,
+}
+
+/// A request that may enter.
+struct Admitted<'a> {
+    request: Request<Incoming>,
+    route: Arc<Route>,
+    host: Host,
+    websocket: bool,
+    sender: &'a Sender,
+}
+
+/// What became of a request, for the metric, and its answer.
+type Answered = (&'static str, Response<Body>);
+
+impl Door {
+    /// A door that is not open yet.
+    pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, directory: Directory) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let domain = config.domain.to_ascii_lowercase();
+        Self {
+            upstream: Upstream::new(config.relay_dir.clone()),
+            activity: Activity::new(clock.clone(), metrics.clone()),
+            config: EdgeConfig { domain, ..config },
+            clock,
+            directory,
+            metrics,
+            open: TaskTracker::new(),
+            part: CancellationToken::new(),
+        }
+    }
+
+    /// Answers a request, whatever it is.
+    async fn answer(&self, request: Request<Incoming>, sender: &Sender) -> Response<Body> {
+        let html = headers::wants_html(request.headers());
+        let span = tracing::debug_span!("request", method = %request.method(), route = tracing::field::Empty);
+        let (outcome, response) = match self.admit(request, sender).instrument(span.clone()).await {
+            Ok(answered) => answered,
+            Err(refusal) => (refusal.outcome(), answer::refuse(&refusal, html)),
+        };
+        span.in_scope(|| tracing::debug!(outcome, status = response.status().as_u16(), "answered"));
+        self.metrics.request(outcome);
+        response
+    }
+
+    async fn admit(
+        &self,
+        request: Request<Incoming>,
+        sender: &Sender,
+    ) -> Result<Answered, Refusal> {
+        let (host, route) = self.route(&request)?;
+        tracing::Span::current().record("route", &route.id);
+        let query = Query::read(request.uri().query().unwrap_or_default());
+        let access = credential::check(&route.token_sha256, &query, request.headers()).map_err(
+            |no| match no {
+                NoAccess::Missing => Refusal::NoToken,
+                NoAccess::Wrong => Refusal::WrongToken,
+            },
+        )?;
+        let websocket =
+            headers::wants_websocket(request.method(), request.version(), request.headers());
+        let foreign = || origin::is_foreign(&host, request.method(), request.headers(), websocket);
+        if access == Access::Cookie && foreign() {
+            return Err(Refusal::Foreign);
+        }
+        if access == Access::Query
+            && !websocket
+            && let Some(redirect) = self.keep_token(&request, &route, &query)
+        {
+            return Ok(("redirected", redirect));
+        }
+        if reserved::is_reserved(request.uri().path()) {
+            let answer = self.reserved(&request, &route, &query).await?;
+            return Ok(("reserved", answer));
+        }
+        self.forward(Admitted {
+            request,
+            route,
+            host,
+            websocket,
+            sender,
+        })
+        .await
+    }
+
+    fn route(&self, request: &Request<Incoming>) -> Result<(Host, Arc<Route>), Refusal> {
+        if !headers::is_passed_on(request.method()) {
+            return Err(Refusal::Malformed(format!(
+                "the method {} is not passed on",
+                request.method()
+            )));
+        }
+        let host = Host::of(request.uri(), request.headers())
+            .ok_or_else(|| Refusal::Malformed("expected exactly one host name".to_owned()))?;
+        let id = host.notebook(&self.config.domain);
+        let route = id
+            .and_then(|id| self.directory.find(&id))
+            .ok_or(Refusal::UnknownHost)?;
+        Ok((host, route))
+    }
+
+    /// A browser that opens a page with the token in its URL gets a cookie and the URL without it.
+    fn keep_token(
+        &self,
+        request: &Request<Incoming>,
+        route: &Route,
+        query: &Query,
+    ) -> Option<Response<Body>> {
+        if request.method() != Method::GET || !headers::wants_html(request.headers()) {
+            return None;
+        }
+        let token = credential::right_one(&route.token_sha256, query)?;
+        let cookie = credential::cookie(token, self.config.secure)?;
+        answer::redirect(&query::local_redirect(request.uri().path(), query), cookie)
+    }
+}

@@ -1,0 +1,56 @@
+//! The two ends of a WebSocket, joined.
+
+use std::time::Duration;
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional_with_sizes};
+use tokio_util::sync::CancellationToken;
+
+use crate::activity::Visit;
+use crate::metrics::Direction;
+use crate::watched::Watched;
+
+/// Bytes on their way in each direction.
+const BUFFER: usize = 16 << 10;
+/// How long one end stays after the other has gone.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Why a WebSocket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// One of its ends wished so, or the door is closing.
+    Closed,
+    /// Nothing went through for too long.
+    Silent,
+}
+
+/// Lets bytes through until an end goes, nothing goes through for `idle`, or the door is closing.
+pub(super) async fn run(
+    client: Upgraded,
+    notebook: Upgraded,
+    visit: &Visit,
+    idle: Duration,
+    part: &CancellationToken,
+) -> End {
+    let one_gone = CancellationToken::new();
+    let count = |direction, bytes| match bytes {
+        0 => one_gone.cancel(),
+        bytes => visit.moved(direction, bytes),
+    };
+    let mut client = Watched::new(TokioIo::new(client), |bytes| count(Direction::In, bytes));
+    let mut notebook = Watched::new(TokioIo::new(notebook), |bytes| count(Direction::Out, bytes));
+    let abandoned = async {
+        one_gone.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    let end = tokio::select! {
+        _ = copy_bidirectional_with_sizes(&mut client, &mut notebook, BUFFER, BUFFER) => End::Closed,
+        () = abandoned => End::Closed,
+        () = visit.silent(idle) => End::Silent,
+        () = part.cancelled() => End::Closed,
+    };
+    client.shutdown().await.ok();
+    notebook.shutdown().await.ok();
+    end
+}

@@ -1,0 +1,18 @@
+//! The door with real NATS, a played agent and played notebooks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod access;
+mod activity;
+mod client;
+mod drain;
+mod house;
+mod limits;
+mod pages;
+mod passing;
+mod routes;
+mod websocket;

@@ -1,0 +1,119 @@
+//! REST under `/v1`: Paperspace's nouns in exactly Paperspace's shapes, and Quire's own beside them. Routes and their OpenAPI
+//! document come from one place.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro writes the full path of query types that are imported"
+)]
+
+mod about;
+mod api_keys;
+mod billing;
+mod caller;
+mod catalog;
+mod document;
+mod extract;
+mod failure;
+mod json_body;
+mod new_notebook;
+mod nodes;
+mod notebooks;
+mod observe;
+mod page;
+mod projects;
+mod session;
+mod teams;
+mod values;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Json, Router, middleware};
+use chassis::Result;
+use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::caller::Services;
+use self::failure::Failure;
+use self::observe::RequestMetrics;
+use crate::config::Limits;
+use crate::keys::KeyRing;
+use crate::upstream::Channels;
+
+pub use document::openapi;
+
+/// What a route answers: success is always 200.
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// What every route may use.
+#[derive(Clone)]
+struct App {
+    keys: KeyRing,
+    services: Services,
+    permits: Arc<Semaphore>,
+    metrics: RequestMetrics,
+    body_bytes: usize,
+    request_time: Duration,
+}
+
+/// Every route with its description.
+fn routes() -> OpenApiRouter<App> {
+    document::empty()
+        .routes(routes!(about::get_about))
+        .routes(routes!(about::get_health))
+        .routes(routes!(about::get_openapi))
+        .routes(routes!(session::get_session))
+        .routes(routes!(teams::list_team_users))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(projects::get_project))
+        .routes(routes!(
+            notebooks::list_notebooks,
+            notebooks::create_notebook
+        ))
+        .routes(routes!(notebooks::get_notebook, notebooks::delete_notebook))
+        .routes(routes!(notebooks::start_notebook))
+        .routes(routes!(notebooks::stop_notebook))
+        .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(catalog::list_machine_types))
+        .routes(routes!(catalog::list_environments))
+        .routes(routes!(nodes::list_nodes))
+        .routes(routes!(nodes::create_join_token))
+        .routes(routes!(nodes::cordon_node))
+        .routes(routes!(nodes::drain_node))
+        .routes(routes!(nodes::uncordon_node))
+        .routes(routes!(billing::get_usage))
+        .routes(routes!(billing::get_invoice))
+        .routes(routes!(billing::list_prices))
+        .routes(routes!(billing::set_price))
+        .routes(routes!(billing::run_audit))
+        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
+        .routes(routes!(api_keys::revoke_api_key))
+}
+
+async fn no_such_route() -> Failure {
+    Failure::no_such_route()
+}
+
+/// Answers REST requests with the services behind `channels`.
+///
+/// # Errors
+/// When a configured address cannot be one of a server.
+pub(crate) fn router(keys: KeyRing, channels: &Channels, limits: &Limits) -> Result<Router> {
+    let app = App {
+        keys,
+        services: Services::new(channels)?,
+        permits: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
+        metrics: RequestMetrics::new(),
+        body_bytes: limits.body_bytes,
+        request_time: limits.request_time(),
+    };
+    let (router, _) = routes().split_for_parts();
+    Ok(router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_route)
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            observe::observe,
+        ))
+        .with_state(app))
+}

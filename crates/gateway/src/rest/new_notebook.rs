@@ -1,0 +1,219 @@
+//! A notebook to be made: what Paperspace's clients send, as far as it means something here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chassis::{Error, Result};
+use contracts::notebook::v1::CreateNotebookRequest;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::extract::IdempotencyKey;
+
+/// Longest time that can be asked for: a year.
+const MOST_HOURS: f64 = 8_760.0;
+
+/// A notebook to be made. Fields of Paperspace's own that are not listed here (`container`, `command`, `runtime`,
+/// `workspace…`, `registry…`, `clusterId`, `shouldRunOnCreate`) may be sent with their defaults; other values are refused
+/// with a word about what to use instead.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NewNotebook {
+    /// 1 to 100 characters, unique in the team. One is made up when it is absent.
+    name: Option<String>,
+    /// Identifier or name; the team's first project when it is absent.
+    project_id: Option<String>,
+    /// Label such as `C3`, in upper or lower case; the smallest available one when it is absent.
+    machine_type: Option<String>,
+    /// What it starts in, such as `python`: see `GET /v1/environments`.
+    environment: Option<String>,
+    /// Only false: notebooks are private to their team.
+    is_public: Option<bool>,
+    /// Stopped after so many hours of running; 0 or absent is the machine type's own limit.
+    #[schema(minimum = 0, maximum = 8760)]
+    shutdown_timeout: Option<f64>,
+    /// Stopped after so many seconds without activity; 0 is never, absent is an hour.
+    idle_timeout_seconds: Option<u32>,
+    /// The same request id gives the same notebook. The `Idempotency-Key` header means the same.
+    request_id: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+/// Fields of Paperspace's that begin so, and what to use here instead.
+const ELSEWHERE: [(&str, &str); 6] = [
+    (
+        "container",
+        "notebooks start in an environment, not in an image: use environment, see GET /v1/environments",
+    ),
+    ("command", "a notebook always runs Jupyter"),
+    ("runtime", "use environment, see GET /v1/environments"),
+    (
+        "workspace",
+        "clone the repository inside the notebook; its files stay",
+    ),
+    (
+        "registry",
+        "images are not used: use environment, see GET /v1/environments",
+    ),
+    ("clusterId", "an installation is one cluster"),
+];
+
+fn is_default(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+fn check_other(field: &str, value: &Value) -> Result<()> {
+    if field == "shouldRunOnCreate" {
+        let runs = value.is_null() || *value == Value::Bool(true);
+        let problem =
+            "a notebook starts when it is made; stop it with POST /v1/notebooks/{id}/stop";
+        return if runs {
+            Ok(())
+        } else {
+            Err(Error::invalid(field, problem))
+        };
+    }
+    match ELSEWHERE
+        .iter()
+        .find(|(beginning, _)| field.starts_with(beginning))
+    {
+        Some(_) if is_default(value) => Ok(()),
+        Some((_, instead)) => Err(Error::invalid(
+            field,
+            format!("is not offered: {instead}; leave it out"),
+        )),
+        None => {
+            let known = "name, projectId, machineType, environment, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
+            let shown: String = field.chars().take(80).collect();
+            Err(Error::invalid(
+                shown,
+                format!("unknown field, expected one of {known}"),
+            ))
+        }
+    }
+}
+
+fn seconds(hours: f64) -> Result<u32> {
+    let refuse = || {
+        let problem = format!(
+            "is {hours} hours; use 0 for the machine type's own limit, or up to {MOST_HOURS}"
+        );
+        Error::invalid("shutdownTimeout", problem)
+    };
+    if !(0.0..=MOST_HOURS).contains(&hours) {
+        return Err(refuse());
+    }
+    let rounded = Duration::try_from_secs_f64(hours * 3_600.0 + 0.5).map_err(|_| refuse())?;
+    let seconds = u32::try_from(rounded.as_secs()).map_err(|_| refuse())?;
+    // 0 means something else: a time that rounds to it was not meant so.
+    if seconds == 0 && hours > 0.0 {
+        Err(refuse())
+    } else {
+        Ok(seconds)
+    }
+}
+
+impl NewNotebook {
+    /// The request as the notebook service reads it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the field that means nothing here.
+    pub(super) fn into_request(self, key: IdempotencyKey) -> Result<CreateNotebookRequest> {
+        for (field, value) in &self.others {
+            check_other(field, value)?;
+        }
+        if self.is_public == Some(true) {
+            let problem = "public notebooks are not offered; leave it out or false";
+            return Err(Error::invalid("isPublic", problem));
+        }
+        Ok(CreateNotebookRequest {
+            name: self.name.unwrap_or_default(),
+            project: self.project_id.unwrap_or_default(),
+            machine_type: self.machine_type.unwrap_or_default(),
+            environment: self.environment.unwrap_or_default(),
+            idle_timeout_seconds: self.idle_timeout_seconds,
+            shutdown_timeout_seconds: self.shutdown_timeout.map_or(Ok(0), seconds)?,
+            request_id: key.or(self.request_id)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(text: &str) -> Result<CreateNotebookRequest> {
+        let new: NewNotebook = serde_json::from_str(text).unwrap();
+        new.into_request(IdempotencyKey::default())
+    }
+
+    #[test]
+    fn what_paperspace_clients_send_is_read() {
+        let request = request(
+            r#"{"name": "n", "projectId": "p", "machineType": "c3", "isPublic": false, "shutdownTimeout": 6,
+                "container": null, "registryUsername": "", "workspaceRef": null, "shouldRunOnCreate": true}"#,
+        );
+        let expected = CreateNotebookRequest {
+            name: "n".to_owned(),
+            project: "p".to_owned(),
+            machine_type: "c3".to_owned(),
+            shutdown_timeout_seconds: 21_600,
+            ..CreateNotebookRequest::default()
+        };
+        assert_eq!(request.unwrap(), expected);
+        assert_eq!(
+            super::tests::request("{}").unwrap(),
+            CreateNotebookRequest::default()
+        );
+    }
+
+    #[test]
+    fn what_means_nothing_here_is_refused_by_name() {
+        for (text, field, word) in [
+            (
+                r#"{"container": "tensorflow"}"#,
+                "container: ",
+                "environment",
+            ),
+            (r#"{"workspaceRef": "main"}"#, "workspaceRef: ", "clone"),
+            (
+                r#"{"registryPassword": "x"}"#,
+                "registryPassword: ",
+                "environment",
+            ),
+            (r#"{"clusterId": 7}"#, "clusterId: ", "one cluster"),
+            (
+                r#"{"shouldRunOnCreate": false}"#,
+                "shouldRunOnCreate: ",
+                "/stop",
+            ),
+            (r#"{"isPublic": true}"#, "isPublic: ", "not offered"),
+            (r#"{"shutdownTimeout": -1}"#, "shutdownTimeout: ", "-1"),
+            (
+                r#"{"shutdownTimeout": 0.0001}"#,
+                "shutdownTimeout: ",
+                "0.0001",
+            ),
+            (r#"{"shutdownTimeout": 1e300}"#, "shutdownTimeout: ", "8760"),
+            (r#"{"nmae": "x"}"#, "nmae: ", "unknown field"),
+        ] {
+            let error = request(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with(field) && error.contains(word),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_minutes_are_exact(minutes in 0_u32..525_600) {
+            prop_assert_eq!(seconds(f64::from(minutes) / 60.0).unwrap(), minutes * 60);
+        }
+    }
+}

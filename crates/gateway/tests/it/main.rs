@@ -1,0 +1,23 @@
+//! The gateway against small real gRPC servers that play the services behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else fails"
+)]
+
+mod billing;
+mod client;
+mod house;
+mod identity;
+mod inventory;
+mod keys;
+mod limits;
+mod link;
+mod notebook;
+mod openapi;
+mod passage;
+mod rest;
+mod rest_own;
+mod rest_wrong;
+mod stop;

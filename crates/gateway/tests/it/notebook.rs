@@ -1,0 +1,199 @@
+//! Plays notebook.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chassis::auth::caller;
+use chassis::{Error, page};
+use contracts::notebook::v1::notebook_service_server::NotebookService;
+use contracts::notebook::v1::*;
+use contracts::to_wire_time;
+use kernel::Timestamp;
+use kernel::id::NotebookId;
+use tonic::{Request, Response, Status};
+
+type Reply<T> = Result<Response<T>, Status>;
+
+/// A notebook that nobody gets an answer about.
+pub(crate) const STUCK: &str = "nb-stuck";
+/// A notebook that breaks the service.
+pub(crate) const BROKEN: &str = "nb-broken";
+
+/// Plays notebook: rows in memory, newest last.
+#[derive(Clone)]
+pub(crate) struct Notebooks {
+    rows: Arc<Mutex<Vec<(String, Notebook)>>>,
+    now: Timestamp,
+    /// The request that came last.
+    pub(crate) last: Arc<Mutex<Option<CreateNotebookRequest>>>,
+    open: Arc<AtomicUsize>,
+}
+
+/// A call that somebody still works on.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Notebooks {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            rows: Arc::default(),
+            now,
+            last: Arc::default(),
+            open: Arc::default(),
+        }
+    }
+
+    /// Calls that began and have not ended.
+    pub(crate) fn open_calls(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    async fn find(&self, asked: &str) -> Result<Notebook, Status> {
+        let _open = Open::new(&self.open);
+        match asked {
+            STUCK => std::future::pending().await,
+            BROKEN => return Err(Error::internal("reading the row", "password=hunter2").into()),
+            _ => {}
+        }
+        let rows = self.rows.lock().unwrap();
+        let found = rows
+            .iter()
+            .map(|(_, row)| row)
+            .find(|row| row.id == asked || row.name == asked);
+        Ok(found
+            .ok_or_else(|| Error::not_found("notebook", asked))?
+            .clone())
+    }
+}
+
+#[tonic::async_trait]
+impl NotebookService for Notebooks {
+    async fn create_notebook(
+        &self,
+        request: Request<CreateNotebookRequest>,
+    ) -> Reply<CreateNotebookResponse> {
+        let who = caller(&request)?.user()?.clone();
+        let request = request.into_inner();
+        kernel::text::name("name", &request.name, 100).map_err(Error::from)?;
+        *self.last.lock().unwrap() = Some(request.clone());
+        let mut rows = self.rows.lock().unwrap();
+        let before = rows
+            .iter()
+            .find(|(id, _)| !id.is_empty() && *id == request.request_id);
+        if let Some((_, notebook)) = before {
+            return Ok(Response::new(CreateNotebookResponse {
+                notebook: Some(notebook.clone()),
+            }));
+        }
+        let id = NotebookId::generate().to_string();
+        let created = Some(to_wire_time(
+            self.now + chrono::TimeDelta::seconds(rows.len() as i64),
+        ));
+        let notebook = Notebook {
+            fqdn: format!("{id}.localhost"),
+            url: format!("http://{id}.localhost:7701"),
+            id,
+            team_id: who.team.to_string(),
+            project_id: "pr-1".to_owned(),
+            user_id: who.id.to_string(),
+            name: request.name,
+            machine_type: request.machine_type.to_uppercase(),
+            state: NotebookState::Pending.into(),
+            token: "secret".to_owned(),
+            reason: "waits for a machine".to_owned(),
+            created_at: created,
+            modified_at: created,
+            revision: 1,
+            ..Notebook::default()
+        };
+        rows.push((request.request_id, notebook.clone()));
+        Ok(Response::new(CreateNotebookResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
+    async fn get_notebook(
+        &self,
+        request: Request<GetNotebookRequest>,
+    ) -> Reply<GetNotebookResponse> {
+        let notebook = Some(self.find(&request.into_inner().notebook).await?);
+        Ok(Response::new(GetNotebookResponse { notebook }))
+    }
+
+    async fn list_notebooks(
+        &self,
+        request: Request<ListNotebooksRequest>,
+    ) -> Reply<ListNotebooksResponse> {
+        let request = request.into_inner();
+        let asked = request.page.unwrap_or_default();
+        let limit = page::limit(&asked)?;
+        let rows = self.rows.lock().unwrap();
+        let newest_first = rows.iter().rev().map(|(_, row)| row.clone());
+        let behind = newest_first
+            .filter(|row| request.name.is_empty() || row.name == request.name)
+            .skip_while(|row| !asked.after.is_empty() && row.id >= asked.after)
+            .take(usize::try_from(limit).unwrap() + 1)
+            .collect();
+        let (notebooks, page) = page::cut(behind, limit, |row: &Notebook| row.id.clone());
+        Ok(Response::new(ListNotebooksResponse {
+            notebooks,
+            page: Some(page),
+        }))
+    }
+
+    async fn start_notebook(
+        &self,
+        request: Request<StartNotebookRequest>,
+    ) -> Reply<StartNotebookResponse> {
+        let mut notebook = self.find(&request.into_inner().notebook).await?;
+        notebook.set_state(NotebookState::Running);
+        notebook.started_at = notebook.created_at;
+        Ok(Response::new(StartNotebookResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
+    async fn stop_notebook(
+        &self,
+        request: Request<StopNotebookRequest>,
+    ) -> Reply<StopNotebookResponse> {
+        let mut notebook = self.find(&request.into_inner().notebook).await?;
+        notebook.set_state(NotebookState::Stopped);
+        Ok(Response::new(StopNotebookResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
+    async fn delete_notebook(
+        &self,
+        request: Request<DeleteNotebookRequest>,
+    ) -> Reply<DeleteNotebookResponse> {
+        let id = self.find(&request.into_inner().notebook).await?.id;
+        Ok(Response::new(DeleteNotebookResponse { id }))
+    }
+
+    async fn explain_notebook(
+        &self,
+        request: Request<ExplainNotebookRequest>,
+    ) -> Reply<ExplainNotebookResponse> {
+        let notebook = Some(self.find(&request.into_inner().notebook).await?);
+        let details = vec!["2 of 2 nodes are full".to_owned()];
+        Ok(Response::new(ExplainNotebookResponse {
+            notebook,
+            summary: "no room".to_owned(),
+            details,
+        }))
+    }
+}

@@ -1,0 +1,290 @@
+//! Quire's own calls.
+
+use http::Request;
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::house::{House, OWNER, VIEWER};
+use crate::notebook::BROKEN;
+
+#[tokio::test]
+async fn the_same_request_id_gives_the_same_notebook() {
+    let house = House::start().await;
+    let with_header = |key: &str| {
+        let request = Request::post(house.client.url("/v1/notebooks"))
+            .header("authorization", format!("Bearer {OWNER}"));
+        request
+            .header("idempotency-key", key)
+            .body(Full::from("{\"name\": \"n\"}"))
+            .unwrap()
+    };
+    let first = house.client.raw(with_header("one"), false).await.ok();
+    let again = house.client.raw(with_header("one"), true).await.ok();
+    let body = json!({ "name": "n", "requestId": "one" }).to_string();
+    let by_body = house.client.post("/v1/notebooks", OWNER, &body).await.ok();
+    assert_eq!((&first, &first), (&again, &by_body));
+    let other = house.client.raw(with_header("two"), false).await.ok();
+    assert_ne!(first["id"], other["id"]);
+}
+
+#[tokio::test]
+async fn notebooks_start_stop_explain_and_go() {
+    let house = House::start().await;
+    house
+        .client
+        .post("/v1/notebooks", OWNER, "{\"name\": \"n\"}")
+        .await
+        .ok();
+    // Actions take no body, an empty one, or an empty object.
+    for body in ["", " ", "{}"] {
+        let running = house
+            .client
+            .post("/v1/notebooks/n/start", OWNER, body)
+            .await
+            .ok();
+        assert_eq!(running["state"], "Running");
+        assert!(running["dtStarted"].is_string());
+    }
+    let message = house
+        .client
+        .post("/v1/notebooks/n/stop", OWNER, "{\"force\": true}")
+        .await
+        .failed(400, "BAD_REQUEST");
+    assert!(message.starts_with("force: unknown field"), "{message}");
+    assert_eq!(
+        house
+            .client
+            .post("/v1/notebooks/n/stop", OWNER, "")
+            .await
+            .ok()["state"],
+        "Stopped"
+    );
+
+    let status = house
+        .client
+        .get("/v1/notebooks/n/status", VIEWER)
+        .await
+        .ok();
+    assert_eq!(status["state"], "Pending");
+    assert_eq!(
+        (&status["reason"], &status["summary"]),
+        (&json!("waits for a machine"), &json!("no room"))
+    );
+    assert_eq!(
+        (&status["details"], &status["workloadId"]),
+        (&json!(["2 of 2 nodes are full"]), &json!(null))
+    );
+    assert_eq!(status["revision"], 1);
+
+    let id = house.client.get("/v1/notebooks/n", VIEWER).await.ok()["id"].clone();
+    assert_eq!(
+        house
+            .client
+            .send("DELETE", "/v1/notebooks/n", OWNER, "")
+            .await
+            .ok(),
+        json!({ "id": id })
+    );
+    house
+        .client
+        .send("DELETE", "/v1/notebooks/n", VIEWER, "")
+        .await
+        .failed(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn what_can_be_launched_keeps_its_order() {
+    let house = House::start().await;
+    let names = async |query: &str| {
+        let list = house
+            .client
+            .get(&format!("/v1/machine-types?{query}"), VIEWER)
+            .await
+            .ok();
+        let items = list["items"].as_array().unwrap().iter();
+        (
+            items
+                .map(|item| item["name"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>(),
+            list["nextPage"].clone(),
+        )
+    };
+    let (first, next) = names("limit=2").await;
+    assert_eq!(first, ["C9", "C10"]);
+    let (rest, end) = names(&format!("limit=2&after={}", next.as_str().unwrap())).await;
+    assert_eq!((rest, end), (vec!["C1".to_owned()], json!(null)));
+    let environments = house.client.get("/v1/environments", VIEWER).await.ok();
+    assert_eq!(environments["items"][0]["name"], "python");
+}
+
+#[tokio::test]
+async fn nodes_are_for_operators() {
+    let house = House::start().await;
+    let nodes = house.client.get("/v1/nodes", OWNER).await.ok();
+    let node = &nodes["items"][0];
+    assert_eq!(
+        (&node["liveness"], &node["schedulable"]),
+        (&json!("ready"), &json!("open"))
+    );
+    assert_eq!(node["hardware"]["gpus"][0]["memoryMib"], 81_920);
+    assert_eq!(node["dtLastSeen"], "2026-09-21T14:13:20.000Z");
+    for (action, state) in [
+        ("cordon", "cordoned"),
+        ("drain", "draining"),
+        ("uncordon", "open"),
+    ] {
+        let node = house
+            .client
+            .post(&format!("/v1/nodes/box/{action}"), OWNER, "")
+            .await
+            .ok();
+        assert_eq!(node["schedulable"], state);
+    }
+    house
+        .client
+        .post("/v1/nodes/none/drain", OWNER, "")
+        .await
+        .failed(404, "NOT_FOUND");
+    let token = house
+        .client
+        .post("/v1/nodes/join-token", OWNER, "{\"ttlSeconds\": 60}")
+        .await
+        .ok();
+    assert_eq!(
+        token,
+        json!({ "token": "qj_1", "dtExpires": "2026-09-21T14:14:20.000Z" })
+    );
+    house
+        .client
+        .get("/v1/nodes", VIEWER)
+        .await
+        .failed(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn money_is_exact_and_readable() {
+    let house = House::start().await;
+    let prices = house.client.get("/v1/prices", VIEWER).await.ok();
+    assert_eq!(prices["items"][0]["pricePerHour"], "0.0045");
+    let price = house
+        .client
+        .send(
+            "PUT",
+            "/v1/prices/C3",
+            OWNER,
+            "{\"pricePerHour\": \"5.95\"}",
+        )
+        .await
+        .ok();
+    assert_eq!(
+        (&price["nanosPerHour"], &price["pricePerHour"]),
+        (&json!(5_950_000_000_i64), &json!("5.95"))
+    );
+    for wrong in [
+        "{\"pricePerHour\": \"-1\"}",
+        "{\"pricePerHour\": 0.1}",
+        "{}",
+    ] {
+        let message = house
+            .client
+            .send("PUT", "/v1/prices/C3", OWNER, wrong)
+            .await
+            .failed(400, "BAD_REQUEST");
+        assert!(message.starts_with("pricePerHour: "), "{message}");
+    }
+    let usage = house
+        .client
+        .get("/v1/usage?from=2026-01-01&to=2026-01-02T00:00:00Z", VIEWER)
+        .await
+        .ok();
+    assert_eq!(
+        usage["total"],
+        json!({ "micros": 4_500, "currency": "USD", "decimal": "0.004500" })
+    );
+    let line = &usage["lines"][0];
+    assert_eq!(
+        (&line["from"], &line["until"]),
+        (
+            &json!("2026-01-01T00:00:00.000Z"),
+            &json!("2026-01-02T00:00:00.000Z")
+        )
+    );
+    house
+        .client
+        .get("/v1/usage?from=yesterday", VIEWER)
+        .await
+        .failed(400, "BAD_REQUEST");
+    let invoice = house.client.get("/v1/invoices/2026-01", VIEWER).await.ok();
+    assert_eq!(
+        (&invoice["month"], &invoice["rounding"]["micros"]),
+        (&json!("2026-01"), &json!(4_500))
+    );
+    house
+        .client
+        .get("/v1/invoices/soon", VIEWER)
+        .await
+        .failed(400, "BAD_REQUEST");
+    let audit = house.client.post("/v1/audit", OWNER, "").await.ok();
+    assert_eq!(
+        audit,
+        json!({ "attempts": 3, "transactions": 4, "differences": ["at-1 is billed 1 ms too long"] })
+    );
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked() {
+    let house = House::start().await;
+    let body =
+        json!({ "name": "ci", "scopes": ["notebook:read"], "dtExpires": "2027-01-01" }).to_string();
+    let made = house.client.post("/v1/api-keys", VIEWER, &body).await.ok();
+    assert_eq!(
+        (&made["key"], &made["apiKey"]["name"]),
+        (&json!("qk_new"), &json!("ci"))
+    );
+    assert_eq!(made["apiKey"]["dtExpires"], "2027-01-01T00:00:00.000Z");
+    assert_eq!(
+        house.client.get("/v1/api-keys", VIEWER).await.ok()["items"][0]["id"],
+        "ak-1"
+    );
+    let revoked = house
+        .client
+        .send("DELETE", "/v1/api-keys/ak-1", VIEWER, "")
+        .await
+        .ok();
+    assert!(revoked["dtRevoked"].is_string());
+}
+
+#[tokio::test]
+async fn anyone_may_ask_what_this_is() {
+    let house = House::start().await;
+    assert_eq!(house.client.get("/v1/health", "").await.ok(), "HEALTHY");
+    assert_eq!(
+        house.client.get("/", "").await.ok()["openapi"],
+        "/v1/openapi.json"
+    );
+    let request =
+        Request::get(house.client.url("/v1/openapi.json")).header("x-request-id", "build-17");
+    let answer = house
+        .client
+        .raw(request.body(Full::default()).unwrap(), true)
+        .await;
+    assert_eq!(answer.headers["x-request-id"], "build-17");
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.ok()["info"]["title"], "Quire");
+    let answer = house.client.get("/v1/nothing", "").await;
+    assert!(answer.headers["x-request-id"].len() > 30);
+}
+
+#[tokio::test]
+async fn defects_keep_their_causes_inside() {
+    let house = House::start().await;
+    let answer = house
+        .client
+        .get(&format!("/v1/notebooks/{BROKEN}"), OWNER)
+        .await;
+    let message = answer.failed(500, "INTERNAL_SERVER_ERROR");
+    assert!(
+        !message.contains("hunter2") && !message.contains("row"),
+        "{message}"
+    );
+}

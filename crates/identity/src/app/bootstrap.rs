@@ -1,0 +1,82 @@
+//! The first start: a team, its owner who is also the operator, a project and a key; and at each start the services' keys.
+
+use std::collections::BTreeMap;
+
+use chassis::{Database, Result, lease};
+use contracts::common::v1::Role;
+use kernel::Timestamp;
+use kernel::id::KeyId;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::key::NewKey;
+use super::team::NewTeam;
+use super::user::find_or_create;
+use crate::domain::key::{self, Kind};
+use crate::store::entity;
+
+const FIRST_EMAIL: &str = "admin@quire.local";
+const FIRST_TEAM: &str = "main";
+
+/// Puts the services' keys in force, and makes the first team when there is none. Gives the first user's key, once.
+pub(crate) async fn bootstrap(
+    database: &Database,
+    service_keys: &BTreeMap<String, SecretString>,
+    now: Timestamp,
+) -> Result<Option<SecretString>> {
+    let transaction = database.begin().await?;
+    lease::take_turn(&transaction, "bootstrap").await?;
+    replace_service_keys(&transaction, service_keys, now).await?;
+    let mut first_key = None;
+    if entity::team::Entity::find().count(&transaction).await? == 0 {
+        let user = find_or_create(&transaction, FIRST_EMAIL, "Administrator", true, now).await?;
+        let team = NewTeam {
+            name: FIRST_TEAM.to_owned(),
+            namespace: FIRST_TEAM.to_owned(),
+        };
+        let team = team.insert(&transaction, &user, now).await?;
+        let new_key = NewKey {
+            name: "first key".to_owned(),
+            scopes: vec!["*".to_owned()],
+            expires_at: None,
+        };
+        first_key = Some(
+            new_key
+                .insert_for_user(&transaction, &user.id, &team.id, now)
+                .await?
+                .1,
+        );
+        tracing::info!(team = team.namespace, role = ?Role::Owner, "made the first team");
+    }
+    transaction.commit().await?;
+    Ok(first_key)
+}
+
+async fn replace_service_keys(
+    transaction: &sea_orm::DatabaseTransaction,
+    service_keys: &BTreeMap<String, SecretString>,
+    now: Timestamp,
+) -> Result<()> {
+    entity::key::Entity::delete_many()
+        .filter(entity::key::Column::Kind.eq(Kind::Service.prefix()))
+        .exec(transaction)
+        .await?;
+    for (service, secret) in service_keys {
+        let row = entity::key::ActiveModel {
+            id: Set(KeyId::generate().into()),
+            kind: Set(Kind::Service.prefix().to_owned()),
+            hash: Set(key::hash(secret.expose_secret())),
+            subject: Set(service.clone()),
+            team_id: Set(None),
+            name: Set(format!("service {service}")),
+            scopes: Set(String::new()),
+            created_at: Set(now.timestamp_micros()),
+            expires_at: Set(None),
+            revoked_at: Set(None),
+        };
+        entity::key::Entity::insert(row)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Use cases of identity, one file a resource.
+
+mod bootstrap;
+mod key;
+mod project;
+mod signing;
+mod team;
+mod user;
+
+use std::sync::Arc;
+
+use bus::Outbox;
+use chassis::auth::Signer;
+use chassis::{Database, Error, Result};
+use kernel::id::TeamId;
+use kernel::{Clock, Timestamp};
+use sea_orm::{ConnectionTrait, EntityTrait};
+
+use crate::store::entity;
+
+pub(crate) use bootstrap::bootstrap;
+pub(crate) use key::NewKey;
+pub(crate) use signing::load_signer;
+pub(crate) use team::NewTeam;
+
+/// The use cases, on one database.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) database: Database,
+    pub(crate) outbox: Outbox,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signer: Arc<Signer>,
+}
+
+/// A time column.
+fn time(micros: i64) -> Timestamp {
+    kernel::time::from_micros(micros)
+}
+
+async fn team_by_id(connection: &impl ConnectionTrait, id: TeamId) -> Result<entity::team::Model> {
+    entity::team::Entity::find_by_id(id.to_string())
+        .one(connection)
+        .await?
+        .ok_or_else(|| Error::not_found("team", &id.to_string()))
+}

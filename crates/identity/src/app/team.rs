@@ -1,0 +1,125 @@
+//! Teams.
+
+use chassis::auth::User;
+use chassis::database::is_unique_violation;
+use chassis::{Error, Result};
+use contracts::common::v1::Role;
+use kernel::id::{ProjectId, TeamId};
+use kernel::{Timestamp, text};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder,
+};
+use secrecy::SecretString;
+
+use super::key::NewKey;
+use super::user::find_or_create;
+use super::{App, team_by_id};
+use crate::store::entity;
+
+/// Name of the project that every team starts with.
+const FIRST_PROJECT: &str = "default";
+
+/// What is asked for in a new team.
+#[derive(Clone, Debug)]
+pub(crate) struct NewTeam {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+}
+
+impl NewTeam {
+    pub(super) async fn insert(
+        self,
+        transaction: &DatabaseTransaction,
+        owner: &entity::user::Model,
+        now: Timestamp,
+    ) -> Result<entity::team::Model> {
+        let name = text::name("name", &self.name, 100)?;
+        let namespace = text::slug("namespace", &self.namespace)?;
+        let created_at = now.timestamp_micros();
+        let team = entity::team::ActiveModel {
+            id: Set(TeamId::generate().into()),
+            name: Set(name),
+            namespace: Set(namespace.clone()),
+            created_at: Set(created_at),
+        };
+        let team = team.insert(transaction).await.map_err(|error| {
+            if is_unique_violation(&error) {
+                return Error::Conflict(format!(
+                    "the namespace {namespace:?} is taken; choose another"
+                ));
+            }
+            error.into()
+        })?;
+        let member = entity::member::ActiveModel {
+            team_id: Set(team.id.clone()),
+            user_id: Set(owner.id.clone()),
+            role: Set(Role::Owner.into()),
+        };
+        entity::member::Entity::insert(member)
+            .exec_without_returning(transaction)
+            .await?;
+        let project = entity::project::ActiveModel {
+            id: Set(ProjectId::generate().into()),
+            team_id: Set(team.id.clone()),
+            name: Set(FIRST_PROJECT.to_owned()),
+            created_at: Set(created_at),
+        };
+        entity::project::Entity::insert(project)
+            .exec_without_returning(transaction)
+            .await?;
+        Ok(team)
+    }
+}
+
+impl App {
+    /// A new team with its owner and the owner's key for it.
+    pub(crate) async fn create_team(
+        &self,
+        caller: &User,
+        new: NewTeam,
+        owner_email: &str,
+    ) -> Result<(entity::team::Model, SecretString)> {
+        let now = self.clock.now();
+        let transaction = self.database.begin().await?;
+        let owner = if owner_email.is_empty() {
+            entity::user::Entity::find_by_id(caller.id.to_string())
+                .one(&transaction)
+                .await?
+                .ok_or_else(|| Error::not_found("user", &caller.id.to_string()))?
+        } else {
+            find_or_create(&transaction, owner_email, "", false, now).await?
+        };
+        let team = new.insert(&transaction, &owner, now).await?;
+        let key = NewKey {
+            name: format!("first key for {}", team.namespace),
+            scopes: vec!["*".to_owned()],
+            expires_at: None,
+        };
+        let (_, secret) = key
+            .insert_for_user(&transaction, &owner.id, &team.id, now)
+            .await?;
+        transaction.commit().await?;
+        Ok((team, secret))
+    }
+
+    /// Teams of the caller; all for an operator.
+    pub(crate) async fn list_teams(&self, caller: &User) -> Result<Vec<entity::team::Model>> {
+        let reader = self.database.reader();
+        let mut query = entity::team::Entity::find().order_by_asc(entity::team::Column::Namespace);
+        if !caller.operator {
+            let members = entity::member::Entity::find()
+                .filter(entity::member::Column::UserId.eq(caller.id.to_string()))
+                .all(reader)
+                .await?;
+            let own = members.into_iter().map(|member| member.team_id);
+            query = query.filter(entity::team::Column::Id.is_in(own));
+        }
+        Ok(query.all(reader).await?)
+    }
+
+    /// One team.
+    pub(crate) async fn team(&self, id: TeamId) -> Result<entity::team::Model> {
+        team_by_id(self.database.reader(), id).await
+    }
+}

@@ -1,0 +1,156 @@
+//! People and their roles.
+
+use chassis::auth::User;
+use chassis::{Error, Result};
+use contracts::common::v1::Role;
+use kernel::id::{TeamId, UserId};
+use kernel::{Timestamp, text};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+};
+use secrecy::SecretString;
+
+use super::App;
+use super::key::NewKey;
+use crate::domain::role;
+use crate::store::entity;
+
+/// The person with this address, made when new.
+pub(super) async fn find_or_create(
+    transaction: &DatabaseTransaction,
+    email: &str,
+    name: &str,
+    operator: bool,
+    now: Timestamp,
+) -> Result<entity::user::Model> {
+    let email = text::email("email", email)?;
+    if !name.is_empty() {
+        text::name("name", name, 100)?;
+    }
+    let row = entity::user::ActiveModel {
+        id: Set(UserId::generate().into()),
+        email: Set(email.clone()),
+        name: Set(name.to_owned()),
+        operator: Set(operator),
+        created_at: Set(now.timestamp_micros()),
+    };
+    entity::user::Entity::insert(row)
+        .on_conflict_do_nothing_on([entity::user::Column::Email])
+        .exec_without_returning(transaction)
+        .await?;
+    entity::user::Entity::find()
+        .filter(entity::user::Column::Email.eq(&email))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| Error::not_found("user", &email))
+}
+
+impl App {
+    /// Adds a person to the caller's team, or changes their role in it.
+    pub(crate) async fn create_user(
+        &self,
+        caller: &User,
+        email: &str,
+        name: &str,
+        role: Role,
+    ) -> Result<(entity::user::Model, SecretString)> {
+        role::check_grant(caller, role)?;
+        let now = self.clock.now();
+        let transaction = self.database.begin().await?;
+        // Roles in a team change one after the other, so that the check below holds until the commit.
+        entity::team::Entity::find_by_id(caller.team.to_string())
+            .lock_exclusive()
+            .one(&transaction)
+            .await?;
+        let user = find_or_create(&transaction, email, name, false, now).await?;
+        self.check_not_above(&transaction, caller, &user.id).await?;
+        let member = entity::member::ActiveModel {
+            team_id: Set(caller.team.to_string()),
+            user_id: Set(user.id.clone()),
+            role: Set(role.into()),
+        };
+        let or_change = OnConflict::columns([
+            entity::member::Column::TeamId,
+            entity::member::Column::UserId,
+        ])
+        .update_column(entity::member::Column::Role)
+        .to_owned();
+        entity::member::Entity::insert(member)
+            .on_conflict(or_change)
+            .exec_without_returning(&transaction)
+            .await?;
+        let key = NewKey {
+            name: "first key".to_owned(),
+            scopes: vec!["*".to_owned()],
+            expires_at: None,
+        };
+        let (_, secret) = key
+            .insert_for_user(&transaction, &user.id, &caller.team.to_string(), now)
+            .await?;
+        transaction.commit().await?;
+        Ok((user, secret))
+    }
+
+    async fn check_not_above(
+        &self,
+        transaction: &DatabaseTransaction,
+        caller: &User,
+        user_id: &str,
+    ) -> Result<()> {
+        let member =
+            entity::member::Entity::find_by_id((caller.team.to_string(), user_id.to_owned()))
+                .one(transaction)
+                .await?;
+        let held = member.and_then(|member| Role::try_from(member.role).ok());
+        match held {
+            Some(held) if held > caller.role => {
+                let held = role::name(held);
+                Err(Error::Denied(format!(
+                    "this member is {held}, above your own role; an owner must change it"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Members of a team with their roles, by address.
+    pub(crate) async fn list_users(
+        &self,
+        team: TeamId,
+    ) -> Result<Vec<(entity::user::Model, Role)>> {
+        let reader = self.database.reader();
+        let members = entity::member::Entity::find()
+            .filter(entity::member::Column::TeamId.eq(team.to_string()))
+            .all(reader)
+            .await?;
+        let ids = members.iter().map(|member| member.user_id.clone());
+        let mut users = entity::user::Entity::find()
+            .filter(entity::user::Column::Id.is_in(ids))
+            .all(reader)
+            .await?;
+        users.sort_by(|a, b| a.email.cmp(&b.email));
+        let role_of = |user: &entity::user::Model| {
+            members
+                .iter()
+                .find(|member| member.user_id == user.id)
+                .and_then(|member| Role::try_from(member.role).ok())
+                .unwrap_or(Role::Viewer)
+        };
+        Ok(users
+            .into_iter()
+            .map(|user| {
+                let role = role_of(&user);
+                (user, role)
+            })
+            .collect())
+    }
+
+    /// One person.
+    pub(crate) async fn user(&self, id: UserId) -> Result<entity::user::Model> {
+        entity::user::Entity::find_by_id(id.to_string())
+            .one(self.database.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("user", &id.to_string()))
+    }
+}

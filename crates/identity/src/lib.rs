@@ -1,0 +1,66 @@
+//! Identity: teams, users, roles, projects and keys; it alone signs the tokens that every other service checks offline.
+
+mod app;
+mod config;
+mod domain;
+mod grpc;
+mod store;
+
+use std::sync::Arc;
+
+use bus::Foundation;
+use chassis::auth::KeySource;
+use chassis::{Address, Database, Result};
+use contracts::identity::v1::identity_service_server::IdentityServiceServer;
+use kernel::Clock;
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use config::IdentityConfig;
+pub use store::Migrator;
+
+/// Makes what must be there before the first call: the services' keys, and at the very first start a team, its owner, a
+/// project and the owner's key, which is given here and never again.
+///
+/// # Errors
+/// Those of the database.
+pub async fn bootstrap(config: &IdentityConfig, clock: &dyn Clock) -> Result<Option<SecretString>> {
+    let database = Database::open::<Migrator>(&config.service.database).await?;
+    app::bootstrap(&database, &config.service_keys, clock.now()).await
+}
+
+/// Runs the service until `cancel`; `ready` is told where it listens.
+///
+/// # Errors
+/// What ended it.
+pub async fn run(
+    config: IdentityConfig,
+    clock: Arc<dyn Clock>,
+    cancel: CancellationToken,
+    ready: impl FnOnce(&Address),
+) -> Result<()> {
+    let foundation =
+        Foundation::lay::<Migrator>("identity", &config.service, clock.clone(), cancel).await?;
+    let signer = app::load_signer(&foundation.database, &config.master_key, clock.now()).await?;
+    let app = app::App {
+        database: foundation.database.clone(),
+        outbox: foundation.outbox.clone(),
+        clock,
+        signer: Arc::new(signer),
+    };
+    let own_keys = Arc::new(OwnKeys(app.signer.public_key().to_vec()));
+    let routes = Routes::new(IdentityServiceServer::new(app));
+    foundation.with_keys(own_keys).serve(routes, ready).await
+}
+
+/// Identity checks tokens with the key that it signs with.
+#[derive(Debug)]
+struct OwnKeys(Vec<u8>);
+
+#[async_trait::async_trait]
+impl KeySource for OwnKeys {
+    async fn keys(&self) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![self.0.clone()])
+    }
+}

@@ -1,0 +1,13 @@
+//! One file a table.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "sea-orm derives public items; the columns are explained in the migration"
+)]
+
+pub(crate) mod key;
+pub(crate) mod member;
+pub(crate) mod project;
+pub(crate) mod signing_key;
+pub(crate) mod team;
+pub(crate) mod user;

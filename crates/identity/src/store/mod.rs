@@ -1,0 +1,23 @@
+//! Tables of identity.
+
+pub(crate) mod entity;
+
+use chassis::database::SqlMigration;
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// The schema of identity's database.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            chassis::database::foundation(),
+            bus::foundation(),
+            Box::new(SqlMigration {
+                name: "identity_0001",
+                sql: include_str!("migrations/0001_identity.sql"),
+            }),
+        ]
+    }
+}

@@ -1,0 +1,14 @@
+//! Identity as its callers see it: two replicas on one database, started together, on each engine, with a real bus.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else fails"
+)]
+
+mod bootstrap;
+mod house;
+mod keys;
+mod projects;
+mod teams;
+mod tokens;

@@ -1,0 +1,48 @@
+//! Use cases of inventory, one file a resource.
+
+mod catalogue;
+mod heartbeat;
+mod join;
+mod liveness;
+mod node;
+
+use std::sync::Arc;
+
+use bus::Outbox;
+use chassis::grpc::Caller;
+use chassis::{Database, Result};
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
+use contracts::inventory::v1::NodeChanged;
+use kernel::Clock;
+use sea_orm::DatabaseTransaction;
+
+use crate::domain::machine_type::MachineType;
+use crate::domain::node::Node;
+use crate::wire;
+
+pub(crate) use heartbeat::Remembered;
+
+/// The use cases, on one database.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) database: Database,
+    pub(crate) outbox: Outbox,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) identity: IdentityServiceClient<Caller>,
+    pub(crate) catalogue: Arc<[MachineType]>,
+    pub(crate) remembered: Remembered,
+    /// How often nodes are asked to say that they live.
+    pub(crate) heartbeat_ms: u32,
+}
+
+impl App {
+    /// Tells the others of a node that this transaction changed.
+    async fn publish(&self, transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
+        let event = NodeChanged {
+            node: Some(wire::node(node.clone())),
+        };
+        self.outbox
+            .append(transaction, &event, &node.id.to_string(), None)
+            .await
+    }
+}

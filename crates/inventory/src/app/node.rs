@@ -1,0 +1,33 @@
+//! Nodes, as operators see and steer them.
+
+use chassis::{Error, Result};
+
+use super::App;
+use crate::domain::node::{Node, Schedulable};
+use crate::store::nodes;
+
+impl App {
+    /// All nodes, by name.
+    pub(crate) async fn list_nodes(&self) -> Result<Vec<Node>> {
+        nodes::all(self.database.reader()).await
+    }
+
+    /// Changes whether a node, named by identifier or name, takes work.
+    pub(crate) async fn set_schedulable(
+        &self,
+        id_or_name: &str,
+        schedulable: Schedulable,
+    ) -> Result<Node> {
+        let transaction = self.database.begin().await?;
+        let mut node = nodes::lock_named(&transaction, id_or_name)
+            .await?
+            .ok_or_else(|| Error::not_found("node", id_or_name))?;
+        if node.set_schedulable(schedulable) {
+            nodes::update(&transaction, &node).await?;
+            self.publish(&transaction, &node).await?;
+        }
+        transaction.commit().await?;
+        self.outbox.nudge();
+        Ok(node)
+    }
+}

@@ -1,0 +1,7 @@
+//! The rules of inventory: who may join, what a node may say, when it is silent, what can be launched.
+
+pub(crate) mod environment;
+pub(crate) mod join;
+pub(crate) mod machine_type;
+pub(crate) mod node;
+pub(crate) mod silence;

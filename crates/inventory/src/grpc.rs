@@ -1,0 +1,126 @@
+//! The calls of inventory: decode, call the app, encode.
+
+use chassis::Error;
+use chassis::auth::caller;
+use contracts::inventory::v1::inventory_service_server::InventoryService;
+use contracts::inventory::v1::{
+    CreateJoinTokenRequest, CreateJoinTokenResponse, HeartbeatRequest, HeartbeatResponse,
+    JoinNodeRequest, JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse,
+    ListMachineTypesRequest, ListMachineTypesResponse, ListNodesRequest, ListNodesResponse,
+    SetNodeSchedulableRequest, SetNodeSchedulableResponse,
+};
+use contracts::to_wire_time;
+use secrecy::ExposeSecret;
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::domain::environment;
+use crate::domain::node::{NewNode, Report};
+use crate::wire;
+
+#[tonic::async_trait]
+impl InventoryService for App {
+    async fn create_join_token(
+        &self,
+        request: Request<CreateJoinTokenRequest>,
+    ) -> Result<Response<CreateJoinTokenResponse>, Status> {
+        let (token, expires_at) =
+            App::create_join_token(self, request.get_ref().ttl_seconds).await?;
+        Ok(Response::new(CreateJoinTokenResponse {
+            token: token.expose_secret().to_owned(),
+            expires_at: Some(to_wire_time(expires_at)),
+        }))
+    }
+
+    async fn join_node(
+        &self,
+        request: Request<JoinNodeRequest>,
+    ) -> Result<Response<JoinNodeResponse>, Status> {
+        let JoinNodeRequest {
+            token,
+            name,
+            cpu_overcommit,
+            request_id,
+        } = request.into_inner();
+        let new = NewNode {
+            name,
+            cpu_overcommit,
+        };
+        let (node, key) = App::join_node(self, &token.into(), &request_id, new).await?;
+        Ok(Response::new(JoinNodeResponse {
+            node_id: node.into(),
+            node_key: key.expose_secret().to_owned(),
+        }))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
+        let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
+        let HeartbeatRequest {
+            boot_id,
+            hardware,
+            missing_isolation,
+            ..
+        } = request.into_inner();
+        let hardware = hardware
+            .ok_or_else(|| Error::invalid("hardware", "is missing; say what the node has"))?;
+        let report = Report {
+            boot_id,
+            hardware: wire::read_hardware(hardware),
+            missing_isolation,
+        };
+        self.hear(node, report).await?;
+        Ok(Response::new(HeartbeatResponse {
+            next_in_ms: self.heartbeat_ms,
+        }))
+    }
+
+    async fn list_nodes(
+        &self,
+        _: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        let nodes = App::list_nodes(self).await?;
+        Ok(Response::new(ListNodesResponse {
+            nodes: nodes.into_iter().map(wire::node).collect(),
+        }))
+    }
+
+    async fn set_node_schedulable(
+        &self,
+        request: Request<SetNodeSchedulableRequest>,
+    ) -> Result<Response<SetNodeSchedulableResponse>, Status> {
+        let asked = request.get_ref();
+        let schedulable = wire::read_schedulable(asked.schedulable()).ok_or_else(|| {
+            Error::invalid(
+                "schedulable",
+                "is missing; one of open, cordoned, draining is needed",
+            )
+        })?;
+        let node = self.set_schedulable(&asked.node, schedulable).await?;
+        Ok(Response::new(SetNodeSchedulableResponse {
+            node: Some(wire::node(node)),
+        }))
+    }
+
+    async fn list_machine_types(
+        &self,
+        _: Request<ListMachineTypesRequest>,
+    ) -> Result<Response<ListMachineTypesResponse>, Status> {
+        let offers = App::list_machine_types(self).await?;
+        let machine_types = offers.into_iter().map(wire::machine_type).collect();
+        Ok(Response::new(ListMachineTypesResponse { machine_types }))
+    }
+
+    async fn list_environments(
+        &self,
+        _: Request<ListEnvironmentsRequest>,
+    ) -> Result<Response<ListEnvironmentsResponse>, Status> {
+        let environments = environment::all()
+            .into_iter()
+            .map(wire::environment)
+            .collect();
+        Ok(Response::new(ListEnvironmentsResponse { environments }))
+    }
+}

@@ -1,0 +1,95 @@
+//! The observer: looks for silent nodes, on a timer. One replica observes, by lease.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chassis::tasks::repeat;
+use chassis::{Result, lease};
+use chrono::TimeDelta;
+use kernel::id::EventId;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::silence::{Verdict, Watch, judge};
+
+const LEASE: &str = "silence";
+/// Looks are at most so far apart: the lease must not end between two of them.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One replica's observer.
+#[derive(Debug)]
+struct Observer {
+    app: App,
+    name: String,
+    timeout: TimeDelta,
+    watch: Mutex<Watch>,
+    /// The broken network has been reported.
+    reported: AtomicBool,
+}
+
+/// Takes nodes for silent that were not heard for `timeout`, of nodes that are heard each `heartbeat`, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn run(
+    app: App,
+    timeout: Duration,
+    heartbeat: Duration,
+    cancel: CancellationToken,
+) -> Result<()> {
+    let timeout = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
+    let observer = Arc::new(Observer {
+        app,
+        name: EventId::generate().into(),
+        timeout,
+        watch: Mutex::new(Watch::new(timeout)),
+        reported: AtomicBool::new(false),
+    });
+    let look = move || {
+        let observer = observer.clone();
+        async move { observer.look().await }
+    };
+    repeat(
+        "looking for silent nodes",
+        Arc::default(),
+        heartbeat.min(LOOK),
+        cancel,
+        look,
+    )
+    .await
+}
+
+impl Observer {
+    async fn look(&self) -> Result<()> {
+        let now = self.app.clock.now();
+        let leading = lease::acquire(&self.app.database, LEASE, &self.name, now).await?;
+        let epoch = leading.as_ref().map(|held| held.epoch);
+        let may_judge = self
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .may_judge(epoch, now);
+        let Some(leading) = leading.filter(|_| may_judge) else {
+            return Ok(());
+        };
+        match judge(&self.app.ready_nodes().await?, self.timeout, now) {
+            Verdict::Silent(silent) => {
+                self.reported.store(false, Ordering::Relaxed);
+                if !silent.is_empty() {
+                    self.app.mark_silent(&leading, &silent).await?;
+                }
+            }
+            Verdict::TooMany { late, ready } => {
+                if !self.reported.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        late,
+                        ready,
+                        "many nodes are silent at once, as when a network breaks; none is marked"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! Tables of inventory.
+
+mod entity;
+pub(crate) mod join_tokens;
+pub(crate) mod nodes;
+
+use chassis::Error;
+use chassis::database::SqlMigration;
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// The schema of inventory's database.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            chassis::database::foundation(),
+            bus::foundation(),
+            Box::new(SqlMigration {
+                name: "inventory_0001",
+                sql: include_str!("migrations/0001_inventory.sql"),
+            }),
+        ]
+    }
+}
+
+/// A column holds what this program never writes.
+fn broken(column: &'static str) -> Error {
+    Error::internal(
+        "reading a row",
+        format!("the column {column} holds an impossible value"),
+    )
+}

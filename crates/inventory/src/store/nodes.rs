@@ -1,0 +1,213 @@
+//! Nodes with their GPUs, between rows and the domain.
+
+use chassis::Result;
+use kernel::Timestamp;
+use kernel::id::NodeId;
+use kernel::time::from_micros;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect,
+};
+
+use super::broken;
+use super::entity::{gpu, node};
+use crate::domain::node::{Gpu, Hardware, Liveness, Node, Report, Schedulable};
+use crate::domain::silence::Heard;
+
+const READY: &str = "ready";
+const SILENT: &str = "silent";
+const OPEN: &str = "open";
+const CORDONED: &str = "cordoned";
+const DRAINING: &str = "draining";
+
+/// All nodes, by name. One statement, so that each node has the GPUs of its revision.
+pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Node>> {
+    let rows = node::Entity::find()
+        .find_with_related(gpu::Entity)
+        .all(connection)
+        .await?;
+    let mut nodes: Vec<Node> = rows
+        .into_iter()
+        .map(|(row, gpus)| read(row, gpus))
+        .collect::<Result<_>>()?;
+    nodes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(nodes)
+}
+
+/// One node, locked until the transaction ends.
+pub(crate) async fn lock(transaction: &DatabaseTransaction, id: NodeId) -> Result<Option<Node>> {
+    lock_where(transaction, node::Column::Id.eq(id.to_string()).into()).await
+}
+
+/// One node by its identifier or name, locked until the transaction ends.
+pub(crate) async fn lock_named(
+    transaction: &DatabaseTransaction,
+    id_or_name: &str,
+) -> Result<Option<Node>> {
+    let either = Condition::any()
+        .add(node::Column::Id.eq(id_or_name))
+        .add(node::Column::Name.eq(id_or_name));
+    lock_where(transaction, either).await
+}
+
+async fn lock_where(transaction: &DatabaseTransaction, which: Condition) -> Result<Option<Node>> {
+    let row = node::Entity::find()
+        .filter(which)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let gpus = gpu::Entity::find()
+        .filter(gpu::Column::NodeId.eq(&row.id))
+        .all(transaction)
+        .await?;
+    read(row, gpus).map(Some)
+}
+
+/// Ready nodes, and when they were heard last.
+pub(crate) async fn ready(connection: &impl ConnectionTrait) -> Result<Vec<Heard>> {
+    let rows = node::Entity::find()
+        .filter(node::Column::Liveness.eq(READY))
+        .all(connection)
+        .await?;
+    let heard = |row: node::Model| {
+        let last_seen_at = from_micros(row.last_seen_at.ok_or_else(|| broken("last_seen_at"))?);
+        Ok(Heard {
+            node: row.id.parse().map_err(|_| broken("id"))?,
+            last_seen_at,
+        })
+    };
+    rows.into_iter().map(heard).collect()
+}
+
+/// Notes that a node was heard, if it is still at `revision`; whether it was.
+pub(crate) async fn touch(
+    connection: &impl ConnectionTrait,
+    id: NodeId,
+    revision: u64,
+    now: Timestamp,
+) -> Result<bool, DbErr> {
+    let touched = node::Entity::update_many()
+        .col_expr(
+            node::Column::LastSeenAt,
+            Expr::value(now.timestamp_micros()),
+        )
+        .filter(node::Column::Id.eq(id.to_string()))
+        .filter(node::Column::Revision.eq(column(revision)))
+        .exec(connection)
+        .await?;
+    Ok(touched.rows_affected == 1)
+}
+
+/// Adds a node that has no hardware yet.
+pub(crate) async fn insert(transaction: &DatabaseTransaction, node: &Node) -> Result<(), DbErr> {
+    node::Entity::insert(row(node))
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Writes a node that was locked.
+pub(crate) async fn update(transaction: &DatabaseTransaction, node: &Node) -> Result<(), DbErr> {
+    node::Entity::update(row(node)).exec(transaction).await?;
+    gpu::Entity::delete_many()
+        .filter(gpu::Column::NodeId.eq(node.id.to_string()))
+        .exec(transaction)
+        .await?;
+    let gpus = node
+        .report
+        .hardware
+        .gpus
+        .iter()
+        .map(|gpu| gpu::ActiveModel {
+            node_id: Set(node.id.into()),
+            position: Set(gpu.index.into()),
+            uuid: Set(gpu.uuid.clone()),
+            model: Set(gpu.model.clone()),
+            memory_mib: Set(gpu.memory_mib.into()),
+        });
+    gpu::Entity::insert_many(gpus)
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Revisions count changes, of which there are never so many.
+fn column(revision: u64) -> i64 {
+    i64::try_from(revision).unwrap_or(i64::MAX)
+}
+
+fn row(node: &Node) -> node::ActiveModel {
+    let hardware = &node.report.hardware;
+    node::ActiveModel {
+        id: Set(node.id.into()),
+        name: Set(node.name.clone()),
+        cpu_overcommit: Set(node.cpu_overcommit.into()),
+        milli_cores: Set(hardware.milli_cores.into()),
+        memory_mib: Set(hardware.memory_mib.into()),
+        disk_gib: Set(hardware.disk_gib.into()),
+        boot_id: Set(node.report.boot_id.clone()),
+        missing_isolation: Set(node.report.missing_isolation.join("\n")),
+        liveness: Set(match node.liveness {
+            Liveness::Ready => READY.to_owned(),
+            Liveness::Silent => SILENT.to_owned(),
+        }),
+        schedulable: Set(match node.schedulable {
+            Schedulable::Open => OPEN.to_owned(),
+            Schedulable::Cordoned => CORDONED.to_owned(),
+            Schedulable::Draining => DRAINING.to_owned(),
+        }),
+        last_seen_at: Set(node.last_seen_at.map(|at| at.timestamp_micros())),
+        revision: Set(column(node.revision)),
+        created_at: Set(node.created_at.timestamp_micros()),
+    }
+}
+
+fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
+    let number = |column, value: i64| u32::try_from(value).map_err(|_| broken(column));
+    let hardware = Hardware {
+        milli_cores: number("milli_cores", row.milli_cores)?,
+        memory_mib: number("memory_mib", row.memory_mib)?,
+        disk_gib: number("disk_gib", row.disk_gib)?,
+        gpus: read_gpus(gpus)?,
+    };
+    let missing_isolation = row.missing_isolation.lines().map(str::to_owned).collect();
+    Ok(Node {
+        id: row.id.parse().map_err(|_| broken("id"))?,
+        name: row.name,
+        cpu_overcommit: number("cpu_overcommit", row.cpu_overcommit)?,
+        report: Report {
+            boot_id: row.boot_id,
+            hardware,
+            missing_isolation,
+        },
+        liveness: match row.liveness.as_str() {
+            READY => Liveness::Ready,
+            SILENT => Liveness::Silent,
+            _ => return Err(broken("liveness")),
+        },
+        schedulable: match row.schedulable.as_str() {
+            OPEN => Schedulable::Open,
+            CORDONED => Schedulable::Cordoned,
+            DRAINING => Schedulable::Draining,
+            _ => return Err(broken("schedulable")),
+        },
+        last_seen_at: row.last_seen_at.map(from_micros),
+        revision: u64::try_from(row.revision).map_err(|_| broken("revision"))?,
+        created_at: from_micros(row.created_at),
+    })
+}
+
+fn read_gpus(mut rows: Vec<gpu::Model>) -> Result<Vec<Gpu>> {
+    rows.sort_by_key(|row| row.position);
+    let gpu = |row: gpu::Model| {
+        Ok(Gpu {
+            index: u32::try_from(row.position).map_err(|_| broken("position"))?,
+            uuid: row.uuid,
+            model: row.model,
+            memory_mib: u32::try_from(row.memory_mib).map_err(|_| broken("memory_mib"))?,
+        })
+    };
+    rows.into_iter().map(gpu).collect()
+}

@@ -1,0 +1,61 @@
+//! Use cases of notebooks.
+
+mod create;
+mod explain;
+mod find;
+mod idle;
+mod launch;
+mod mend;
+mod observe;
+mod record;
+mod view;
+mod wish;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bus::{Outbox, Routes};
+use chassis::grpc::Caller;
+use chassis::seal::Sealer;
+use chassis::{Address, Database};
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use contracts::volume::v1::volume_service_client::VolumeServiceClient;
+use kernel::{Clock, Timestamp};
+use tokio::sync::Notify;
+
+pub(crate) use create::NewNotebook;
+
+/// The use cases, on one database.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) database: Database,
+    pub(crate) outbox: Outbox,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) routes: Routes,
+    pub(crate) identity: IdentityServiceClient<Caller>,
+    pub(crate) inventory: InventoryServiceClient<Caller>,
+    pub(crate) volume: VolumeServiceClient<Caller>,
+    pub(crate) scheduler: SchedulerServiceClient<Caller>,
+    /// Where people reach the edge.
+    pub(crate) edge: Address,
+    /// Where this service reaches it.
+    pub(crate) edge_probe: String,
+    pub(crate) http: reqwest::Client,
+    /// When each notebook last had traffic, as the edges say.
+    pub(crate) traffic: Arc<Mutex<HashMap<String, Timestamp>>>,
+    /// Some notebook is not as it is wanted.
+    pub(crate) changed: Arc<Notify>,
+}
+
+/// Numbers that are never negative where the database keeps them signed.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// The same for the 32 bits of the wire.
+fn unsigned_32(number: i64) -> u32 {
+    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+}

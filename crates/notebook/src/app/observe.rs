@@ -1,0 +1,101 @@
+//! What the scheduler says of a notebook's workload, taken over into the notebook.
+
+use chassis::Result;
+use contracts::from_wire_time;
+use contracts::scheduler::v1::{Attempt, AttemptEnd, AttemptState, Fault, Workload, WorkloadState};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{App, unsigned, view};
+use crate::domain::state::{self, Observed, Wanted};
+use crate::store::entity::{Column, Entity, Model};
+
+fn ended(attempt: &Attempt) -> Observed {
+    match (attempt.end(), attempt.fault()) {
+        (AttemptEnd::Completed, _) => Observed::Completed,
+        (AttemptEnd::Failed, Fault::User) => Observed::FailedByUser,
+        (AttemptEnd::Preempted, _) => Observed::Preempted,
+        (AttemptEnd::Lost, _) => Observed::Lost,
+        (AttemptEnd::Stopped, _) => Observed::Stopped {
+            ran: attempt.billable_from.is_some(),
+        },
+        (AttemptEnd::Failed | AttemptEnd::Unspecified, _) => Observed::FailedByPlatform,
+    }
+}
+
+fn observed(workload: &Workload) -> Observed {
+    let attempt = workload.attempt.as_ref();
+    let ran = attempt.is_some_and(|attempt| attempt.billable_from.is_some());
+    match (workload.state(), attempt) {
+        (WorkloadState::Queued, Some(_)) => Observed::Requeued,
+        (WorkloadState::Queued | WorkloadState::Unspecified, _) => Observed::Queued,
+        (WorkloadState::Active, Some(attempt)) => match attempt.state() {
+            AttemptState::Placed | AttemptState::Unspecified => Observed::Placed,
+            AttemptState::Starting => Observed::Starting,
+            AttemptState::Running => Observed::Running,
+            AttemptState::Stopping => Observed::Stopping { ran },
+            AttemptState::Ended => ended(attempt),
+        },
+        (WorkloadState::Active, None) => Observed::Queued,
+        (WorkloadState::Stopped | WorkloadState::Failed, Some(attempt)) => ended(attempt),
+        (WorkloadState::Stopped, None) => Observed::Stopped { ran: false },
+        (WorkloadState::Failed, None) => Observed::FailedByPlatform,
+    }
+}
+
+/// What people are told beside the state.
+fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
+    let wanted_stop = view::wanted(row) != Wanted::Running;
+    match observed {
+        Observed::Stopping { .. } => "stopping".to_owned(),
+        Observed::Running if wanted_stop => "stopping".to_owned(),
+        Observed::Running
+            if workload
+                .attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.unreachable_since.is_some()) =>
+        {
+            "its node does not answer; it goes on there and is not moved".to_owned()
+        }
+        Observed::Running => String::new(),
+        Observed::Stopped { .. } if !row.stop_reason.is_empty() => row.stop_reason.clone(),
+        Observed::Completed => "Jupyter ended by itself; start the notebook to go on".to_owned(),
+        _ => workload.reason.clone(),
+    }
+}
+
+impl App {
+    /// Takes over what is known of a workload, unless something as new is known already.
+    pub(crate) async fn observe(&self, workload: &Workload) -> Result<()> {
+        let row = Entity::find()
+            .filter(Column::WorkloadId.eq(&workload.id))
+            .one(self.database.reader())
+            .await?;
+        // A workload of somebody else, or of an earlier start.
+        let Some(row) = row else { return Ok(()) };
+        let started_at = workload
+            .attempt
+            .as_ref()
+            .and_then(|attempt| attempt.billable_from)
+            .map(|time| from_wire_time("billable_from", time))
+            .transpose()?;
+        self.update(&row.id, |row| {
+            if row.workload_id != workload.id
+                || unsigned(row.workload_revision) >= workload.revision
+            {
+                return Ok(false);
+            }
+            let observed = observed(workload);
+            row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
+            row.state = view::state_number(state::of(observed));
+            row.reason = reason(row, workload, observed);
+            row.started_at = started_at.map(|at| at.timestamp_micros());
+            if let Some(attempt) = &workload.attempt {
+                row.node_id.clone_from(&attempt.node_id);
+                row.generation = i64::try_from(attempt.generation).unwrap_or(i64::MAX);
+            }
+            Ok(true)
+        })
+        .await?;
+        Ok(())
+    }
+}

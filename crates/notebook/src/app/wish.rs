@@ -1,0 +1,95 @@
+//! What people wish of a notebook: start, stop, delete. A wish is written down; the reconciler sees to it.
+
+use chassis::database::is_unique_violation;
+use chassis::{Error, Result};
+use contracts::notebook::v1::Notebook;
+use kernel::id::TeamId;
+use sea_orm::DbErr;
+
+use super::{App, view};
+use crate::domain::state::{State, Wanted};
+use crate::store::entity::Model;
+
+impl App {
+    /// Wants a notebook running, on the same files.
+    pub(crate) async fn start(&self, team: TeamId, wanted: &str) -> Result<Notebook> {
+        let seen = self.find(team, wanted).await?;
+        // It must still be possible: the node may be gone since the last start.
+        self.machine(&seen.machine_type).await?;
+        let updated = self
+            .update(&seen.id, |row| {
+                if view::wanted(row) == Wanted::Running {
+                    return Ok(false);
+                }
+                if !view::state(row).is_rest() {
+                    return Err(Error::Precondition(format!(
+                        "notebook {:?} is still stopping; start it when it has stopped",
+                        row.name
+                    )));
+                }
+                row.wanted = view::wanted_number(Wanted::Running);
+                row.stop_reason = String::new();
+                row.stop_asked = false;
+                row.start_number += 1;
+                row.workload_id = String::new();
+                row.workload_revision = 0;
+                row.started_at = None;
+                row.state = view::state_number(State::Pending);
+                row.reason = "is being submitted".to_owned();
+                Ok(true)
+            })
+            .await;
+        match updated {
+            Ok(row) => self.with_token(&row),
+            Err(error) if violates_unique(&error) => Err(self.free_is_taken(&seen.team_id).await?),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Wants a notebook stopped; its files stay.
+    pub(crate) async fn stop(&self, team: TeamId, wanted: &str, why: &str) -> Result<Notebook> {
+        let seen = self.find(team, wanted).await?;
+        self.with_token(&self.want_stopped(&seen.id, why).await?)
+    }
+
+    pub(super) async fn want_stopped(&self, id: &str, why: &str) -> Result<Model> {
+        self.update(id, |row| {
+            if view::wanted(row) != Wanted::Running {
+                return Ok(false);
+            }
+            row.wanted = view::wanted_number(Wanted::Stopped);
+            row.stop_reason = why.to_owned();
+            if row.workload_id.is_empty() {
+                row.state = view::state_number(State::Cancelled);
+                row.reason = why.to_owned();
+            } else {
+                row.reason = "stopping".to_owned();
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Wants a notebook gone with its files.
+    pub(crate) async fn delete(&self, team: TeamId, wanted: &str) -> Result<String> {
+        let seen = self.find(team, wanted).await?;
+        let row = self
+            .update(&seen.id, |row| {
+                row.wanted = view::wanted_number(Wanted::Deleted);
+                row.stop_reason = "deleted".to_owned();
+                row.reason = "is being deleted".to_owned();
+                Ok(true)
+            })
+            .await?;
+        Ok(row.id)
+    }
+}
+
+fn violates_unique(error: &Error) -> bool {
+    let Error::Internal { cause, .. } = error else {
+        return false;
+    };
+    cause
+        .downcast_ref::<DbErr>()
+        .is_some_and(is_unique_violation)
+}

@@ -1,0 +1,64 @@
+//! Events and live messages that the notebook service listens to.
+
+use bus::{Bus, Delivery, Handler};
+use chassis::Result;
+use contracts::scheduler::v1::WorkloadChanged;
+use futures::StreamExt as _;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// Takes over what the scheduler says of workloads.
+#[derive(Clone, Debug)]
+pub(crate) struct Workloads(pub(crate) App);
+
+#[async_trait::async_trait]
+impl Handler for Workloads {
+    async fn handle(&self, delivery: &Delivery) -> Result<bool> {
+        let Some(event) = delivery.decode::<WorkloadChanged>()? else {
+            return Ok(false);
+        };
+        if let Some(workload) = event.workload {
+            self.0.observe(&workload).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// What edges say of traffic, on a plain subject: it need not last.
+#[derive(Debug, Deserialize)]
+struct EdgeActivity {
+    notebooks: Vec<Seen>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Seen {
+    id: String,
+    last_traffic_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Notes traffic until `cancel`.
+pub(crate) async fn listen_to_edges(app: App, bus: Bus, cancel: CancellationToken) -> Result<()> {
+    let failed = |error| chassis::Error::internal("listening to edges", error);
+    let mut messages = bus
+        .client()
+        .subscribe(bus::edge_activity_subject())
+        .await
+        .map_err(failed)?;
+    loop {
+        let message = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            message = messages.next() => message,
+        };
+        let Some(message) = message else {
+            return Ok(());
+        };
+        let Ok(activity) = serde_json::from_slice::<EdgeActivity>(&message.payload) else {
+            continue;
+        };
+        for seen in activity.notebooks {
+            app.note_traffic(&seen.id, seen.last_traffic_at);
+        }
+    }
+}

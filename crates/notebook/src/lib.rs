@@ -1,0 +1,68 @@
+//! Hosted Jupyter notebooks: what people wish of them, the workloads that follow, and the routes that lead to them.
+
+mod app;
+mod config;
+mod domain;
+mod events;
+mod grpc;
+mod reconcile;
+mod store;
+
+use std::sync::Arc;
+
+use bus::{Foundation, Routes};
+use chassis::seal::Sealer;
+use chassis::{Address, Error, Result};
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use contracts::volume::v1::volume_service_client::VolumeServiceClient;
+use kernel::Clock;
+use tokio_util::sync::CancellationToken;
+
+pub use config::NotebookConfig;
+pub use store::Migrator;
+
+/// Runs the service until `cancel`; `ready` is told where it listens.
+///
+/// # Errors
+/// What ended it.
+pub async fn run(
+    config: NotebookConfig,
+    clock: Arc<dyn Clock>,
+    cancel: CancellationToken,
+    ready: impl FnOnce(&Address),
+) -> Result<()> {
+    let mut foundation =
+        Foundation::lay::<Migrator>("notebook", &config.service, clock.clone(), cancel.clone())
+            .await?;
+    let app = app::App {
+        database: foundation.database.clone(),
+        outbox: foundation.outbox.clone(),
+        clock,
+        sealer: Arc::new(Sealer::new(&config.master_key)?),
+        routes: Routes::open(&foundation.bus).await?,
+        identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
+        inventory: InventoryServiceClient::new(foundation.caller(&config.inventory)?),
+        volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),
+        scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
+        edge: config.edge,
+        edge_probe: config.edge_probe,
+        http: reqwest::Client::builder()
+            .build()
+            .map_err(|error| Error::internal("making an HTTP client", error))?,
+        traffic: Arc::default(),
+        changed: Arc::default(),
+    };
+    foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));
+    let bus = foundation.bus.clone();
+    let tasks = &mut foundation.tasks;
+    tasks.start("mend", reconcile::mend(app.clone(), cancel.clone()));
+    tasks.start("look", reconcile::look(app.clone(), cancel.clone()));
+    tasks.start("routes", reconcile::routes(app.clone(), cancel.clone()));
+    tasks.start("idle", reconcile::idle(app.clone(), cancel.clone()));
+    tasks.start("edges", events::listen_to_edges(app.clone(), bus, cancel));
+    let routes = tonic::service::Routes::new(NotebookServiceServer::new(app));
+    foundation.serve(routes, ready).await
+}

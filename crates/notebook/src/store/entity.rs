@@ -1,0 +1,48 @@
+//! A row of a notebook.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "sea-orm derives public items; the columns are explained in the migration"
+)]
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "notebooks")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub team_id: String,
+    pub project_id: String,
+    pub user_id: String,
+    pub name: String,
+    pub machine_type: String,
+    pub environment: String,
+    pub free: bool,
+    pub wanted: i32,
+    pub stop_reason: String,
+    pub stop_asked: bool,
+    pub state: i32,
+    pub reason: String,
+    pub start_number: i64,
+    pub volume_id: String,
+    pub workload_id: String,
+    pub workload_revision: i64,
+    pub node_id: String,
+    pub generation: i64,
+    pub token_sealed: String,
+    pub token_sha256: String,
+    pub idle_timeout_seconds: i64,
+    pub shutdown_timeout_seconds: i64,
+    pub request_id: String,
+    pub request_hash: String,
+    pub created_at: i64,
+    pub modified_at: i64,
+    pub started_at: Option<i64>,
+    pub deleted_at: Option<i64>,
+    pub revision: i64,
+    pub route_revision: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

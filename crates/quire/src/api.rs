@@ -1,0 +1,91 @@
+//! The API, by gRPC through the gateway: one address, one key.
+
+use std::future::Future;
+
+use anyhow::{Context, Result};
+use contracts::billing::v1::billing_service_client::BillingServiceClient;
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use secrecy::ExposeSecret;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::profile::Profile;
+
+/// Puts the key on every call.
+#[derive(Clone, Debug)]
+pub(crate) struct WithKey(MetadataValue<tonic::metadata::Ascii>);
+
+impl Interceptor for WithKey {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        request.set_timeout(std::time::Duration::from_secs(30));
+        Ok(request)
+    }
+}
+
+type Logged = InterceptedService<Channel, WithKey>;
+
+/// A logged-in caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    channel: Channel,
+    key: WithKey,
+    server: String,
+}
+
+impl Api {
+    /// For the server and key of a profile.
+    pub(crate) fn new(profile: &Profile) -> Result<Self> {
+        let address = profile
+            .server
+            .parse()
+            .context("reading the server's address")?;
+        let bearer = format!("Bearer {}", profile.api_key.expose_secret());
+        let mut key = MetadataValue::try_from(bearer)
+            .context("the API key has characters that no key has")?;
+        key.set_sensitive(true);
+        Ok(Self {
+            channel: chassis::grpc::connect(&address)?,
+            key: WithKey(key),
+            server: profile.server.clone(),
+        })
+    }
+
+    pub(crate) fn identity(&self) -> IdentityServiceClient<Logged> {
+        IdentityServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn inventory(&self) -> InventoryServiceClient<Logged> {
+        InventoryServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn notebook(&self) -> NotebookServiceClient<Logged> {
+        NotebookServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn billing(&self) -> BillingServiceClient<Logged> {
+        BillingServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    /// Makes a call; a refusal becomes the text that people read.
+    pub(crate) async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T> {
+        call.await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Address of the API.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+}

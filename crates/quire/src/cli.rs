@@ -1,0 +1,351 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Quire: GPU notebooks on hardware that you own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quire",
+    version,
+    about,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  quire up --detach                     start everything on this machine
+  quire notebook create --name first    a JupyterLab of your own
+  quire usage                           what it cost so far"
+)]
+pub(crate) struct Cli {
+    /// How answers are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Data folder of `up` and `agent` [default: the XDG data folder].
+    #[arg(long, global = true, env = "QUIRE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Profile to log in with [default: the XDG config folder].
+    #[arg(long, global = true, env = "QUIRE_PROFILE", value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs; stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start all of Quire on this machine.
+    Up(UpArgs),
+    /// Stop what `up` started: notebooks first, so that they cost nothing more.
+    Down(DownArgs),
+    /// Look for what would keep Quire from working here, and how to mend it.
+    Doctor,
+    /// Join this machine to a Quire that runs elsewhere, and run its work.
+    Agent(AgentArgs),
+    /// Log in to a Quire.
+    Login(LoginArgs),
+    /// Who you are.
+    Whoami,
+    /// Notebooks.
+    #[command(subcommand)]
+    Notebook(NotebookCommand),
+    /// Why a notebook is in the state that it is in.
+    Why {
+        /// Identifier, name, or unique beginning of either.
+        id: String,
+    },
+    /// What was used and what it costs, what runs now included.
+    Usage {
+        /// From when, such as 2026-11-01 or 2026-11-01T12:00:00Z [default: start of this month].
+        #[arg(long)]
+        from: Option<String>,
+        /// Until when [default: now].
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// Invoices.
+    #[command(subcommand)]
+    Invoice(InvoiceCommand),
+    /// Recompute all money from the raw inputs; exit code 1 if anything differs.
+    Audit,
+    /// Prices.
+    #[command(subcommand)]
+    Price(PriceCommand),
+    /// Machine types.
+    #[command(subcommand)]
+    MachineType(ListOnly),
+    /// Environments.
+    #[command(subcommand)]
+    Environment(ListOnly),
+    /// Nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Teams.
+    #[command(subcommand)]
+    Team(TeamCommand),
+    /// People of your team.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Projects of your team.
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// API keys.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Parent of one workload; the agent calls it.
+    #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    Shim { args: Vec<OsString> },
+    /// Last step into a sandbox; the shim calls it.
+    #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    Stage { args: Vec<OsString> },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Go on in the background once everything answers.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Where the API answers.
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDRESS")]
+    pub(crate) gateway: SocketAddr,
+    /// Where notebooks answer.
+    #[arg(long, default_value = "127.0.0.1:7701", value_name = "ADDRESS")]
+    pub(crate) edge: SocketAddr,
+    /// Domain below which every notebook has a host of its own.
+    #[arg(long, default_value = "localhost")]
+    pub(crate) domain: String,
+    /// CPU promised for each CPU that is there.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) cpu_overcommit: u32,
+    /// Refuse to start where a workload could not be fully isolated.
+    #[arg(long)]
+    pub(crate) require_full_isolation: bool,
+    /// Which log lines are written, such as `info` or `warn,scheduler=debug`.
+    #[arg(long, default_value = "info", env = "QUIRE_LOG")]
+    pub(crate) log: String,
+    /// Address of an OTLP collector (gRPC), such as <http://127.0.0.1:4317>.
+    #[arg(long, env = "QUIRE_OTLP", default_value = "")]
+    pub(crate) otlp: String,
+    /// Where `/metrics` is served for Prometheus, such as 127.0.0.1:7709 [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Leave notebooks running (and costing); the next `up` takes them over.
+    #[arg(long)]
+    pub(crate) keep_notebooks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Address of the Quire to join, such as <http://127.0.0.1:7700>.
+    #[arg(long)]
+    pub(crate) server: String,
+    /// One-time token from `quire node join-token`; not needed again once joined.
+    #[arg(long, env = "QUIRE_JOIN_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Name of this node [default: the host's].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// CPU promised for each CPU that is there.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) cpu_overcommit: u32,
+    /// Refuse to start where a workload could not be fully isolated.
+    #[arg(long)]
+    pub(crate) require_full_isolation: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// Address of the API, such as <http://127.0.0.1:7700>.
+    #[arg(long, default_value = "http://127.0.0.1:7700")]
+    pub(crate) server: String,
+    /// API key, as it was shown when it was made; asked for when left out.
+    #[arg(long, env = "QUIRE_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotebookCommand {
+    /// Make a notebook and start it.
+    #[command(
+        after_help = "Examples:\n  quire notebook create\n  quire notebook create --name first --machine-type C3 --environment python"
+    )]
+    Create(CreateArgs),
+    /// All notebooks of your team.
+    List,
+    /// One notebook.
+    Show { id: String },
+    /// Open a notebook in the browser.
+    Open { id: String },
+    /// What a notebook's server writes.
+    Logs {
+        id: String,
+        /// Go on as more is written.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only the last lines.
+        #[arg(long, value_name = "LINES")]
+        tail: Option<u32>,
+    },
+    /// Stop a notebook; its files stay.
+    Stop { id: String },
+    /// Start a stopped notebook on the same files.
+    Start { id: String },
+    /// Remove a notebook with its files.
+    Delete { id: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Name, unique in your team [default: one is made up].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Machine type [default: the smallest comfortable one that is available].
+    #[arg(long)]
+    pub(crate) machine_type: Option<String>,
+    /// Environment [default: python].
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    /// Project, by identifier or name [default: the first].
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+    /// Stop after so many minutes without activity; 0 = never [default: 60].
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(0..=44_640))]
+    pub(crate) idle_timeout: Option<u32>,
+    /// Stop after so many hours of running [default: the machine type's limit].
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=744))]
+    pub(crate) shutdown_timeout: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InvoiceCommand {
+    /// One month's invoice.
+    Show {
+        /// Month, such as 2026-11 [default: this one].
+        #[arg(long)]
+        month: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PriceCommand {
+    /// Prices in force.
+    List,
+    /// A new price from now on; 0 = free of charge.
+    #[command(after_help = "Example:\n  quire price set C3 0.018")]
+    Set {
+        machine_type: String,
+        /// Per hour, in the installation's currency.
+        per_hour: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListOnly {
+    /// All of them.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// All nodes.
+    List,
+    /// One node.
+    Show { node: String },
+    /// A one-time token that a new node joins with.
+    JoinToken {
+        /// How long it works.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u32).range(60..=86_400))]
+        ttl: u32,
+    },
+    /// Place no new work there.
+    Cordon { node: String },
+    /// Place no new work there, and let what can move leave.
+    Drain { node: String },
+    /// Place work there again.
+    Uncordon { node: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TeamCommand {
+    /// A new team; prints a key of its owner, once.
+    Create {
+        /// Unique lower-case name.
+        namespace: String,
+        /// Name for people [default: the namespace].
+        #[arg(long)]
+        name: Option<String>,
+        /// Address of its owner [default: you].
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Your teams; all for an operator.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add somebody to your team, or change their role; prints a key for them, once.
+    Create {
+        /// Their address.
+        email: String,
+        /// What they may do.
+        #[arg(long, value_enum, default_value_t = RoleArg::Member)]
+        role: RoleArg,
+        /// Their name.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// People of your team.
+    List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Reads everything of the team.
+    Viewer,
+    /// Creates and runs workloads.
+    Member,
+    /// Manages projects, people and keys.
+    Admin,
+    /// Everything in the team.
+    Owner,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// A new project.
+    Create { name: String },
+    /// Projects of your team.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// A new key of yours; printed once.
+    Create {
+        name: String,
+        /// What it may do, such as notebook:write; several times [default: all that you may].
+        #[arg(long)]
+        scope: Vec<String>,
+        /// When it ends, such as 2027-01-01.
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+    },
+    /// Keys of yours; of the whole team for an admin.
+    List,
+    /// End a key.
+    Revoke { id: String },
+}

@@ -1,0 +1,50 @@
+//! What each command does.
+
+mod catalog;
+mod login;
+mod money;
+mod node;
+mod notebook;
+mod team;
+
+use anyhow::Result;
+
+use crate::api::Api;
+use crate::cli::{Command, Output};
+
+pub(crate) use login::login;
+pub(crate) use notebook::stop_all;
+
+/// Runs a command that talks to the API.
+pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<()> {
+    match command {
+        Command::Whoami => team::whoami(api, output).await,
+        Command::Notebook(command) => notebook::run(command, api, output).await,
+        Command::Why { id } => notebook::why(api, output, &id).await,
+        Command::Usage { from, to } => {
+            money::usage(api, output, from.as_deref(), to.as_deref()).await
+        }
+        Command::Invoice(command) => money::invoice(api, output, command).await,
+        Command::Audit => money::audit(api, output).await,
+        Command::Price(command) => money::price(api, output, command).await,
+        Command::MachineType(_) => catalog::machine_types(api, output).await,
+        Command::Environment(_) => catalog::environments(api, output).await,
+        Command::Node(command) => node::run(command, api, output).await,
+        Command::Team(command) => team::team(command, api, output).await,
+        Command::User(command) => team::user(command, api, output).await,
+        Command::Project(command) => team::project(command, api, output).await,
+        Command::ApiKey(command) => team::api_key(command, api, output).await,
+        Command::Up(_)
+        | Command::Down(_)
+        | Command::Doctor
+        | Command::Agent(_)
+        | Command::Login(_)
+        | Command::Shim { .. }
+        | Command::Stage { .. } => unreachable_command(),
+    }
+}
+
+/// `main` runs these itself.
+fn unreachable_command() -> Result<()> {
+    anyhow::bail!("this command does not talk to the API")
+}

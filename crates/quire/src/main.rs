@@ -1,0 +1,83 @@
+//! The command line, and `quire up`: all of Quire in one process.
+
+mod api;
+mod cli;
+mod command;
+mod doctor;
+mod join;
+mod paths;
+mod print;
+mod profile;
+mod up;
+mod wait;
+mod when;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use chassis::Error;
+use clap::Parser as _;
+
+use crate::api::Api;
+use crate::cli::{Cli, Command};
+use crate::profile::Profile;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The parents of workloads stay small: no runtime, no thread.
+    match cli.command {
+        Command::Shim { args } => return agent::shim::main(args),
+        Command::Stage { args } => return agent::shim::stage(args),
+        _ => {}
+    }
+    chassis::tls::install_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow!(error).context("starting the runtime")),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("quire: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let profile = paths::profile(cli.profile)?;
+    match cli.command {
+        Command::Up(args) => up::up(args, &paths::data_dir(cli.data_dir)?, &profile).await,
+        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?, &profile).await,
+        Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
+        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
+        Command::Login(args) => command::login(args, &profile).await,
+        other => {
+            let api = Api::new(&Profile::load(&profile)?)?;
+            command::run(other, &api, cli.output).await
+        }
+    }
+}
+
+/// A refusal in words, with the next step where one is known.
+pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
+    let error = Error::from(status.clone());
+    match &error {
+        Error::Unauthenticated(text) => {
+            anyhow!("{text}\n  log in with \"quire login --server {server} --api-key KEY\"")
+        }
+        Error::Unavailable(_) | Error::Deadline => {
+            anyhow!(
+                "{server} does not answer: {}\n  is it up? \"quire up --detach\" starts it on this machine",
+                status.message()
+            )
+        }
+        Error::Internal { .. } => anyhow!("{}", status.message()),
+        other => anyhow!("{other}"),
+    }
+}

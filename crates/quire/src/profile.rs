@@ -1,0 +1,77 @@
+//! Who is logged in where: a file that only its owner may read.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// A login.
+#[derive(Debug, Clone)]
+pub(crate) struct Profile {
+    /// Address of the API.
+    pub(crate) server: String,
+    /// The key.
+    pub(crate) api_key: SecretString,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    server: String,
+    api_key: String,
+}
+
+impl Profile {
+    /// Reads the profile.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                bail!(
+                    "not logged in: run \"quire up --detach\" on this machine, or \"quire login --server URL\""
+                )
+            }
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        let file: File = toml::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; log in again with \"quire login\"",
+                path.display()
+            )
+        })?;
+        Ok(Self {
+            server: file.server,
+            api_key: file.api_key.into(),
+        })
+    }
+
+    /// Writes the profile.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let file = File {
+            server: self.server.clone(),
+            api_key: self.api_key.expose_secret().to_owned(),
+        };
+        write_private(path, &toml::to_string(&file)?)
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().context("a file needs a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let temporary = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .with_context(|| format!("writing {}", temporary.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path).with_context(|| format!("writing {}", path.display()))
+}

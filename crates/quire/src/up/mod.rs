@@ -1,0 +1,201 @@
+//! `quire up` and `quire down`: all of Quire on one machine, in one process, with SQLite and a private event bus.
+
+mod detach;
+mod lock;
+mod nats;
+mod secrets;
+mod services;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use chassis::telemetry::{self, TelemetryConfig};
+use chassis::{Tasks, program, tasks};
+use kernel::Clock;
+use kernel::time::SystemClock;
+use rustix::process::Signal;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::cli::{DownArgs, UpArgs};
+use crate::print::out;
+use crate::profile::Profile;
+use crate::{command, doctor, print, wait};
+
+pub(crate) use lock::running;
+
+/// Set for the background process of `--detach`.
+const BACKGROUND: &str = "QUIRE_BACKGROUND";
+
+/// Starts everything; with `--detach` returns once it answers, else runs until it is told to stop.
+pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+    if let Some(pid) = running(data_dir)? {
+        if args.detach {
+            print::note(&format!("already up (process {})", pid.as_raw_nonzero()));
+            say_addresses(&args);
+            return Ok(());
+        }
+        bail!(
+            "already up (process {}); \"quire down\" stops it",
+            pid.as_raw_nonzero()
+        );
+    }
+    doctor::refuse_errors(&doctor::examine(
+        data_dir,
+        &[args.gateway, args.edge],
+        false,
+    ))?;
+    fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+    fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
+    if args.detach {
+        let ready = detach::start(data_dir)?;
+        return greet(&args, ready.first_key.map(SecretString::from), profile);
+    }
+    run(args, data_dir, profile).await
+}
+
+/// Saves the first login, and tells where everything is.
+fn greet(args: &UpArgs, first_key: Option<SecretString>, profile: &Path) -> Result<()> {
+    if let Some(key) = first_key {
+        let first = Profile {
+            server: format!("http://{}", args.gateway),
+            api_key: key,
+        };
+        first.save(profile)?;
+        print::note("the first user's key, shown this once; you are logged in with it:");
+        out!("{}", first.api_key.expose_secret());
+    }
+    say_addresses(args);
+    Ok(())
+}
+
+fn say_addresses(args: &UpArgs) {
+    print::note(&format!(
+        "API        http://{}/v1   (document: /v1/openapi.json)",
+        args.gateway
+    ));
+    print::note(&format!(
+        "notebooks  http://ID.{}:{}/",
+        args.domain,
+        args.edge.port()
+    ));
+    print::note("next       quire notebook create --name first");
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "set by the process that started this one"
+)]
+fn is_background() -> bool {
+    std::env::var(BACKGROUND).is_ok()
+}
+
+async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+    let _lock = lock::take(data_dir)?;
+    let log = TelemetryConfig {
+        log: args.log.clone(),
+        otlp: args.otlp.clone(),
+        metrics: args.metrics,
+        ..TelemetryConfig::default()
+    };
+    let telemetry = telemetry::start("quire", &log)?;
+    let page = telemetry.page();
+    let run_dir = services::run_dir(data_dir)?;
+    fs::create_dir_all(&run_dir)?;
+    let secrets = secrets::load(data_dir)?;
+    let nats = nats::Nats::start(data_dir, &secrets)?;
+    let cancel = CancellationToken::new();
+    let mut tasks = Tasks::new(cancel.clone());
+    if let Some(address) = args.metrics {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listening on {address}"))?;
+        tasks.start(
+            "metrics",
+            program::serve_metrics(listener, page, cancel.clone()),
+        );
+    }
+    let outcome = serve(&args, data_dir, profile, &secrets, &nats, tasks).await;
+    cancel.cancel();
+    nats.stop();
+    telemetry.shutdown();
+    outcome
+}
+
+async fn serve(
+    args: &UpArgs,
+    data_dir: &Path,
+    profile: &Path,
+    secrets: &secrets::Secrets,
+    nats: &nats::Nats,
+    mut tasks: Tasks,
+) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let plan = services::Plan {
+        args,
+        data_dir,
+        secrets,
+        nats,
+        clock: clock.clone(),
+    };
+    let first_key = identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
+    tasks.start("signals", program::stop_on_signal(tasks.cancel()));
+    plan.start(&mut tasks);
+    let ready = async {
+        plan.start_agent(&mut tasks).await?;
+        wait_for_gateway(args).await
+    };
+    // A service that cannot start must not leave this waiting for ever.
+    tokio::time::timeout(Duration::from_secs(60), ready)
+        .await
+        .map_err(|_| anyhow!("not everything answers after a minute; the log says why"))??;
+    if is_background() {
+        let first_key = first_key.map(|key| key.expose_secret().to_owned());
+        out!("{}", serde_json::to_string(&detach::Ready { first_key })?);
+    } else {
+        greet(args, first_key, profile)?;
+        print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");
+    }
+    tasks.run().await.map_err(|failure| anyhow!(failure))
+}
+
+async fn wait_for_gateway(args: &UpArgs) -> Result<()> {
+    let url = format!("http://{}/v1/health", args.gateway);
+    let client = reqwest::Client::new();
+    wait::until(Duration::from_millis(50), || async {
+        let answer = client.get(&url).send().await;
+        Ok(answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(()))
+    })
+    .await
+}
+
+/// Stops what `up` started.
+pub(crate) async fn down(args: DownArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+    let Some(pid) = running(data_dir)? else {
+        print::note("nothing runs");
+        return Ok(());
+    };
+    if !args.keep_notebooks {
+        let api = Api::new(&Profile::load(profile)?)?;
+        command::stop_all(&api)
+            .await
+            .context("stopping notebooks; \"quire down --keep-notebooks\" leaves them running")?;
+    }
+    rustix::process::kill_process(pid, Signal::TERM).context("stopping the process")?;
+    let ends = wait::until(Duration::from_millis(50), || async {
+        Ok(running(data_dir)?.is_none().then_some(()))
+    });
+    tokio::time::timeout(tasks::GRACE * 2, ends)
+        .await
+        .map_err(|_| anyhow!("process {} does not end", pid.as_raw_nonzero()))??;
+    print::note("down");
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What one installation keeps secret: made at its first start, kept in a file that only its owner may read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use chassis::seal::random_secret;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::profile::write_private;
+
+/// Everyone who has a key of identity and a password of the event bus.
+pub(super) const SERVICES: [&str; 9] = [
+    "identity",
+    "inventory",
+    "volume",
+    "scheduler",
+    "billing",
+    "notebook",
+    "edge",
+    "gateway",
+    "up",
+];
+
+/// The secrets.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    /// Seals what services keep at rest.
+    pub(super) master_key: SecretString,
+    /// Keys of services with identity, by name.
+    pub(super) service_keys: BTreeMap<String, SecretString>,
+    /// Passwords on the event bus, by name.
+    pub(super) bus_passwords: BTreeMap<String, SecretString>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    master_key: String,
+    service_keys: BTreeMap<String, String>,
+    bus_passwords: BTreeMap<String, String>,
+}
+
+fn fill(secrets: &mut BTreeMap<String, String>, prefix: &str) -> Result<()> {
+    for service in SERVICES {
+        if !secrets.contains_key(service) {
+            let secret = format!("{prefix}{}", random_secret()?.expose_secret());
+            secrets.insert(service.to_owned(), secret);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the secrets below `data_dir`, making those that are missing.
+pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
+    let path = data_dir.join("secrets.toml");
+    let mut file: File = match fs::read_to_string(&path) {
+        Ok(text) => {
+            toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    if file.master_key.is_empty() {
+        file.master_key = random_secret()?.expose_secret().to_owned();
+    }
+    fill(&mut file.service_keys, "qs_")?;
+    fill(&mut file.bus_passwords, "")?;
+    write_private(&path, &toml::to_string(&file)?)?;
+    let secret = |map: BTreeMap<String, String>| {
+        map.into_iter()
+            .map(|(name, text)| (name, text.into()))
+            .collect()
+    };
+    Ok(Secrets {
+        master_key: file.master_key.into(),
+        service_keys: secret(file.service_keys),
+        bus_passwords: secret(file.bus_passwords),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn secrets_stay_the_same_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = load(folder.path()).unwrap();
+        let second = load(folder.path()).unwrap();
+        assert_eq!(
+            first.master_key.expose_secret(),
+            second.master_key.expose_secret()
+        );
+        assert_eq!(first.service_keys.len(), SERVICES.len());
+        let mode = fs::metadata(folder.path().join("secrets.toml"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

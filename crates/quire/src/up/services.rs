@@ -1,0 +1,233 @@
+//! All services in this process: their configurations, and their lives as tasks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent::AgentConfig;
+use anyhow::{Context, Result, bail};
+use billing::BillingConfig;
+use chassis::config::ServiceConfig;
+use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::{Address, Tasks};
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::inventory::v1::{CreateJoinTokenRequest, ListMachineTypesRequest};
+use edge::EdgeConfig;
+use gateway::GatewayConfig;
+use identity::IdentityConfig;
+use inventory::InventoryConfig;
+use kernel::Clock;
+use notebook::NotebookConfig;
+use scheduler::SchedulerConfig;
+use secrecy::SecretString;
+use volume::VolumeConfig;
+
+use super::nats::Nats;
+use super::secrets::Secrets;
+use crate::cli::UpArgs;
+
+/// Longest path of a socket that the kernel takes (`sun_path`), less the longest name that is put below a folder.
+const MAX_RUN_DIR: usize = 107 - 50;
+
+/// Where everything lies and how it is reached.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) args: &'a UpArgs,
+    pub(super) data_dir: &'a Path,
+    pub(super) secrets: &'a Secrets,
+    pub(super) nats: &'a Nats,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The folder of sockets below a data folder.
+pub(super) fn run_dir(data_dir: &Path) -> Result<PathBuf> {
+    let folder = data_dir.join("run");
+    if folder.as_os_str().len() > MAX_RUN_DIR {
+        bail!(
+            "{} is too long for sockets; name a shorter folder with --data-dir",
+            data_dir.display()
+        );
+    }
+    Ok(folder)
+}
+
+impl Plan<'_> {
+    fn socket(&self, service: &str) -> Address {
+        Address::Unix(self.data_dir.join("run").join(format!("{service}.sock")))
+    }
+
+    fn key(&self, service: &str) -> SecretString {
+        self.secrets
+            .service_keys
+            .get(service)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn service(&self, service: &str) -> ServiceConfig {
+        ServiceConfig {
+            listen: self.socket(service),
+            database: format!(
+                "sqlite://{}",
+                self.data_dir.join(format!("{service}.db")).display()
+            )
+            .into(),
+            identity: self.socket("identity"),
+            key: self.key(service),
+            bus: self.nats.config_for(service, self.secrets),
+        }
+    }
+
+    pub(super) fn identity(&self) -> IdentityConfig {
+        IdentityConfig {
+            service: self.service("identity"),
+            master_key: self.secrets.master_key.clone(),
+            service_keys: self.secrets.service_keys.clone(),
+        }
+    }
+
+    fn agent(&self) -> AgentConfig {
+        AgentConfig {
+            data_dir: self.data_dir.join("agent"),
+            run_dir: self.data_dir.join("run"),
+            relay_dir: self.data_dir.join("run"),
+            identity: self.socket("identity"),
+            inventory: self.socket("inventory"),
+            scheduler: self.socket("scheduler"),
+            volume: self.socket("volume"),
+            cpu_overcommit: self.args.cpu_overcommit,
+            require_full_isolation: self.args.require_full_isolation,
+            ..AgentConfig::default()
+        }
+    }
+
+    fn notebook(&self) -> NotebookConfig {
+        NotebookConfig {
+            service: self.service("notebook"),
+            inventory: self.socket("inventory"),
+            volume: self.socket("volume"),
+            scheduler: self.socket("scheduler"),
+            edge: Address::Http(format!("{}:{}", self.args.domain, self.args.edge.port())),
+            edge_probe: self.args.edge.to_string(),
+            master_key: self.secrets.master_key.clone(),
+            ..NotebookConfig::default()
+        }
+    }
+
+    /// Starts every service as a task. A service that ends, ends the program.
+    pub(super) fn start(&self, tasks: &mut Tasks) {
+        let cancel = tasks.cancel();
+        let clock = || self.clock.clone();
+        let quiet = |_: &Address| {};
+        tasks.start(
+            "identity",
+            identity::run(self.identity(), clock(), cancel.clone(), quiet),
+        );
+        let config = InventoryConfig {
+            service: self.service("inventory"),
+            ..InventoryConfig::default()
+        };
+        tasks.start(
+            "inventory",
+            inventory::run(config, clock(), cancel.clone(), quiet),
+        );
+        let config = VolumeConfig {
+            service: self.service("volume"),
+            scheduler: self.socket("scheduler"),
+            ..VolumeConfig::default()
+        };
+        tasks.start(
+            "volume",
+            volume::run(config, clock(), cancel.clone(), quiet),
+        );
+        let config = SchedulerConfig {
+            service: self.service("scheduler"),
+            inventory: self.socket("inventory"),
+            volume: self.socket("volume"),
+            ..SchedulerConfig::default()
+        };
+        tasks.start(
+            "scheduler",
+            scheduler::run(config, clock(), cancel.clone(), quiet),
+        );
+        let config = BillingConfig {
+            service: self.service("billing"),
+            scheduler: self.socket("scheduler"),
+            ..BillingConfig::default()
+        };
+        tasks.start(
+            "billing",
+            billing::run(config, clock(), cancel.clone(), quiet),
+        );
+        tasks.start(
+            "notebook",
+            notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
+        );
+        let config = EdgeConfig {
+            listen: self.args.edge.to_string(),
+            domain: self.args.domain.clone(),
+            bus: self.nats.config_for("edge", self.secrets),
+            relay_dir: self.data_dir.join("run"),
+            ..EdgeConfig::default()
+        };
+        tasks.start("edge", edge::run(config, clock(), cancel.clone(), |_| {}));
+        let config = GatewayConfig {
+            listen: Address::Http(self.args.gateway.to_string()),
+            identity: self.socket("identity"),
+            inventory: self.socket("inventory"),
+            volume: self.socket("volume"),
+            scheduler: self.socket("scheduler"),
+            notebook: self.socket("notebook"),
+            billing: self.socket("billing"),
+            ..GatewayConfig::default()
+        };
+        tasks.start("gateway", gateway::run(config, clock(), cancel, quiet));
+    }
+
+    /// Joins this machine as a node, unless it has, and starts its agent.
+    pub(super) async fn start_agent(&self, tasks: &mut Tasks) -> Result<()> {
+        let config = self.agent();
+        let inventory = self.inventory()?;
+        let token = chassis::grpc::retry(|| {
+            let mut inventory = inventory.clone();
+            async move {
+                Ok(inventory
+                    .create_join_token(CreateJoinTokenRequest::default())
+                    .await?
+                    .into_inner()
+                    .token)
+            }
+        })
+        .await
+        .context("asking for a join token")?;
+        agent::join(&config, &token)
+            .await
+            .context("joining this machine as a node")?;
+        tasks.start(
+            "agent",
+            agent::run(config, self.clock.clone(), tasks.cancel(), || {}),
+        );
+        crate::wait::until(std::time::Duration::from_millis(50), || {
+            let mut inventory = inventory.clone();
+            async move {
+                let types = inventory
+                    .list_machine_types(ListMachineTypesRequest {})
+                    .await
+                    .map_err(|status| crate::failure(&status, "inventory"))?
+                    .into_inner();
+                Ok(types
+                    .machine_types
+                    .iter()
+                    .any(|machine| machine.available)
+                    .then_some(()))
+            }
+        })
+        .await
+    }
+
+    fn inventory(&self) -> Result<InventoryServiceClient<Caller>> {
+        let identity = connect(&self.socket("identity"))?;
+        let tokens = TokenSource::new(identity, self.key("up"), self.clock.clone());
+        let caller = Caller::new(connect(&self.socket("inventory"))?, tokens);
+        Ok(InventoryServiceClient::new(caller))
+    }
+}

@@ -1,0 +1,167 @@
+//! Telling agents what is wanted. Level-triggered: whatever was not heard is said again.
+
+use chassis::{Error, Result};
+use contracts::agent::v1::open_link_response::Message;
+use contracts::agent::v1::{Assignment, OpenLinkResponse, Stop, Wanted};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState};
+use contracts::to_wire_time;
+use contracts::volume::v1::{
+    AttachVolumeRequest, Attachment, DetachVolumeRequest, GetVolumeRequest,
+};
+use kernel::time::from_micros;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{App, unsigned, view};
+use crate::domain::lifecycle::State;
+use crate::store::entity;
+
+fn stop(attempt: &entity::attempt::Model) -> Stop {
+    Stop {
+        attempt_id: attempt.id.clone(),
+        generation: unsigned(attempt.generation),
+        reason: attempt.reason.clone(),
+        end: AttemptEnd::Stopped.into(),
+    }
+}
+
+impl App {
+    /// Tells every connected agent what it has not taken up yet.
+    pub(crate) async fn dispatch(&self) -> Result<()> {
+        let epoch = self.leadership.held()?.epoch;
+        let waiting = [
+            i32::from(AttemptState::Placed),
+            i32::from(AttemptState::Stopping),
+        ];
+        let attempts = entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::State.is_in(waiting))
+            .all(self.database.reader())
+            .await?;
+        for attempt in attempts {
+            let Some(link) = self.links.get(&attempt.node_id) else {
+                continue;
+            };
+            let message = if view::state(attempt.state) == State::Stopping {
+                Message::Stop(stop(&attempt))
+            } else {
+                let Some(assignment) = self.assignment_now(&attempt).await else {
+                    continue;
+                };
+                Message::Assign(assignment)
+            };
+            link.send(OpenLinkResponse {
+                epoch,
+                message: Some(message),
+            });
+        }
+        Ok(())
+    }
+
+    /// The full set of what is wanted on a node, for an agent that has just said what it holds.
+    pub(crate) async fn wanted(&self, node_id: &str, held: &[(String, u64)]) -> Result<Wanted> {
+        let mut wanted = Wanted::default();
+        let open = self.open_attempts(node_id).await?;
+        for attempt in &open {
+            if view::state(attempt.state) == State::Stopping {
+                wanted.stops.push(stop(attempt));
+            } else if let Some(assignment) = self.assignment_now(attempt).await {
+                wanted.assignments.push(assignment);
+            }
+        }
+        // What it holds and nobody wants any more must be said: absence never means stop.
+        let known = |id: &String| open.iter().any(|attempt| attempt.id == *id);
+        wanted.stops.extend(
+            held.iter()
+                .filter(|(id, _)| !known(id))
+                .map(|(id, generation)| Stop {
+                    attempt_id: id.clone(),
+                    generation: *generation,
+                    reason: "no longer wanted".to_owned(),
+                    end: AttemptEnd::Stopped.into(),
+                }),
+        );
+        Ok(wanted)
+    }
+
+    /// What an agent is told to run, if that can be said now: another round of dispatching says what is left out.
+    async fn assignment_now(&self, attempt: &entity::attempt::Model) -> Option<Assignment> {
+        match self.assignment(attempt).await {
+            Ok(assignment) => Some(assignment),
+            Err(error) => {
+                let error = chassis::error::chain(&error);
+                tracing::warn!(
+                    attempt = attempt.id,
+                    error,
+                    "cannot assign yet; trying again"
+                );
+                None
+            }
+        }
+    }
+
+    /// What an agent is told to run. Its volume is attached to this attempt first.
+    async fn assignment(&self, attempt: &entity::attempt::Model) -> Result<Assignment> {
+        let workload = entity::workload::Entity::find_by_id(&attempt.workload_id)
+            .one(self.database.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("workload", &attempt.workload_id))?;
+        let spec = view::decode_spec(&workload.spec)?;
+        if !spec.volume_id.is_empty() {
+            self.attach(&spec.volume_id, attempt).await?;
+        }
+        Ok(Assignment {
+            attempt_id: attempt.id.clone(),
+            workload_id: attempt.workload_id.clone(),
+            generation: unsigned(attempt.generation),
+            spec: Some(spec),
+            gpu_uuids: attempt
+                .gpu_uuids
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
+        })
+    }
+
+    /// Attaches a volume; when an attempt holds it that is known here to be over, takes it from there first.
+    async fn attach(&self, volume_id: &str, attempt: &entity::attempt::Model) -> Result<()> {
+        let mut volume = self.volume.clone();
+        let request = AttachVolumeRequest {
+            id: volume_id.to_owned(),
+            attachment: Some(Attachment {
+                attempt_id: attempt.id.clone(),
+                generation: unsigned(attempt.generation),
+            }),
+            node_id: attempt.node_id.clone(),
+        };
+        match volume
+            .attach_volume(request.clone())
+            .await
+            .map_err(Error::from)
+        {
+            Ok(_) => return Ok(()),
+            Err(Error::Precondition(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let asked = GetVolumeRequest {
+            id: volume_id.to_owned(),
+        };
+        let found = volume.get_volume(asked).await?.into_inner().volume;
+        let holder = found
+            .and_then(|found| found.attachment)
+            .map(|attachment| attachment.attempt_id);
+        if let Some(holder) = holder {
+            let row = entity::attempt::Entity::find_by_id(&holder)
+                .one(self.database.reader())
+                .await?;
+            if row.is_some_and(|row| view::state(row.state) == State::Ended) {
+                let request = DetachVolumeRequest {
+                    id: volume_id.to_owned(),
+                    attempt_id: holder,
+                };
+                volume.detach_volume(request).await?;
+            }
+        }
+        volume.attach_volume(request).await?;
+        Ok(())
+    }
+}

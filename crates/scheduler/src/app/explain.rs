@@ -1,0 +1,105 @@
+//! Why a workload is in the state that it is in.
+
+use chassis::Result;
+use contracts::scheduler::v1::{
+    AttemptState, ExplainWorkloadResponse, Obstacle, Workload, WorkloadState,
+};
+use kernel::id::TeamId;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+
+use super::place::waiting_reason;
+use super::submit::request_of;
+use super::{App, view};
+use crate::domain::engine::{self, Decision};
+use crate::domain::lifecycle::{self, State};
+use crate::store::entity;
+
+impl App {
+    /// The dominant reason, and for one that waits what stands in the way and its place in the queue.
+    pub(crate) async fn explain(
+        &self,
+        id: &str,
+        team: Option<TeamId>,
+    ) -> Result<ExplainWorkloadResponse> {
+        let workload = self.workload(id, team).await?;
+        let mut answer = ExplainWorkloadResponse {
+            summary: self.summary(&workload).await?,
+            ..ExplainWorkloadResponse::default()
+        };
+        if workload.state() == WorkloadState::Queued {
+            let nodes = self.node_views(self.database.reader()).await?;
+            let node_before = workload
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.node_id.as_str());
+            let request = request_of(&workload.spec.clone().unwrap_or_default(), node_before);
+            answer.queue_position = self.queue_position(id).await?;
+            match engine::place(&nodes, &request) {
+                Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),
+                Decision::Wait(obstacles) => {
+                    answer.summary = waiting_reason(&obstacles);
+                    answer.obstacles = obstacles
+                        .into_iter()
+                        .map(|found| Obstacle {
+                            what: found.what.to_owned(),
+                            detail: found.detail,
+                            nodes: found.nodes,
+                        })
+                        .collect();
+                }
+            }
+        }
+        answer.workload = Some(workload);
+        Ok(answer)
+    }
+
+    async fn queue_position(&self, id: &str) -> Result<u32> {
+        let before = entity::workload::Entity::find()
+            .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
+            .filter(entity::workload::Column::Id.lt(id))
+            .count(self.database.reader())
+            .await?;
+        Ok(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
+    }
+
+    async fn summary(&self, workload: &Workload) -> Result<String> {
+        let Some(attempt) = workload
+            .attempt
+            .as_ref()
+            .filter(|attempt| attempt.state() != AttemptState::Ended)
+        else {
+            return Ok(workload.reason.clone());
+        };
+        let row = entity::attempt::Entity::find_by_id(&attempt.id)
+            .one(self.database.reader())
+            .await?;
+        let Some(row) = row else {
+            return Ok(workload.reason.clone());
+        };
+        if row.unreachable_since.is_some() {
+            return Ok("its node does not answer; it goes on there and is not moved".to_owned());
+        }
+        let state = view::state(row.state);
+        let seconds = (self.clock.now().timestamp_micros() - row.state_since) / 1_000_000;
+        let overdue = lifecycle::expected_seconds(state)
+            .is_some_and(|expected| seconds > i64::from(expected));
+        let stuck = if overdue {
+            format!("; stuck: so since {seconds} s")
+        } else {
+            String::new()
+        };
+        let what = match state {
+            State::Placed => "has a place; its node is being told",
+            State::Starting => "is being started",
+            State::Running => "is running",
+            State::Stopping => "is being stopped",
+            State::Ended => "is over",
+        };
+        let detail = if workload.reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", workload.reason)
+        };
+        Ok(format!("{what}{detail}{stuck}"))
+    }
+}

@@ -1,0 +1,118 @@
+//! What inventory says of nodes, taken over. What follows for the work on them is drawn from the rows, not from the message.
+
+use chassis::Result;
+use contracts::inventory::v1::{Hardware, ListNodesRequest, Node};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter, QuerySelect,
+};
+
+use super::place::checked_node_id;
+use super::{App, unsigned};
+use crate::store::{self, entity};
+
+impl App {
+    /// Asks inventory for all nodes and takes them over.
+    pub(crate) async fn sync_nodes(&self) -> Result<()> {
+        let mut inventory = self.inventory.clone();
+        let nodes = inventory
+            .list_nodes(ListNodesRequest {})
+            .await?
+            .into_inner()
+            .nodes;
+        for node in nodes {
+            self.take_over(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over one node, unless what is known of it is as new. Locks no row but the node's own, which placements and ends lock
+    /// last: nobody waits in a circle.
+    pub(crate) async fn take_over(&self, node: Node) -> Result<()> {
+        checked_node_id(&node.id)?;
+        let known = entity::node::Entity::find_by_id(&node.id)
+            .one(self.database.reader())
+            .await?;
+        if known.is_some_and(|known| unsigned(known.revision) >= node.revision) {
+            return Ok(());
+        }
+        let transaction = self.database.begin().await?;
+        if !upsert(&transaction, &node).await? {
+            return Ok(());
+        }
+        store::recount(&transaction, &node.id).await?;
+        transaction.commit().await?;
+        self.placeable.notify_one();
+        self.silences.notify_one();
+        Ok(())
+    }
+}
+
+/// Writes the row of a node and of its devices; `false` when a newer one is there already.
+async fn upsert(transaction: &DatabaseTransaction, node: &Node) -> Result<bool> {
+    let hardware = node.hardware.clone().unwrap_or_default();
+    let cores = i64::from(hardware.milli_cores) * i64::from(node.cpu_overcommit.max(1));
+    let found = entity::node::Entity::find_by_id(&node.id)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
+    if found
+        .as_ref()
+        .is_some_and(|found| unsigned(found.revision) >= node.revision)
+    {
+        return Ok(false);
+    }
+    let row = entity::node::Model {
+        id: node.id.clone(),
+        name: node.name.clone(),
+        liveness: node.liveness,
+        schedulable: node.schedulable,
+        total_milli_cores: cores,
+        total_memory_mib: hardware.memory_mib.into(),
+        total_disk_gib: hardware.disk_gib.into(),
+        // Counted anew by the caller.
+        free_milli_cores: 0,
+        free_memory_mib: 0,
+        free_disk_gib: 0,
+        revision: i64::try_from(node.revision).unwrap_or(i64::MAX),
+    };
+    let row = row.into_active_model().reset_all();
+    if found.is_some() {
+        row.update(transaction).await?;
+    } else {
+        row.insert(transaction).await?;
+    }
+    upsert_devices(transaction, &node.id, &hardware).await?;
+    Ok(true)
+}
+
+async fn upsert_devices(
+    transaction: &DatabaseTransaction,
+    node_id: &str,
+    hardware: &Hardware,
+) -> Result<()> {
+    let present = hardware.gpus.iter().map(|gpu| gpu.uuid.clone());
+    entity::device::Entity::delete_many()
+        .filter(entity::device::Column::NodeId.eq(node_id))
+        .filter(entity::device::Column::Uuid.is_not_in(present))
+        .exec(transaction)
+        .await?;
+    for gpu in &hardware.gpus {
+        let row = entity::device::ActiveModel {
+            node_id: Set(node_id.to_owned()),
+            uuid: Set(gpu.uuid.clone()),
+            model: Set(gpu.model.clone()),
+            free_milli: Set(1_000),
+        };
+        let same =
+            OnConflict::columns([entity::device::Column::NodeId, entity::device::Column::Uuid])
+                .update_column(entity::device::Column::Model)
+                .to_owned();
+        entity::device::Entity::insert(row)
+            .on_conflict(same)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! What agents observed, and what it changes.
+
+use chassis::lease::{self, Held};
+use chassis::{Error, Result};
+use contracts::agent::v1::{Hello, Report};
+use contracts::scheduler::v1::AttemptState;
+use kernel::Timestamp;
+use kernel::time::from_micros;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+
+use super::{App, unsigned, view};
+use crate::domain::billable::RunTime;
+use crate::domain::lifecycle::{self, State, Step};
+use crate::store::entity;
+
+/// Longest reason that is kept.
+const MAX_REASON: usize = 2_000;
+
+impl App {
+    /// Stores one report of a node. When this returns the agent may forget the report.
+    pub(crate) async fn on_report(
+        &self,
+        held: &Held,
+        node_id: &str,
+        report: &Report,
+    ) -> Result<()> {
+        let now = self.clock.now();
+        let transaction = self.database.begin().await?;
+        lease::fence(&transaction, held).await?;
+        let Some(seen) = find(&transaction, node_id, report).await? else {
+            return Ok(());
+        };
+        let locked = self.lock(&transaction, &seen.workload_id).await?;
+        let newest = locked.attempt.filter(|attempt| attempt.id == seen.id);
+        let Some(mut attempt) = newest else {
+            return Ok(());
+        };
+        let current = view::state(attempt.state);
+        let sequence = i64::try_from(report.sequence).unwrap_or(i64::MAX);
+        if sequence <= attempt.sequence || current == State::Ended {
+            return Ok(());
+        }
+        attempt.sequence = sequence;
+        let spec = view::decode_spec(&locked.workload.spec)?;
+        let newly_running = note_run_time(&mut attempt, report, spec.max_duration_seconds, now);
+        let end = (report.state() == AttemptState::Ended)
+            .then(|| view::end(report.end(), report.fault()));
+        let reason: String = report.reason.chars().take(MAX_REASON).collect();
+        if newly_running {
+            self.say_started(&transaction, &attempt).await?;
+        }
+        match lifecycle::on_report(current, view::state(report.state), end) {
+            Step::End(end) => {
+                self.end_attempt(&transaction, locked.workload, attempt, end, &reason, now)
+                    .await?;
+            }
+            Step::Go(next) => {
+                attempt.state = view::state_number(next);
+                attempt.state_since = now.timestamp_micros();
+                self.store_progress(&transaction, locked.workload, attempt, reason, true)
+                    .await?;
+            }
+            Step::Done if current == State::Stopping => {
+                self.store_attempt(&transaction, attempt).await?;
+            }
+            Step::Done => {
+                self.store_progress(&transaction, locked.workload, attempt, reason, false)
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        self.nudge_all();
+        Ok(())
+    }
+
+    /// Stores an attempt that goes on, and its workload when people can see a difference.
+    async fn store_progress(
+        &self,
+        transaction: &DatabaseTransaction,
+        mut workload: entity::workload::Model,
+        mut attempt: entity::attempt::Model,
+        reason: String,
+        state_changed: bool,
+    ) -> Result<()> {
+        attempt.reason.clone_from(&reason);
+        let attempt = self.store_attempt(transaction, attempt).await?;
+        if state_changed || workload.reason != reason {
+            workload.reason = reason;
+            self.store_workload(transaction, workload, Some(&attempt))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// An agent has connected and says what it holds: what it should hold and does not is over.
+    pub(crate) async fn on_hello(&self, held: &Held, hello: &Hello) -> Result<()> {
+        if hello.epoch > held.epoch {
+            let (seen, ours) = (hello.epoch, held.epoch);
+            return Err(Error::Unavailable(format!(
+                "the agent has obeyed a leader of epoch {seen}; this one is of epoch {ours} and no longer leads"
+            )));
+        }
+        for report in &hello.held {
+            self.on_report(held, &hello.node_id, report).await?;
+        }
+        let open = self.open_attempts(&hello.node_id).await?;
+        for attempt in open {
+            let on_agent = hello.held.iter().any(|report| {
+                report.attempt_id == attempt.id && report.generation == unsigned(attempt.generation)
+            });
+            if !on_agent {
+                self.on_not_held(held, &attempt).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_not_held(&self, held: &Held, seen: &entity::attempt::Model) -> Result<()> {
+        let transaction = self.database.begin().await?;
+        lease::fence(&transaction, held).await?;
+        let locked = self.lock(&transaction, &seen.workload_id).await?;
+        let Some(attempt) = locked.attempt.filter(|attempt| attempt.id == seen.id) else {
+            return Ok(());
+        };
+        if let Step::End(end) = lifecycle::on_not_held(view::state(attempt.state)) {
+            let reason = "its node no longer knows of it";
+            self.end_attempt(
+                &transaction,
+                locked.workload,
+                attempt,
+                end,
+                reason,
+                self.clock.now(),
+            )
+            .await?;
+            transaction.commit().await?;
+            self.nudge_all();
+        }
+        Ok(())
+    }
+
+    /// Attempts on a node that are not over.
+    pub(super) async fn open_attempts(&self, node_id: &str) -> Result<Vec<entity::attempt::Model>> {
+        Ok(entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::NodeId.eq(node_id))
+            .filter(entity::attempt::Column::State.ne(i32::from(AttemptState::Ended)))
+            .all(self.database.reader())
+            .await?)
+    }
+}
+
+async fn find(
+    transaction: &DatabaseTransaction,
+    node_id: &str,
+    report: &Report,
+) -> Result<Option<entity::attempt::Model>> {
+    let found = entity::attempt::Entity::find_by_id(&report.attempt_id)
+        .filter(entity::attempt::Column::NodeId.eq(node_id))
+        .one(transaction)
+        .await?;
+    Ok(found.filter(|attempt| unsigned(attempt.generation) == report.generation))
+}
+
+/// Takes over how long the attempt has run; gives whether it began to cost with this report.
+fn note_run_time(
+    attempt: &mut entity::attempt::Model,
+    report: &Report,
+    max_duration_seconds: u32,
+    now: Timestamp,
+) -> bool {
+    let Some(ran_ms) = report.ran_ms else {
+        return false;
+    };
+    // The length counts within one boot: another boot's clock says nothing about this run.
+    if !attempt.boot_id.is_empty() && attempt.boot_id != report.boot_id {
+        return false;
+    }
+    let before = view::billable(attempt);
+    let run = RunTime {
+        received_at: now,
+        age_ms: report.age_ms,
+        ran_ms,
+    };
+    let after = before.with_run_time(from_micros(attempt.placed_at), run);
+    attempt.boot_id.clone_from(&report.boot_id);
+    attempt.billable_from = after.from.map(|at| at.timestamp_micros());
+    attempt.confirmed_until = after.confirmed_until.map(|at| at.timestamp_micros());
+    if attempt.run_until.is_none() && max_duration_seconds > 0 {
+        let length = i64::from(max_duration_seconds) * 1_000_000;
+        attempt.run_until = attempt.billable_from.map(|from| from + length);
+    }
+    before.from.is_none()
+}

@@ -1,0 +1,5 @@
+//! The rules of the scheduler, pure: where something fits, what follows an end, what is billable.
+
+pub(crate) mod billable;
+pub(crate) mod engine;
+pub(crate) mod lifecycle;

@@ -1,0 +1,76 @@
+//! The scheduler: one queue, one placement engine, one lifecycle for everything that runs.
+
+mod app;
+mod config;
+mod domain;
+mod events;
+mod grpc;
+mod reconcile;
+mod store;
+
+use std::sync::Arc;
+
+use bus::Foundation;
+use chassis::{Address, Result, Tasks};
+use contracts::agent::v1::link_service_server::LinkServiceServer;
+use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
+use contracts::volume::v1::volume_service_client::VolumeServiceClient;
+use kernel::Clock;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use app::App;
+pub use config::SchedulerConfig;
+pub use store::Migrator;
+
+/// Runs the service until `cancel`; `ready` is told where it listens.
+///
+/// # Errors
+/// What ended it.
+pub async fn run(
+    config: SchedulerConfig,
+    clock: Arc<dyn Clock>,
+    cancel: CancellationToken,
+    ready: impl FnOnce(&Address),
+) -> Result<()> {
+    config.check()?;
+    let mut foundation =
+        Foundation::lay::<Migrator>("scheduler", &config.service, clock.clone(), cancel.clone())
+            .await?;
+    let app = App {
+        database: foundation.database.clone(),
+        outbox: foundation.outbox.clone(),
+        clock,
+        inventory: InventoryServiceClient::new(foundation.caller(&config.inventory)?),
+        volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),
+        leadership: app::Leadership::default(),
+        links: app::Links::default(),
+        placeable: Arc::default(),
+        dispatchable: Arc::default(),
+        silences: Arc::default(),
+        metrics: app::Metrics::new(),
+    };
+    foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
+    start_loops(&mut foundation.tasks, &app, &config, &cancel);
+    let routes = Routes::new(SchedulerServiceServer::new(grpc::WorkloadsApi(app.clone())))
+        .add_service(LinkServiceServer::new(grpc::LinkApi { app, cancel }));
+    foundation.serve(routes, ready).await
+}
+
+fn start_loops(tasks: &mut Tasks, app: &App, config: &SchedulerConfig, cancel: &CancellationToken) {
+    let with = || (app.clone(), cancel.clone());
+    let (look, compare) = (config.look(), config.compare());
+    let (app, cancel) = with();
+    tasks.start("leader", reconcile::lead(app, config.renew(), cancel));
+    let (app, cancel) = with();
+    tasks.start("placement", reconcile::place(app, look, cancel));
+    let (app, cancel) = with();
+    tasks.start("dispatch", reconcile::dispatch(app, look, cancel));
+    let (app, cancel) = with();
+    tasks.start("nodes", reconcile::nodes(app, compare, cancel));
+    let (app, cancel) = with();
+    tasks.start("silence", reconcile::silence(app, compare, cancel));
+    let (app, cancel) = with();
+    tasks.start("time", reconcile::mind_the_time(app, compare, cancel));
+}

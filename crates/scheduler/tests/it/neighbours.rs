@@ -1,0 +1,120 @@
+//! The services that the scheduler calls, played in memory.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use chassis::Error;
+use contracts::inventory::v1 as inventory;
+use contracts::inventory::v1::inventory_service_server::InventoryService;
+use contracts::volume::v1 as volume;
+use contracts::volume::v1::volume_service_server::VolumeService;
+use tonic::{Request, Response, Status};
+
+/// An inventory that knows what a test tells it.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    pub(crate) nodes: Mutex<HashMap<String, inventory::Node>>,
+}
+
+/// Volumes with one writer at a time, each on the node of its first.
+#[derive(Debug, Default)]
+pub(crate) struct Volumes {
+    rows: Mutex<HashMap<String, volume::Volume>>,
+    /// It does not answer.
+    pub(crate) down: Mutex<bool>,
+}
+
+impl Volumes {
+    pub(crate) fn row(&self, id: &str) -> volume::Volume {
+        let mut rows = self.rows.lock().unwrap();
+        let new = || volume::Volume {
+            id: id.to_owned(),
+            ..volume::Volume::default()
+        };
+        rows.entry(id.to_owned()).or_insert_with(new).clone()
+    }
+
+    fn change(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut volume::Volume) -> Result<(), Error>,
+    ) -> Result<Option<volume::Volume>, Status> {
+        if *self.down.lock().unwrap() {
+            return Err(Error::Unavailable("volume is down".to_owned()).into());
+        }
+        let mut row = self.row(id);
+        change(&mut row)?;
+        self.rows.lock().unwrap().insert(id.to_owned(), row.clone());
+        Ok(Some(row))
+    }
+}
+
+fn attach(row: &mut volume::Volume, asked: &volume::AttachVolumeRequest) -> Result<(), Error> {
+    if !row.node_id.is_empty() && row.node_id != asked.node_id {
+        return Err(Error::Precondition("it lies on another node".to_owned()));
+    }
+    if row.attachment.is_some() && row.attachment != asked.attachment {
+        return Err(Error::Precondition("it is attached".to_owned()));
+    }
+    row.node_id.clone_from(&asked.node_id);
+    row.attachment.clone_from(&asked.attachment);
+    Ok(())
+}
+
+testkit::play! {
+    InventoryService as Inventory, inventory: {
+        async fn list_nodes(
+            &self,
+            _: Request<inventory::ListNodesRequest>,
+        ) -> Result<Response<inventory::ListNodesResponse>, Status> {
+            let nodes = self.nodes.lock().unwrap().values().cloned().collect();
+            Ok(Response::new(inventory::ListNodesResponse { nodes }))
+        }
+    }
+    without
+    create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
+    join_node(JoinNodeRequest) -> JoinNodeResponse,
+    heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
+    list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
+}
+
+testkit::play! {
+    VolumeService as Volumes, volume: {
+        async fn get_volume(
+            &self,
+            request: Request<volume::GetVolumeRequest>,
+        ) -> Result<Response<volume::GetVolumeResponse>, Status> {
+            let volume = self.change(&request.get_ref().id, |_| Ok(()))?;
+            Ok(Response::new(volume::GetVolumeResponse { volume }))
+        }
+
+        async fn attach_volume(
+            &self,
+            request: Request<volume::AttachVolumeRequest>,
+        ) -> Result<Response<volume::AttachVolumeResponse>, Status> {
+            let asked = request.get_ref();
+            let volume = self.change(&asked.id, |row| attach(row, asked))?;
+            Ok(Response::new(volume::AttachVolumeResponse { volume }))
+        }
+
+        async fn detach_volume(
+            &self,
+            request: Request<volume::DetachVolumeRequest>,
+        ) -> Result<Response<volume::DetachVolumeResponse>, Status> {
+            let asked = request.get_ref();
+            let volume = self.change(&asked.id, |row| {
+                row.attachment.take_if(|held| held.attempt_id == asked.attempt_id);
+                Ok(())
+            })?;
+            Ok(Response::new(volume::DetachVolumeResponse { volume }))
+        }
+    }
+    without
+    create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
+    list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
+    list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
+    confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
+}

@@ -1,0 +1,265 @@
+//! A volume: one attempt at most may write to it, it never leaves the node that it was first used on, and its files go only
+//! when nobody can write to them.
+
+use chassis::{Error, Result};
+use kernel::Timestamp;
+use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
+
+/// Where a volume is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Ready,
+    Deleting,
+    Deleted,
+}
+
+/// Who may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    pub(crate) attempt: AttemptId,
+    pub(crate) generation: u64,
+}
+
+/// A folder that persists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub(crate) id: VolumeId,
+    pub(crate) team: TeamId,
+    /// Where the files lie; `None` before the first attachment.
+    pub(crate) node: Option<NodeId>,
+    pub(crate) state: State,
+    pub(crate) attachment: Option<Attachment>,
+    pub(crate) revision: u64,
+    pub(crate) created_at: Timestamp,
+}
+
+/// Whether a volume changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It did: this must be written and told.
+    Made,
+    /// It was so already.
+    None,
+}
+
+impl Volume {
+    pub(crate) fn new(team: TeamId, now: Timestamp) -> Self {
+        Self {
+            id: VolumeId::generate(),
+            team,
+            node: None,
+            state: State::Ready,
+            attachment: None,
+            revision: 1,
+            created_at: now,
+        }
+    }
+
+    /// Gives the volume to an attempt on `node`. The first one fixes where it lies.
+    pub(crate) fn attach(&mut self, asked: Attachment, node: NodeId) -> Result<Change> {
+        let id = self.id;
+        if self.state != State::Ready {
+            return Err(Error::Precondition(format!(
+                "volume {id} is being deleted; nothing can be attached to it"
+            )));
+        }
+        if let Some(lies_on) = self.node.filter(|lies_on| *lies_on != node) {
+            return Err(Error::Precondition(format!(
+                "volume {id} lies on node {lies_on}, not on {node}; place the attempt there"
+            )));
+        }
+        match self.attachment {
+            Some(held) if held == asked => return Ok(Change::None),
+            Some(Attachment {
+                attempt,
+                generation,
+            }) => {
+                return Err(Error::Precondition(format!(
+                    "volume {id} is attached to attempt {attempt} (generation {generation}); wait until that has ended"
+                )));
+            }
+            None => {}
+        }
+        self.node = Some(node);
+        self.attachment = Some(asked);
+        Ok(self.changed())
+    }
+
+    /// Takes the volume back from an attempt that has ended; another attachment stays.
+    pub(crate) fn detach(&mut self, attempt: AttemptId) -> Change {
+        match self.attachment {
+            Some(held) if held.attempt == attempt => {
+                self.attachment = None;
+                self.changed()
+            }
+            _ => Change::None,
+        }
+    }
+
+    /// Marks it for deletion. Files that were never made are gone at once.
+    pub(crate) fn delete(&mut self) -> Result<Change> {
+        if let Some(held) = self.attachment {
+            let (id, attempt) = (self.id, held.attempt);
+            return Err(Error::Precondition(format!(
+                "volume {id} is attached to attempt {attempt}; stop that first"
+            )));
+        }
+        if self.state != State::Ready {
+            return Ok(Change::None);
+        }
+        self.state = if self.node.is_some() {
+            State::Deleting
+        } else {
+            State::Deleted
+        };
+        Ok(self.changed())
+    }
+
+    /// Its node has removed the files.
+    pub(crate) fn confirm_deletion(&mut self) -> Result<Change> {
+        match self.state {
+            State::Ready => Err(Error::Precondition(format!(
+                "volume {} is not marked for deletion; keep its files",
+                self.id
+            ))),
+            State::Deleted => Ok(Change::None),
+            State::Deleting => {
+                self.state = State::Deleted;
+                Ok(self.changed())
+            }
+        }
+    }
+
+    fn changed(&mut self) -> Change {
+        self.revision += 1;
+        Change::Made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::time::from_micros;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn volume() -> Volume {
+        Volume::new(TeamId::generate(), from_micros(1))
+    }
+
+    fn attempt() -> Attachment {
+        Attachment {
+            attempt: AttemptId::generate(),
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn one_attempt_at_a_time_on_one_node() {
+        let (mut volume, node) = (volume(), NodeId::generate());
+        let (one, two) = (attempt(), attempt());
+        assert_eq!(volume.attach(one, node).unwrap(), Change::Made);
+        assert_eq!(volume.attach(one, node).unwrap(), Change::None);
+        let refused = volume.attach(two, node).unwrap_err().to_string();
+        assert!(
+            refused.contains(&one.attempt.to_string()),
+            "the holder is named: {refused}"
+        );
+        let newer = Attachment {
+            generation: 2,
+            ..one
+        };
+        assert!(volume.attach(newer, node).is_err());
+
+        assert_eq!(volume.detach(two.attempt), Change::None);
+        assert_eq!(volume.detach(one.attempt), Change::Made);
+        let elsewhere = volume
+            .attach(two, NodeId::generate())
+            .unwrap_err()
+            .to_string();
+        assert!(elsewhere.contains(&node.to_string()), "{elsewhere}");
+        assert_eq!(volume.attach(two, node).unwrap(), Change::Made);
+    }
+
+    #[test]
+    fn files_go_when_nobody_writes() {
+        let (mut volume, one, node) = (volume(), attempt(), NodeId::generate());
+        assert!(volume.confirm_deletion().is_err());
+        volume.attach(one, node).unwrap();
+        assert!(
+            volume
+                .delete()
+                .unwrap_err()
+                .to_string()
+                .contains(&one.attempt.to_string())
+        );
+        volume.detach(one.attempt);
+        assert_eq!(
+            (volume.delete().unwrap(), volume.state),
+            (Change::Made, State::Deleting)
+        );
+        assert_eq!(volume.delete().unwrap(), Change::None);
+        assert!(volume.attach(one, node).is_err());
+        assert_eq!(
+            (volume.confirm_deletion().unwrap(), volume.state),
+            (Change::Made, State::Deleted)
+        );
+        assert_eq!(volume.confirm_deletion().unwrap(), Change::None);
+        assert_eq!(volume.delete().unwrap(), Change::None);
+    }
+
+    #[test]
+    fn files_that_were_never_made_are_gone_at_once() {
+        let mut volume = volume();
+        assert_eq!(
+            (volume.delete().unwrap(), volume.state),
+            (Change::Made, State::Deleted)
+        );
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Attach(usize, usize),
+        Detach(usize),
+        Delete,
+        Confirm,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0_usize..4, 0_usize..2).prop_map(|(attempt, node)| Step::Attach(attempt, node)),
+            4 => (0_usize..4).prop_map(Step::Detach),
+            1 => Just(Step::Delete),
+            1 => Just(Step::Confirm),
+        ];
+        prop::collection::vec(step, 1..60)
+    }
+
+    proptest! {
+        /// Whatever is asked in whatever order.
+        #[test]
+        fn the_rules_hold(steps in steps()) {
+            let attempts: Vec<_> = (0..4).map(|_| attempt()).collect();
+            let nodes = [NodeId::generate(), NodeId::generate()];
+            let mut volume = volume();
+            for step in steps {
+                let before = volume.clone();
+                let change = match step {
+                    Step::Attach(attempt, node) => volume.attach(attempts[attempt], nodes[node]),
+                    Step::Detach(attempt) => Ok(volume.detach(attempts[attempt].attempt)),
+                    Step::Delete => volume.delete(),
+                    Step::Confirm => volume.confirm_deletion(),
+                };
+                match change {
+                    Ok(Change::Made) => prop_assert_eq!(volume.revision, before.revision + 1),
+                    Ok(Change::None) | Err(_) => prop_assert_eq!(&volume, &before),
+                }
+                prop_assert!(before.node.is_none() || volume.node == before.node, "it moved");
+                let taken = before.attachment.is_some() && volume.attachment.is_some();
+                prop_assert!(!taken || volume.attachment == before.attachment, "the writer changed without an end");
+                prop_assert!(volume.attachment.is_none() || volume.state == State::Ready, "a writer on files that go");
+                prop_assert!(volume.attachment.is_none() || volume.node.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The calls of volume: decode, call the app, encode.
+
+use chassis::auth::caller;
+use contracts::volume::v1::volume_service_server::VolumeService;
+use contracts::volume::v1::{
+    AttachVolumeRequest, AttachVolumeResponse, ConfirmDeletionRequest, ConfirmDeletionResponse,
+    CreateVolumeRequest, CreateVolumeResponse, DeleteVolumeRequest, DeleteVolumeResponse,
+    DetachVolumeRequest, DetachVolumeResponse, GetVolumeRequest, GetVolumeResponse,
+    ListNodeDeletionsRequest, ListNodeDeletionsResponse, ListVolumesRequest, ListVolumesResponse,
+};
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::wire::{self, read_id};
+
+#[tonic::async_trait]
+impl VolumeService for App {
+    async fn create_volume(
+        &self,
+        request: Request<CreateVolumeRequest>,
+    ) -> Result<Response<CreateVolumeResponse>, Status> {
+        let team = caller(&request)?.team(&request.get_ref().team_id)?;
+        let volume = self.create(team, &request.get_ref().request_id).await?;
+        Ok(Response::new(CreateVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn get_volume(
+        &self,
+        request: Request<GetVolumeRequest>,
+    ) -> Result<Response<GetVolumeResponse>, Status> {
+        let principal = caller(&request)?;
+        let volume = self
+            .get(&principal, read_id("id", &request.get_ref().id)?)
+            .await?;
+        Ok(Response::new(GetVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn list_volumes(
+        &self,
+        request: Request<ListVolumesRequest>,
+    ) -> Result<Response<ListVolumesResponse>, Status> {
+        let volumes = self.list(caller(&request)?.user()?.team).await?;
+        Ok(Response::new(ListVolumesResponse {
+            volumes: volumes.into_iter().map(wire::volume).collect(),
+        }))
+    }
+
+    async fn attach_volume(
+        &self,
+        request: Request<AttachVolumeRequest>,
+    ) -> Result<Response<AttachVolumeResponse>, Status> {
+        let AttachVolumeRequest {
+            id,
+            attachment,
+            node_id,
+        } = request.into_inner();
+        let (id, node) = (read_id("id", &id)?, read_id("node_id", &node_id)?);
+        let volume = self
+            .attach(id, wire::read_attachment(attachment)?, node)
+            .await?;
+        Ok(Response::new(AttachVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn detach_volume(
+        &self,
+        request: Request<DetachVolumeRequest>,
+    ) -> Result<Response<DetachVolumeResponse>, Status> {
+        let asked = request.get_ref();
+        let volume = self
+            .detach(
+                read_id("id", &asked.id)?,
+                read_id("attempt_id", &asked.attempt_id)?,
+            )
+            .await?;
+        Ok(Response::new(DetachVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn delete_volume(
+        &self,
+        request: Request<DeleteVolumeRequest>,
+    ) -> Result<Response<DeleteVolumeResponse>, Status> {
+        let volume = self.delete(read_id("id", &request.get_ref().id)?).await?;
+        Ok(Response::new(DeleteVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn list_node_deletions(
+        &self,
+        request: Request<ListNodeDeletionsRequest>,
+    ) -> Result<Response<ListNodeDeletionsResponse>, Status> {
+        let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
+        let volumes = self.node_deletions(node).await?;
+        let volume_ids = volumes.into_iter().map(|volume| volume.id.into()).collect();
+        Ok(Response::new(ListNodeDeletionsResponse { volume_ids }))
+    }
+
+    async fn confirm_deletion(
+        &self,
+        request: Request<ConfirmDeletionRequest>,
+    ) -> Result<Response<ConfirmDeletionResponse>, Status> {
+        let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
+        App::confirm_deletion(
+            self,
+            node,
+            read_id("volume_id", &request.get_ref().volume_id)?,
+        )
+        .await?;
+        Ok(Response::new(ConfirmDeletionResponse {}))
+    }
+}

@@ -1,0 +1,21 @@
+//! A row of a volume.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "volumes")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub team_id: String,
+    pub request_id: String,
+    pub node_id: Option<String>,
+    pub state: String,
+    pub attempt_id: Option<String>,
+    pub generation: Option<i64>,
+    pub revision: i64,
+    pub created_at: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,171 @@
+//! Volumes, between rows and the domain.
+
+use chassis::{Error, Result};
+use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
+use kernel::time::from_micros;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use super::broken;
+use super::entity::volume;
+use crate::domain::volume::{Attachment, State, Volume};
+
+const READY: &str = "ready";
+const DELETING: &str = "deleting";
+const DELETED: &str = "deleted";
+/// Most volumes listed at once.
+const LISTED: u64 = 1_000;
+
+/// Adds a volume unless the team's request made one before; gives the one that there is then.
+pub(crate) async fn insert_or_find(
+    transaction: &DatabaseTransaction,
+    new: &Volume,
+    request_id: &str,
+) -> Result<Volume> {
+    let row = volume::ActiveModel {
+        request_id: Set(request_id.to_owned()),
+        ..columns(new)?
+    };
+    volume::Entity::insert(row)
+        .on_conflict_do_nothing_on([volume::Column::TeamId, volume::Column::RequestId])
+        .exec_without_returning(transaction)
+        .await?;
+    volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(new.team.to_string()))
+        .filter(volume::Column::RequestId.eq(request_id))
+        .one(transaction)
+        .await?
+        .map(read)
+        .ok_or_else(|| broken("request_id"))?
+}
+
+/// One volume.
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    id: VolumeId,
+) -> Result<Option<Volume>> {
+    let row = volume::Entity::find_by_id(id.to_string())
+        .one(connection)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// One volume, locked until the transaction ends.
+pub(crate) async fn lock(
+    transaction: &DatabaseTransaction,
+    id: VolumeId,
+) -> Result<Option<Volume>> {
+    let row = volume::Entity::find_by_id(id.to_string())
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// The volumes that these attempts may write to, locked until the transaction ends.
+pub(crate) async fn lock_attached(
+    transaction: &DatabaseTransaction,
+    attempts: &[AttemptId],
+) -> Result<Vec<Volume>> {
+    let attempts = attempts.iter().map(ToString::to_string);
+    let rows = volume::Entity::find()
+        .filter(volume::Column::AttemptId.is_in(attempts))
+        .order_by_asc(volume::Column::Id)
+        .lock_exclusive()
+        .all(transaction)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Volumes of a team that have files or may get some; newest first.
+pub(crate) async fn of_team(
+    connection: &impl ConnectionTrait,
+    team: TeamId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(team.to_string()))
+        .filter(volume::Column::State.ne(DELETED))
+        .order_by_desc(volume::Column::Id)
+        .limit(LISTED)
+        .all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Volumes whose files a node must remove, oldest first.
+pub(crate) async fn deleting_on(
+    connection: &impl ConnectionTrait,
+    node: NodeId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::NodeId.eq(node.to_string()))
+        .filter(volume::Column::State.eq(DELETING))
+        .order_by_asc(volume::Column::Id)
+        .limit(LISTED)
+        .all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Writes a volume that was locked.
+pub(crate) async fn update(transaction: &DatabaseTransaction, volume: &Volume) -> Result<()> {
+    volume::Entity::update(columns(volume)?)
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+/// All columns but the request, which never changes.
+fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
+    let number = |value: u64| {
+        i64::try_from(value).map_err(|error| Error::internal("writing a volume", error))
+    };
+    Ok(volume::ActiveModel {
+        id: Set(volume.id.into()),
+        team_id: Set(volume.team.into()),
+        request_id: NotSet,
+        node_id: Set(volume.node.map(String::from)),
+        state: Set(match volume.state {
+            State::Ready => READY.to_owned(),
+            State::Deleting => DELETING.to_owned(),
+            State::Deleted => DELETED.to_owned(),
+        }),
+        attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
+        generation: Set(volume
+            .attachment
+            .map(|held| number(held.generation))
+            .transpose()?),
+        revision: Set(number(volume.revision)?),
+        created_at: Set(volume.created_at.timestamp_micros()),
+    })
+}
+
+fn read(row: volume::Model) -> Result<Volume> {
+    let attachment = match (row.attempt_id, row.generation) {
+        (Some(attempt), Some(generation)) => Some(Attachment {
+            attempt: attempt.parse().map_err(|_| broken("attempt_id"))?,
+            generation: u64::try_from(generation).map_err(|_| broken("generation"))?,
+        }),
+        _ => None,
+    };
+    let node = row
+        .node_id
+        .map(|node| node.parse().map_err(|_| broken("node_id")));
+    Ok(Volume {
+        id: row.id.parse().map_err(|_| broken("id"))?,
+        team: row.team_id.parse().map_err(|_| broken("team_id"))?,
+        node: node.transpose()?,
+        state: match row.state.as_str() {
+            READY => State::Ready,
+            DELETING => State::Deleting,
+            DELETED => State::Deleted,
+            _ => return Err(broken("state")),
+        },
+        attachment,
+        revision: u64::try_from(row.revision).map_err(|_| broken("revision"))?,
+        created_at: from_micros(row.created_at),
+    })
+}

@@ -1,0 +1,99 @@
+//! Between the domain and the contracts; used by calls and events.
+
+use chassis::{Error, Result};
+use contracts::scheduler::v1::{Attempt, AttemptEnd, AttemptState};
+use contracts::to_wire_time;
+use contracts::volume::v1 as wire;
+use kernel::id::{AttemptId, ParseIdError};
+
+use crate::domain::volume::{Attachment, State, Volume};
+
+pub(crate) fn volume(volume: Volume) -> wire::Volume {
+    let state = match volume.state {
+        State::Ready => wire::VolumeState::Ready,
+        State::Deleting => wire::VolumeState::Deleting,
+        State::Deleted => wire::VolumeState::Deleted,
+    };
+    wire::Volume {
+        id: volume.id.into(),
+        team_id: volume.team.into(),
+        node_id: volume.node.map(String::from).unwrap_or_default(),
+        state: state.into(),
+        attachment: volume.attachment.map(attachment),
+        revision: volume.revision,
+        created_at: Some(to_wire_time(volume.created_at)),
+    }
+}
+
+fn attachment(attachment: Attachment) -> wire::Attachment {
+    wire::Attachment {
+        attempt_id: attachment.attempt.into(),
+        generation: attachment.generation,
+    }
+}
+
+/// Reads an identifier; an error names the field.
+pub(crate) fn read_id<T: std::str::FromStr<Err = ParseIdError>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T> {
+    text.parse()
+        .map_err(|error: ParseIdError| Error::invalid(field, error.to_string()))
+}
+
+pub(crate) fn read_attachment(attachment: Option<wire::Attachment>) -> Result<Attachment> {
+    let asked = attachment
+        .ok_or_else(|| Error::invalid("attachment", "is missing; say which attempt will write"))?;
+    // What the database can count to.
+    if i64::try_from(asked.generation).is_err() {
+        return Err(Error::invalid(
+            "attachment.generation",
+            format!("is {}; at most {} is allowed", asked.generation, i64::MAX),
+        ));
+    }
+    Ok(Attachment {
+        attempt: read_id("attachment.attempt_id", &asked.attempt_id)?,
+        generation: asked.generation,
+    })
+}
+
+/// The attempt, when it is over for good: it can write no more.
+pub(crate) fn read_ended(attempt: &Attempt) -> Result<Option<AttemptId>> {
+    if attempt.state() != AttemptState::Ended || attempt.end() == AttemptEnd::Unspecified {
+        return Ok(None);
+    }
+    read_id("attempt.id", &attempt.id).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_end_that_is_named_releases() {
+        let id = AttemptId::generate();
+        let attempt = |state: AttemptState, end: AttemptEnd| Attempt {
+            id: id.into(),
+            state: state.into(),
+            end: end.into(),
+            ..Attempt::default()
+        };
+        let ended = |state, end| read_ended(&attempt(state, end)).unwrap();
+        for end in [
+            AttemptEnd::Completed,
+            AttemptEnd::Failed,
+            AttemptEnd::Preempted,
+            AttemptEnd::Lost,
+            AttemptEnd::Stopped,
+        ] {
+            assert_eq!(ended(AttemptState::Ended, end), Some(id));
+            assert_eq!(ended(AttemptState::Stopping, end), None);
+        }
+        assert_eq!(ended(AttemptState::Ended, AttemptEnd::Unspecified), None);
+        let strange = Attempt {
+            id: "at-?".to_owned(),
+            ..attempt(AttemptState::Ended, AttemptEnd::Lost)
+        };
+        assert!(read_ended(&strange).is_err());
+    }
+}

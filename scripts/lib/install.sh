@@ -1,0 +1,44 @@
+# Installs what is missing, says so, and changes nothing when nothing is. Sourced by the scripts beside it.
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# need_command COMMAND WHAT: stops when COMMAND is not there.
+need_command() { command -v "$1" >/dev/null || fail "$2 is needed and not there"; }
+
+# install_packages COMMAND:PACKAGE …: the Debian packages of the commands that are missing.
+install_packages() {
+    local pair missing=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+    done
+    ((${#missing[@]})) || return 0
+    if ((EUID != 0)); then
+        fail "missing: ${missing[*]}. As root: apt-get update && apt-get install -y ${missing[*]}"
+    fi
+    say "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# uv builds the environments of notebooks.
+install_uv() {
+    command -v uv >/dev/null && return 0
+    say "installing uv"
+    if python3 -m pip install --quiet uv 2>/dev/null; then :
+    # Debian keeps its own Python closed to pip: a virtual environment beside it.
+    elif ((EUID == 0)); then
+        install_packages "python3-venv-missing:python3-venv"
+        python3 -m venv /opt/quire-uv
+        /opt/quire-uv/bin/pip install --quiet uv
+        ln -sfn /opt/quire-uv/bin/uv /usr/local/bin/uv
+    else
+        fail "uv is missing. Install it with: python3 -m pip install --user uv"
+    fi
+    hash -r
+    command -v uv >/dev/null || fail "uv was installed but is not on the path"
+}

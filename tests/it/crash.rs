@@ -1,0 +1,127 @@
+//! What is killed comes back, and nothing is lost or doubled.
+
+use crate::installation::Installation;
+use crate::jupyter::Jupyter;
+use crate::split::SERVICES;
+
+/// `kill -9` of everything but the notebook: it goes on, its kernel keeps its memory, and no second is lost or billed twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notebook_outlives_the_process_that_started_it() {
+    let mut quire = Installation::start();
+    let created = quire.quire(&["notebook", "create", "--name", "survivor"]);
+    let jupyter = Jupyter::new(&created, quire.edge);
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
+
+    quire.kill();
+    quire.up();
+    testkit::eventually("the notebook to answer again", || async {
+        let answer = jupyter.try_get("/api/status").await;
+        answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(())
+    })
+    .await;
+    let mut kernel = jupyter.reconnect(kernel.id()).await;
+    assert_eq!(kernel.run("print(memory)").await, Ok("kept".to_owned()));
+
+    let stopped = quire.quire(&["notebook", "stop", "survivor"]);
+    assert_eq!(stopped["state"], "Stopped");
+    let lines = testkit::wait_for("the run in the usage", || {
+        let usage = quire.quire(&["usage"]);
+        let lines = usage["lines"].as_array().unwrap().clone();
+        (lines.len() == 1 && lines[0]["running"] == false).then_some(lines)
+    });
+    assert!(lines[0]["milliseconds"].as_i64().unwrap() > 0);
+    assert_eq!(
+        quire.quire(&["audit"])["differences"],
+        serde_json::json!([])
+    );
+}
+
+/// The control plane goes away for a while, killed program by program: the notebook serves on over the WebSocket that is open,
+/// nothing is moved or doubled, and the meter has no hole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notebook_serves_on_without_a_control_plane() {
+    let mut quire = Installation::start_split();
+    let created = quire.quire(&["notebook", "create", "--name", "steady"]);
+    let jupyter = Jupyter::new(&created, quire.edge);
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run("memory = 1").await, Ok(String::new()));
+
+    for (number, service) in SERVICES.into_iter().chain(["gateway"]).enumerate() {
+        quire.split().kill(service);
+        let code = format!("memory += 1; print(memory - {number})");
+        assert_eq!(
+            kernel.run(&code).await,
+            Ok("2".to_owned()),
+            "{service} is dead"
+        );
+    }
+    assert!(
+        jupyter.get("/api/status").await["kernels"].is_number(),
+        "new requests are served, too"
+    );
+    for service in SERVICES.into_iter().chain(["gateway"]) {
+        quire.split().restart(service);
+    }
+    testkit::wait_for("the control plane", || {
+        quire
+            .try_quire(&["notebook", "show", "steady"])
+            .status
+            .success()
+            .then_some(())
+    });
+    assert_eq!(kernel.run("print(memory)").await, Ok("8".to_owned()));
+    quire.quire(&["notebook", "stop", "steady"]);
+    let lines = testkit::wait_for("the run in the usage", || {
+        let usage = quire.quire(&["usage"]);
+        let lines = usage["lines"].as_array().unwrap().clone();
+        (lines.len() == 1 && lines[0]["running"] == false).then_some(lines)
+    });
+    assert!(lines[0]["milliseconds"].as_i64().unwrap() > 0);
+    assert_eq!(
+        quire.quire(&["audit"])["differences"],
+        serde_json::json!([])
+    );
+}
+
+/// `kill -9` of the agent, the edge and each service while a notebook runs: all come back and go on with what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_program_may_be_killed() {
+    let mut quire = Installation::start_split();
+    let created = quire.quire(&["notebook", "create", "--name", "target"]);
+    let jupyter = Jupyter::new(&created, quire.edge);
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
+    for name in SERVICES.into_iter().chain(["edge", "gateway", "agent"]) {
+        quire.split().kill(name);
+        quire.split().restart(name);
+    }
+    testkit::eventually("the notebook to answer again", || async {
+        let answer = jupyter.try_get("/api/status").await;
+        answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(())
+    })
+    .await;
+    let mut kernel = jupyter.reconnect(kernel.id()).await;
+    assert_eq!(kernel.run("print(memory)").await, Ok("kept".to_owned()));
+    testkit::wait_for("the control plane", || {
+        quire
+            .try_quire(&["notebook", "stop", "target"])
+            .status
+            .success()
+            .then_some(())
+    });
+    testkit::wait_for("a clean audit", || {
+        let output = quire.try_quire(&["audit", "--output", "json"]);
+        output.status.success().then_some(())
+    });
+    let usage = quire.quire(&["usage"]);
+    assert_eq!(
+        usage["lines"].as_array().unwrap().len(),
+        1,
+        "one run, billed once: {usage}"
+    );
+}

@@ -1,0 +1,246 @@
+//! A whole Quire of its own for a test: `quire up` on free ports in a temporary folder, and the command line that talks to it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::wait_for;
+
+use crate::split::Split;
+
+/// A running installation; it ends with this value.
+pub(crate) struct Installation {
+    folder: TempDir,
+    topology: Topology,
+    pub(crate) gateway: u16,
+    pub(crate) edge: u16,
+}
+
+/// How the programs are arranged.
+enum Topology {
+    /// `quire up`; `None` while it is killed.
+    OneProcess(Option<Child>),
+    Split(Box<Split>),
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// A program under test, built beside the tests.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let folder = tests.ancestors().find(|folder| folder.join(name).is_file());
+    folder
+        .expect("scripts/test builds the programs first")
+        .join(name)
+}
+
+/// Packages are fetched once for all tests of this machine, not once an installation.
+pub(crate) fn package_cache() -> PathBuf {
+    program("quire")
+        .parent()
+        .unwrap()
+        .join("test-package-cache")
+}
+
+impl Installation {
+    /// The one that most tests share: it ends with the last test that holds it.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Installation>> = Mutex::new(Weak::new());
+        // A test that failed to start it leaves nothing behind that the next could not try again.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Self::start());
+        *shared = Arc::downgrade(&started);
+        started
+    }
+
+    fn new() -> Self {
+        chassis::tls::install_provider();
+        let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
+        Self {
+            folder,
+            topology: Topology::OneProcess(None),
+            gateway: free_port(),
+            edge: free_port(),
+        }
+    }
+
+    /// All services in one process, on SQLite.
+    pub(crate) fn start() -> Self {
+        let mut installation = Self::new();
+        installation.up();
+        installation
+    }
+
+    /// Every service as a process of its own, on PostgreSQL and NATS.
+    pub(crate) fn start_split() -> Self {
+        let mut installation = Self::new();
+        let (split, key) = Split::start(
+            installation.folder.path(),
+            installation.gateway,
+            installation.edge,
+        );
+        installation.topology = Topology::Split(Box::new(split));
+        let server = format!("http://127.0.0.1:{}", installation.gateway);
+        wait_for("a first login", || {
+            let login = ["login", "--server", &server, "--api-key", &key];
+            installation
+                .try_quire(&login)
+                .status
+                .success()
+                .then_some(())
+        });
+        let token = wait_for("a join token", || {
+            let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
+            let token: Value = serde_json::from_slice(&output.stdout).ok()?;
+            Some(token["token"].as_str()?.to_owned())
+        });
+        installation.split().start_agent(&token);
+        installation.wait_for_node();
+        installation
+    }
+
+    /// The programs of a split installation.
+    pub(crate) fn split(&mut self) -> &mut Split {
+        match &mut self.topology {
+            Topology::Split(split) => split,
+            Topology::OneProcess(_) => panic!("all services are in one process"),
+        }
+    }
+
+    /// Starts the one process and waits until it can host something.
+    pub(crate) fn up(&mut self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
+        let child = self
+            .command()
+            .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
+            .args(["--edge", &format!("127.0.0.1:{}", self.edge)])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.topology = Topology::OneProcess(Some(child));
+        self.wait_for_node();
+    }
+
+    fn wait_for_node(&mut self) {
+        wait_for("a node that can host something", || {
+            if let Topology::OneProcess(Some(process)) = &mut self.topology {
+                let ended = process.try_wait().unwrap();
+                assert!(ended.is_none(), "quire up ended: {}", self.log());
+            }
+            let output = self.try_quire(&["machine-type", "list", "--output", "json"]);
+            let types: Value = serde_json::from_slice(&output.stdout).ok()?;
+            types
+                .as_array()?
+                .iter()
+                .any(|machine| machine["available"] == true)
+                .then_some(())
+        });
+    }
+
+    /// Ends the one process at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Topology::OneProcess(process) = &mut self.topology
+            && let Some(mut process) = process.take()
+        {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        match &self.topology {
+            Topology::OneProcess(_) => std::fs::read_to_string(self.log_path()).unwrap_or_default(),
+            Topology::Split(split) => split.logs(),
+        }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("d")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(program("quire"));
+        command
+            .env("QUIRE_DATA_DIR", self.data_dir())
+            .env("QUIRE_PROFILE", self.folder.path().join("profile.toml"))
+            .env("UV_CACHE_DIR", package_cache())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the command line.
+    pub(crate) fn try_quire(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    /// Runs the command line with another login.
+    pub(crate) fn quire_as(&self, profile: &Path, arguments: &[&str]) -> Output {
+        self.command()
+            .env("QUIRE_PROFILE", profile)
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Runs the command line, which must succeed, and reads its JSON.
+    pub(crate) fn quire(&self, arguments: &[&str]) -> Value {
+        let output = self.try_quire(&[arguments, &["--output", "json"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "quire {arguments:?}: {stderr}\n{}",
+            self.log()
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs the command line, which must fail, and gives what it says.
+    pub(crate) fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self.try_quire(arguments);
+        assert!(!output.status.success(), "quire {arguments:?} succeeded");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// A profile below this installation's folder.
+    pub(crate) fn profile(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.toml"))
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // Notebooks outlive the programs by design: they are stopped first.
+        let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
+        let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
+        for notebook in notebooks.as_array().into_iter().flatten() {
+            self.try_quire(&[
+                "notebook",
+                "stop",
+                notebook["id"].as_str().unwrap_or_default(),
+            ]);
+        }
+        self.try_quire(&["down"]);
+        self.kill();
+    }
+}

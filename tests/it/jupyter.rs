@@ -1,0 +1,158 @@
+//! A person at a notebook: HTTP and the kernel's WebSocket through the edge (Jupyter's messaging protocol, version 5.3).
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
+
+/// A notebook as its user reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct Jupyter {
+    id: String,
+    token: String,
+    edge: u16,
+}
+
+/// A running kernel with an open WebSocket.
+pub(crate) struct Kernel {
+    id: String,
+    /// Requests so far: names the next one.
+    requests: u32,
+    socket: WebSocketStream<TcpStream>,
+}
+
+impl Jupyter {
+    /// From the JSON of `quire notebook`.
+    pub(crate) fn new(notebook: &Value, edge: u16) -> Self {
+        let text = |name: &str| notebook[name].as_str().unwrap().to_owned();
+        Self {
+            id: text("id"),
+            token: text("token"),
+            edge,
+        }
+    }
+
+    fn host(&self) -> String {
+        format!("{}.localhost:{}", self.id, self.edge)
+    }
+
+    fn asking(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        reqwest::Client::new()
+            .request(method, format!("http://127.0.0.1:{}{path}", self.edge))
+            .header("host", self.host())
+            .header("authorization", format!("token {}", self.token))
+    }
+
+    /// Asks where nobody may be there to answer.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.asking(reqwest::Method::GET, path).send().await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> reqwest::Response {
+        let request = self.asking(method, path);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = self.request(reqwest::Method::GET, path, None).await;
+        assert_eq!(
+            response.status(),
+            200,
+            "{path}: {}",
+            response.text().await.unwrap()
+        );
+        response.json().await.unwrap()
+    }
+
+    /// Starts a kernel and connects to it.
+    pub(crate) async fn kernel(&self) -> Kernel {
+        let response = self
+            .request(
+                reqwest::Method::POST,
+                "/api/kernels",
+                Some(json!({"name": "python3"})),
+            )
+            .await;
+        assert_eq!(response.status(), 201);
+        let id = response.json::<Value>().await.unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        self.reconnect(&id).await
+    }
+
+    /// Connects to a kernel that runs already.
+    pub(crate) async fn reconnect(&self, id: &str) -> Kernel {
+        let mut request = format!("ws://{}/api/kernels/{id}/channels", self.host())
+            .into_client_request()
+            .unwrap();
+        let header = format!("token {}", self.token).parse().unwrap();
+        request.headers_mut().insert("authorization", header);
+        let stream = TcpStream::connect(("127.0.0.1", self.edge)).await.unwrap();
+        let (socket, _) = tokio_tungstenite::client_async(request, stream)
+            .await
+            .unwrap();
+        Kernel {
+            id: id.to_owned(),
+            requests: 0,
+            socket,
+        }
+    }
+}
+
+impl Kernel {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Runs code and gives what it printed, and the error if it raised one.
+    pub(crate) async fn run(&mut self, code: &str) -> Result<String, String> {
+        self.requests += 1;
+        let id = format!("request-{}", self.requests);
+        let message = json!({
+            "header": {"msg_id": id, "msg_type": "execute_request", "username": "test", "session": "test", "version": "5.3"},
+            "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
+            "content": {"code": code, "silent": false, "store_history": false, "user_expressions": {}, "allow_stdin": false}
+        });
+        self.socket
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
+        let mut printed = String::new();
+        let mut failure = None;
+        loop {
+            let message = self
+                .socket
+                .next()
+                .await
+                .expect("the kernel went away")
+                .unwrap();
+            let Message::Text(text) = message else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            if message["parent_header"]["msg_id"] != id.as_str() {
+                continue;
+            }
+            let content = &message["content"];
+            match message["header"]["msg_type"].as_str().unwrap_or_default() {
+                "stream" => printed.push_str(content["text"].as_str().unwrap_or_default()),
+                "error" => failure = Some(format!("{}: {}", content["ename"], content["evalue"])),
+                "status" if content["execution_state"] == "idle" => {
+                    return failure.map_or(Ok(printed.trim().to_owned()), Err);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests of the house as a whole.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod crash;
+mod installation;
+mod jupyter;
+mod notebook;
+mod sandbox;
+mod split;
+mod structure;

@@ -1,0 +1,171 @@
+//! The way that everything else stands on: a notebook made, used, stopped, started again with its files, and paid to the
+//! micro-unit.
+
+use serde_json::Value;
+
+use crate::installation::Installation;
+use crate::jupyter::Jupyter;
+
+fn number(value: &Value) -> i64 {
+    value
+        .as_i64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// What `milliseconds` cost at 0.018 per hour, in millionths: the price of a C3.
+fn c3(milliseconds: i64) -> i64 {
+    milliseconds * 18_000 / 3_600_000
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
+    live_through_a_notebook(&Installation::shared()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_with_every_service_a_process_of_its_own() {
+    live_through_a_notebook(&Installation::start_split()).await;
+}
+
+async fn live_through_a_notebook(quire: &Installation) {
+    let created = quire.quire(&[
+        "notebook",
+        "create",
+        "--name",
+        "first",
+        "--machine-type",
+        "c3",
+    ]);
+    assert_eq!(created["state"], "Running");
+    assert_eq!(created["machineType"], "C3");
+
+    let jupyter = Jupyter::new(&created, quire.edge);
+    assert!(jupyter.get("/api/status").await["kernels"].is_number());
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run("print(6 * 7)").await, Ok("42".to_owned()));
+    let written = "open('kept.txt', 'w').write('still here')";
+    assert_eq!(kernel.run(written).await, Ok(String::new()));
+
+    let stopped = quire.quire(&["notebook", "stop", "first"]);
+    assert_eq!(stopped["state"], "Stopped");
+    let answer = jupyter
+        .request(reqwest::Method::GET, "/api/status", None)
+        .await;
+    assert_eq!(answer.status(), 503, "a stopped notebook does not answer");
+
+    let started = quire.quire(&["notebook", "start", "first"]);
+    assert_eq!(started["url"], created["url"], "the address never changes");
+    assert_eq!(started["token"], created["token"]);
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(
+        kernel.run("print(open('kept.txt').read())").await,
+        Ok("still here".to_owned())
+    );
+    quire.quire(&["notebook", "stop", "first"]);
+
+    check_money(quire, created["id"].as_str().unwrap());
+    quire.quire(&["notebook", "delete", "first"]);
+    let gone = quire.refusal(&["notebook", "show", "first"]);
+    assert!(gone.contains("notebook \"first\" not found"), "{gone}");
+}
+
+/// Both runs are billed for exactly as long as they ran, and everything that is owed can be proved.
+fn check_money(quire: &Installation, notebook: &str) {
+    let usage = testkit::wait_for("both runs in the usage", || {
+        let usage = quire.quire(&["usage"]);
+        let lines = usage["lines"].as_array().unwrap();
+        let own: Vec<Value> = lines
+            .iter()
+            .filter(|line| line["resourceId"] == notebook)
+            .cloned()
+            .collect();
+        (own.len() == 2 && own.iter().all(|line| line["running"] == false)).then_some(own)
+    });
+    for line in &usage {
+        assert_eq!(line["pricePerHour"], "0.018");
+        assert!(number(&line["milliseconds"]) > 0);
+        assert_eq!(
+            number(&line["amountMicros"]),
+            c3(number(&line["milliseconds"]))
+        );
+    }
+    let invoice = quire.quire(&["invoice", "show"]);
+    let lines = invoice["lines"].as_array().unwrap();
+    let exact: i64 = lines.iter().map(|line| number(&line["exactMicros"])).sum();
+    let total: i64 = lines.iter().map(|line| number(&line["amountMicros"])).sum();
+    assert_eq!(number(&invoice["totalMicros"]), total);
+    assert_eq!(number(&invoice["roundingMicros"]), exact - total);
+    let audit = quire.quire(&["audit"]);
+    assert_eq!(audit["differences"], serde_json::json!([]));
+    assert!(number(&audit["attempts"]) >= 2);
+}
+
+#[test]
+fn wrong_input_is_refused_in_words() {
+    let quire = Installation::shared();
+    let cases: [(&[&str], &str); 6] = [
+        (
+            &["notebook", "create", "--machine-type", "Z9"],
+            "machine_type: \"Z9\" is unknown; types that fit here:",
+        ),
+        (
+            &["notebook", "create", "--machine-type", "H100x8"],
+            "no node could ever host",
+        ),
+        (
+            &["notebook", "create", "--environment", "nope"],
+            "environment: \"nope\" is unknown; there are",
+        ),
+        (
+            &["notebook", "show", "nothing"],
+            "notebook \"nothing\" not found",
+        ),
+        (
+            &["usage", "--from", "yesterday"],
+            "--from: \"yesterday\" is not a time",
+        ),
+        (&["invoice", "show", "--month", "2026-13"], "month"),
+    ];
+    for (arguments, expected) in cases {
+        let said = quire.refusal(arguments);
+        assert!(said.contains(expected), "{arguments:?} said {said}");
+    }
+    let name = "x".repeat(100_000);
+    let said = quire.refusal(&["notebook", "create", "--name", &name]);
+    assert!(
+        said.contains("name: has 100000 characters; 1 to 100 are allowed"),
+        "{said}"
+    );
+    assert_eq!(
+        quire
+            .quire(&["notebook", "list"])
+            .as_array()
+            .map(|all| all.iter().filter(|one| one["name"] == name).count()),
+        Some(0)
+    );
+}
+
+#[test]
+fn teams_do_not_see_each_other() {
+    let quire = Installation::shared();
+    let team = quire.quire(&["team", "create", "other-lab"]);
+    let profile = quire.profile("other-lab");
+    let server = format!("http://127.0.0.1:{}", quire.gateway);
+    let key = team["key"].as_str().unwrap();
+    let login = quire.quire_as(&profile, &["login", "--server", &server, "--api-key", key]);
+    assert!(
+        login.status.success(),
+        "{}",
+        String::from_utf8_lossy(&login.stderr)
+    );
+    let listed = quire.quire_as(&profile, &["notebook", "list", "--output", "json"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]");
+
+    let wrong = quire.quire_as(
+        &quire.profile("wrong"),
+        &["login", "--server", &server, "--api-key", "qk_wrong"],
+    );
+    assert!(!wrong.status.success());
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("log in with"), "{said}");
+}

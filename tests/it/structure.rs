@@ -1,0 +1,85 @@
+//! The structure of the workspace: who may know whom, and one version of everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+const GROUND: [&str; 4] = ["kernel", "contracts", "chassis", "bus"];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new().no_deps().exec().unwrap()
+}
+
+/// Crate -> crates of the house that it knows, without development dependencies.
+fn arrows(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
+    let ours: BTreeSet<_> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
+    metadata
+        .packages
+        .iter()
+        .map(|package| {
+            let known = package
+                .dependencies
+                .iter()
+                .filter(|dependency| dependency.kind != DependencyKind::Development)
+                .map(|dependency| dependency.name.clone())
+                .filter(|name| ours.contains(name))
+                .collect();
+            (package.name.to_string(), known)
+        })
+        .collect()
+}
+
+fn allowed(name: &str) -> Option<&'static [&'static str]> {
+    match name {
+        "kernel" => Some(&[]),
+        "contracts" => Some(&GROUND[..1]),
+        "chassis" => Some(&GROUND[..2]),
+        "bus" => Some(&GROUND[..3]),
+        "testkit" => Some(&GROUND),
+        // Knows everything.
+        "quire" => None,
+        "whole-system" => Some(&[]),
+        _ => Some(&GROUND),
+    }
+}
+
+#[test]
+fn crates_know_only_whom_they_may() {
+    let arrows = arrows(&metadata());
+    assert!(arrows.len() >= 12, "the workspace was not read: {arrows:?}");
+    for (name, known) in &arrows {
+        let Some(allowed) = allowed(name) else {
+            continue;
+        };
+        let wrong: Vec<_> = known
+            .iter()
+            .filter(|other| !allowed.contains(&other.as_str()))
+            .collect();
+        assert!(wrong.is_empty(), "{name} may not know {wrong:?}");
+    }
+}
+
+#[test]
+fn every_crate_takes_versions_and_lints_from_the_workspace() {
+    for package in metadata().packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        let name = &package.name;
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{name} has lints of its own"
+        );
+        for line in manifest.lines() {
+            let pins = line.contains("version = \"")
+                || line.split_once('=').is_some_and(|(key, value)| {
+                    !key.trim().contains(' ')
+                        && value.trim().starts_with('"')
+                        && value.trim()[1..].starts_with(|digit: char| digit.is_ascii_digit())
+                });
+            assert!(!pins, "{name} pins a version of its own: {line}");
+        }
+    }
+}
