@@ -15,6 +15,7 @@ use crate::runtime::process::etc::resolver_file;
 use crate::runtime::process::firewall;
 use crate::runtime::process::network::Networks;
 use crate::runtime::process::sandbox::{Kind, Sandbox};
+use crate::runtime::process::seccomp;
 
 /// What stands between workloads and this machine.
 #[derive(Clone, Debug)]
@@ -23,55 +24,93 @@ pub(crate) struct Isolation {
     pub(crate) kind: Kind,
     /// Whether workloads get users of their own.
     pub(crate) own_users: bool,
+    /// File with the filter of system calls.
+    pub(crate) seccomp: Option<PathBuf>,
     /// How their use is limited.
     pub(crate) cgroups: Option<Arc<dyn Cgroups>>,
     /// How they get networks of their own.
     pub(crate) networks: Option<Arc<Networks>>,
     /// Protections that this machine cannot give, each with its reason.
     pub(crate) missing: Vec<String>,
+    /// What workloads cannot do here although they should, each with its reason.
+    pub(crate) impaired: Vec<String>,
 }
 
 /// Tries out every protection. `program` has the hidden subcommand `stage`.
 pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
-    let mut missing = Vec::new();
     let root = rustix::process::geteuid().is_root();
-    if !root {
-        missing.push("own user: the agent is not root, so workloads run as its user and can read what it can".to_owned());
-    }
     let instance = instance(&config.data_dir);
-    let own_users = root;
-    let wanted = if root {
-        Kind::Root
-    } else {
-        Kind::UserNamespace
+    let mut isolation = Isolation {
+        kind: Kind::Plain,
+        own_users: root,
+        seccomp: None,
+        cgroups: None,
+        networks: None,
+        missing: Vec::new(),
+        impaired: Vec::new(),
     };
-    let kind = try_sandbox(config, program, wanted).unwrap_or_else(|problem| {
-        missing.push(format!(
-            "sandbox: {problem}; workloads see the host's files and processes"
-        ));
-        Kind::Plain
-    });
-    let cgroups = cgroup::detect(&instance);
-    if let Err(problem) = &cgroups {
-        missing.push(format!(
-            "limits: {problem}; workloads can take all processors and memory"
-        ));
+    if !root {
+        let lack = "own user: the agent is not root, so workloads run as its user and can read what it can";
+        isolation.missing.push(lack.to_owned());
     }
-    let networks = lay_network(config, &instance, root);
-    if let Err(problem) = &networks {
-        missing.push(format!(
+    isolation.find_sandbox(config, program);
+    match cgroup::detect(&instance) {
+        Ok(cgroups) => isolation.cgroups = Some(cgroups),
+        Err(problem) => {
+            let lack = format!("limits: {problem}; workloads can take all processors and memory");
+            isolation.missing.push(lack);
+        }
+    }
+    match lay_network(config, &instance, root) {
+        Ok(networks) => {
+            isolation.impaired.extend(networks.unreachable_world());
+            isolation.impaired.extend(unreachable_names());
+            isolation.networks = Some(Arc::new(networks));
+        }
+        Err(problem) => isolation.missing.push(format!(
             "network: {problem}; workloads share the host's network and reach what it reaches"
-        ));
+        )),
     }
-    if networks.is_ok() {
-        missing.extend(unreachable_names());
+    isolation
+}
+
+impl Isolation {
+    /// Tries the strongest sandbox first, and says what the one that works does not have.
+    fn find_sandbox(&mut self, config: &AgentConfig, program: &Path) {
+        let kind = if self.own_users {
+            Kind::Root
+        } else {
+            Kind::UserNamespace
+        };
+        let filter = config.data_dir.join("seccomp.bpf");
+        let filtered = seccomp::write(&filter)
+            .and_then(|()| try_sandbox(config, program, kind, Some(&filter)));
+        let Err(problem) = filtered else {
+            (self.kind, self.seccomp) = (kind, Some(filter));
+            return;
+        };
+        let lack = match try_sandbox(config, program, kind, None) {
+            Ok(()) => {
+                self.kind = kind;
+                format!(
+                    "system calls: {problem}; workloads reach more of the kernel than they need"
+                )
+            }
+            Err(problem) => {
+                format!("sandbox: {problem}; workloads see the host's files and processes")
+            }
+        };
+        self.missing.push(lack);
     }
-    Isolation {
-        kind,
-        own_users,
-        cgroups: cgroups.ok(),
-        networks: networks.ok().map(Arc::new),
-        missing,
+
+    /// Removes what was laid on the machine for workloads, when there are none.
+    pub(crate) fn leave(&self) {
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.leave();
+        }
+        if let Some(Err(error)) = self.networks.as_ref().map(|networks| networks.leave()) {
+            tracing::warn!(error, "removing the rules for workloads");
+        }
     }
 }
 
@@ -82,8 +121,13 @@ fn instance(data_dir: &Path) -> String {
     hash.get(..8).unwrap_or(&hash).to_owned()
 }
 
-/// Makes a sandbox and looks from inside who one is there.
-fn try_sandbox(config: &AgentConfig, program: &Path, kind: Kind) -> Result<Kind, String> {
+/// Makes a sandbox, and looks from inside who one is there.
+fn try_sandbox(
+    config: &AgentConfig,
+    program: &Path,
+    kind: Kind,
+    seccomp: Option<&Path>,
+) -> Result<(), String> {
     let user = (kind == Kind::Root).then_some(config.first_uid);
     let sandbox = Sandbox {
         kind,
@@ -91,33 +135,38 @@ fn try_sandbox(config: &AgentConfig, program: &Path, kind: Kind) -> Result<Kind,
         user,
         cgroups: Vec::new(),
         network: None,
-        seccomp: None,
+        seccomp: seccomp.map(Path::to_owned),
         folder: PathBuf::from("/"),
         binds: Vec::new(),
     };
     let status = run_inside(config, &sandbox, &["cat", "/proc/self/status"])?;
     let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(str::trim)
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        value
+            .and_then(|value| value.split_whitespace().next())
             .unwrap_or_default()
     };
-    if let Some(user) =
-        user.filter(|user| field("Uid:").split_whitespace().next() != Some(&user.to_string()))
-    {
-        return Err(format!(
-            "a workload that should be user {user} is {}",
-            field("Uid:")
-        ));
+    let wanted_user = user.map_or_else(|| field("Uid:").to_owned(), |user| user.to_string());
+    let wanted = [
+        ("Uid:", wanted_user.as_str()),
+        ("CapEff:", "0000000000000000"),
+        ("NoNewPrivs:", "1"),
+        (
+            "Seccomp:",
+            if seccomp.is_some() {
+                "2"
+            } else {
+                field("Seccomp:")
+            },
+        ),
+    ];
+    match wanted.iter().find(|(name, value)| field(name) != *value) {
+        None => Ok(()),
+        Some((name, value)) => Err(format!(
+            "a workload should have {name} {value}, and has {}",
+            field(name)
+        )),
     }
-    if field("CapEff:").trim_start_matches('0').is_empty() {
-        return Ok(kind);
-    }
-    Err(format!(
-        "a workload has the capabilities {}",
-        field("CapEff:")
-    ))
 }
 
 fn run_inside(config: &AgentConfig, sandbox: &Sandbox, command: &[&str]) -> Result<String, String> {

@@ -27,7 +27,7 @@ use kernel::Clock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Board, Kept, Supervisor};
+use crate::attempt::{Board, Kept, Order, Supervisor};
 use crate::deletions::Deletions;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
@@ -65,79 +65,154 @@ pub async fn run(
         Error::Precondition("this node has not joined: join it with a token first".to_owned())
     })?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
-    let program = program(&config)?;
-    let isolation = probe(&config, program.clone()).await?;
-    let missing_isolation = isolation.missing.clone();
-    let gpus = Gpus::open();
-    let process = Arc::new(ProcessRuntime::new(
-        &config,
-        program,
-        isolation,
-        gpus.clone(),
-    ));
-    let runtime: Arc<dyn Runtime> = Arc::new(process.clone());
-    let (board, kept) = (
-        Arc::new(Board::new()),
-        Arc::new(Kept::new(&config.data_dir)),
-    );
-    let mut supervisor = Supervisor::new(
-        &config,
-        runtime.clone(),
-        board.clone(),
-        kept.clone(),
-        clock.clone(),
-    );
+    let agent = Agent::new(config, node, clock).await?;
+    let mut supervisor = agent.supervisor();
     supervisor.adopt(&cancel)?;
-    let known: Vec<String> = board
-        .all()
-        .iter()
-        .map(|entry| entry.job.id().to_owned())
-        .collect();
-    blocking(move || process.remove_strays(&known)).await?;
+    agent.remove_strays().await?;
 
-    let tokens = TokenSource::new(connect(&config.identity)?, node.key.clone(), clock.clone());
-    let caller = |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
     let (orders, ordered) = mpsc::channel(ORDERS);
-    let time = Timekeeper::new(clock);
-    let link = Link::new(
-        caller(&config.scheduler)?,
-        &node.id,
-        &config.data_dir,
-        board.clone(),
-        orders,
-        time,
-    );
-    let heartbeat = Heartbeat {
-        caller: caller(&config.inventory)?,
-        node_id: node.id.clone(),
-        data_dir: config.data_dir.clone(),
-        reserve_mib: config.memory_reserve_mib,
-        gpus,
-        missing_isolation,
-    };
-    let deletions = Deletions {
-        caller: caller(&config.volume)?,
-        node_id: node.id.clone(),
-        data_dir: config.data_dir.clone(),
-        board: board.clone(),
-    };
-    let relay = Relay {
-        board,
-        kept,
-        runtime,
-    };
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
-    tasks.start("link", link.run(cancel.clone()));
-    tasks.start("heartbeat", heartbeat.run(cancel.clone()));
-    tasks.start("deletions", deletions.run(cancel.clone()));
-    tasks.start("relay", relay.run(listener, cancel));
-    tracing::info!(node_id = node.id, "the agent runs");
+    tasks.start("relay", agent.relay().run(listener, cancel));
+    agent.call_control_plane(&mut tasks, orders)?;
+    tracing::info!(node_id = agent.node.id, "the agent runs");
     ready();
-    tasks
-        .run()
-        .await
-        .map_err(|failure| Error::internal("running the agent", failure))
+    let ended = tasks.run().await;
+    agent.leave().await?;
+    ended.map_err(|failure| Error::internal("running the agent", failure))
+}
+
+/// What the tasks of one agent share.
+struct Agent {
+    config: AgentConfig,
+    node: Node,
+    clock: Arc<dyn Clock>,
+    gpus: Gpus,
+    lacks: Vec<String>,
+    process: Arc<ProcessRuntime>,
+    board: Arc<Board>,
+    kept: Arc<Kept>,
+}
+
+impl Agent {
+    async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
+        let program = program(&config)?;
+        let isolation = probe(&config, program.clone()).await?;
+        let lacks = [isolation.missing.as_slice(), &isolation.impaired].concat();
+        let gpus = Gpus::open();
+        let process = Arc::new(ProcessRuntime::new(
+            &config,
+            program,
+            isolation,
+            gpus.clone(),
+        ));
+        let (board, kept) = (
+            Arc::new(Board::new()),
+            Arc::new(Kept::new(&config.data_dir)),
+        );
+        Ok(Self {
+            config,
+            node,
+            clock,
+            gpus,
+            lacks,
+            process,
+            board,
+            kept,
+        })
+    }
+
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(self.process.clone())
+    }
+
+    fn supervisor(&self) -> Supervisor {
+        let (board, kept) = (self.board.clone(), self.kept.clone());
+        Supervisor::new(
+            &self.config,
+            self.runtime(),
+            board,
+            kept,
+            self.clock.clone(),
+        )
+    }
+
+    fn relay(&self) -> Relay {
+        Relay {
+            board: self.board.clone(),
+            kept: self.kept.clone(),
+            runtime: self.runtime(),
+        }
+    }
+
+    /// Starts what talks to scheduler, inventory and volume.
+    fn call_control_plane(&self, tasks: &mut Tasks, orders: mpsc::Sender<Order>) -> Result<()> {
+        let (config, node_id, data_dir) = (
+            &self.config,
+            self.node.id.clone(),
+            self.config.data_dir.clone(),
+        );
+        let tokens = TokenSource::new(
+            connect(&config.identity)?,
+            self.node.key.clone(),
+            self.clock.clone(),
+        );
+        let caller =
+            |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
+        let time = Timekeeper::new(self.clock.clone());
+        let link = Link::new(
+            caller(&config.scheduler)?,
+            &node_id,
+            &data_dir,
+            self.board.clone(),
+            orders,
+            time,
+        );
+        let heartbeat = Heartbeat {
+            caller: caller(&config.inventory)?,
+            node_id: node_id.clone(),
+            data_dir: data_dir.clone(),
+            reserve_mib: config.memory_reserve_mib,
+            gpus: self.gpus.clone(),
+            missing_isolation: self.lacks.clone(),
+        };
+        let deletions = Deletions {
+            caller: caller(&config.volume)?,
+            node_id,
+            data_dir,
+            board: self.board.clone(),
+        };
+        tasks.start("link", link.run(tasks.cancel()));
+        tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
+        tasks.start("deletions", deletions.run(tasks.cancel()));
+        Ok(())
+    }
+
+    /// Ends and removes what an agent left that died before it could.
+    async fn remove_strays(&self) -> Result<()> {
+        let known: Vec<String> = self
+            .board
+            .all()
+            .iter()
+            .map(|entry| entry.job.id().to_owned())
+            .collect();
+        let process = self.process.clone();
+        blocking(move || process.remove_strays(&known)).await
+    }
+
+    /// Leaves nothing on the machine when nothing runs there.
+    async fn leave(&self) -> Result<()> {
+        if self
+            .board
+            .all()
+            .iter()
+            .any(|entry| entry.life.end.is_none())
+        {
+            return Ok(());
+        }
+        let process = self.process.clone();
+        blocking(move || process.leave()).await
+    }
 }
 
 fn make_folders(config: &AgentConfig) -> Result<()> {
@@ -187,8 +262,11 @@ fn program(config: &AgentConfig) -> Result<PathBuf> {
 async fn probe(config: &AgentConfig, program: PathBuf) -> Result<Isolation> {
     let probed = config.clone();
     let isolation = blocking(move || isolation::probe(&probed, &program)).await?;
-    for lack in &isolation.missing {
-        tracing::warn!(lack, "a protection is missing on this machine");
+    for lack in isolation.missing.iter().chain(&isolation.impaired) {
+        tracing::warn!(
+            lack,
+            "this machine cannot give workloads all that they should have"
+        );
     }
     if config.require_full_isolation && !isolation.missing.is_empty() {
         let missing = isolation.missing.join("; ");

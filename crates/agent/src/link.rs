@@ -200,14 +200,14 @@ impl Link {
                 );
                 self.pause = FIRST_PAUSE;
                 for assignment in wanted.assignments {
-                    self.order(Order::Assign(Box::new(assignment))).await?;
+                    self.order(Order::Assign(Arc::new(assignment))).await?;
                 }
                 for stop in wanted.stops {
                     self.order(Order::Stop(stop)).await?;
                 }
                 Ok(())
             }
-            Some(Down::Assign(assignment)) => self.order(Order::Assign(Box::new(assignment))).await,
+            Some(Down::Assign(assignment)) => self.order(Order::Assign(Arc::new(assignment))).await,
             Some(Down::Stop(stop)) => self.order(Order::Stop(stop)).await,
             Some(Down::Ack(ack)) => self.order(Order::Acknowledge(ack)).await,
             // Of a newer scheduler; what must be done is said in words that agents know.

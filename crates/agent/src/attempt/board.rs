@@ -28,13 +28,7 @@ impl Entry {
 
     /// Whether it may write to the volume `volume_id`.
     pub(crate) fn holds_volume(&self, volume_id: &str) -> bool {
-        self.life.phase != Phase::Ended
-            && self
-                .job
-                .assignment
-                .spec
-                .as_ref()
-                .is_some_and(|spec| spec.volume_id == volume_id)
+        self.life.phase != Phase::Ended && self.job.spec().volume_id == volume_id
     }
 }
 

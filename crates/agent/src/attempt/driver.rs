@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Entry};
+use super::ending::End;
 use super::kept::Kept;
-use super::life::{End, Phase, Seen, Work};
+use super::life::{Phase, Seen, Work};
 use super::ready;
 use crate::files;
 use crate::moment::{Moment, Timekeeper, up_ms};
@@ -30,7 +31,7 @@ const LOOK_AT_LEAST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) enum Word {
     /// What is to run, with a new time until when.
-    Assigned(Box<Assignment>),
+    Assigned(Arc<Assignment>),
     /// It shall end.
     Stop(End),
     /// Its reports up to this one are stored.
@@ -121,10 +122,13 @@ impl Driver {
     async fn hear(&mut self, word: Word) {
         match word {
             Word::Assigned(assignment) => {
+                if assignment == self.entry.job.assignment {
+                    return;
+                }
                 if let Err(error) = self.entry.job.folder.keep_assignment(&assignment) {
                     tracing::warn!(attempt = self.entry.job.id(), %error, "keeping an assignment");
                 }
-                self.entry.job.assignment = *assignment;
+                self.entry.job.assignment = assignment;
                 self.shared.board.put(self.entry.clone());
                 self.look().await;
             }
@@ -221,10 +225,10 @@ impl Driver {
 
 /// Two attempts never write to one volume: whoever came later waits.
 async fn wait_for_volume(board: &Board, job: &Job, turn: u64, progress: &Progress) {
-    let volume = job.spec().volume_id;
+    let volume = &job.spec().volume_id;
     let mut changes = board.changes();
     while !volume.is_empty() {
-        let holds = |entry: &Entry| entry.turn < turn && entry.holds_volume(&volume);
+        let holds = |entry: &Entry| entry.turn < turn && entry.holds_volume(volume);
         let Some(holder) = board.all().into_iter().find(holds) else {
             return;
         };

@@ -1,13 +1,44 @@
 //! From how a process ended to how its attempt ended: whose fault, and why, in words.
 
 use contracts::scheduler::v1::{AttemptEnd, Fault};
+use serde::{Deserialize, Serialize};
 
-use super::life::End;
 use crate::runtime::{Ending, Exit};
 
 /// Signal that nothing survives, and the exit code by which shells pass it on.
 const SIGKILL: i32 = 9;
 const SHELL_SIGNAL: i32 = 128;
+
+/// How and why an attempt ended or shall end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// Number of the [`AttemptEnd`].
+    pub(crate) end: i32,
+    /// Number of the [`Fault`].
+    pub(crate) fault: i32,
+    /// In words.
+    pub(crate) reason: String,
+}
+
+impl End {
+    pub(crate) fn new(end: AttemptEnd, fault: Fault, reason: impl Into<String>) -> Self {
+        Self {
+            end: end.into(),
+            fault: fault.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The platform's fault.
+    pub(crate) fn broken(reason: impl Into<String>) -> Self {
+        Self::new(AttemptEnd::Failed, Fault::Platform, reason)
+    }
+
+    /// As somebody wished.
+    pub(crate) fn stopped(reason: impl Into<String>) -> Self {
+        Self::new(AttemptEnd::Stopped, Fault::Unspecified, reason)
+    }
+}
 
 /// How an attempt that nobody stopped has ended; `tail` is the end of its log.
 pub(super) fn end_of(ending: &Ending, tail: &str) -> End {

@@ -156,7 +156,7 @@ mod tests {
         };
         let job = Job {
             folder: Folder::new(data, data, &id),
-            assignment,
+            assignment: assignment.into(),
         };
         job.folder.keep_assignment(&job.assignment).unwrap();
         let now = Moment {

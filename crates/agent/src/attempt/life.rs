@@ -2,10 +2,10 @@
 //! be reported. It is kept on the disk after each change, so that the next agent process goes on where this one was.
 
 use contracts::agent::v1::Report;
-use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
+use contracts::scheduler::v1::AttemptState;
 use serde::{Deserialize, Serialize};
 
-use super::ending;
+use super::ending::{self, End};
 use crate::moment::Moment;
 use crate::runtime::Ending;
 
@@ -25,37 +25,6 @@ pub(crate) enum Phase {
     Stopping,
     /// Over.
     Ended,
-}
-
-/// How and why an attempt ended or shall end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct End {
-    /// Number of the [`AttemptEnd`].
-    pub(crate) end: i32,
-    /// Number of the [`Fault`].
-    pub(crate) fault: i32,
-    /// In words.
-    pub(crate) reason: String,
-}
-
-impl End {
-    pub(crate) fn new(end: AttemptEnd, fault: Fault, reason: impl Into<String>) -> Self {
-        Self {
-            end: end.into(),
-            fault: fault.into(),
-            reason: reason.into(),
-        }
-    }
-
-    /// The platform's fault.
-    pub(crate) fn broken(reason: impl Into<String>) -> Self {
-        Self::new(AttemptEnd::Failed, Fault::Platform, reason)
-    }
-
-    /// As somebody wished.
-    pub(crate) fn stopped(reason: impl Into<String>) -> Self {
-        Self::new(AttemptEnd::Stopped, Fault::Unspecified, reason)
-    }
 }
 
 /// What is to be done next for an attempt.
@@ -266,6 +235,7 @@ impl Life {
 
 #[cfg(test)]
 mod tests {
+    use contracts::scheduler::v1::{AttemptEnd, Fault};
     use proptest::prelude::*;
 
     use super::*;

@@ -22,7 +22,7 @@ const FIRST_FAILURE: u16 = 400;
 
 /// Comes back when the workload answers; one that has nothing to answer on, when it has begun.
 pub(super) async fn answered(runtime: &dyn Runtime, job: &Job) {
-    let path = job.spec().ready_path;
+    let path = job.spec().ready_path.as_str();
     while path.is_empty() {
         if runtime.has_begun(job) {
             return;
@@ -34,7 +34,7 @@ pub(super) async fn answered(runtime: &dyn Runtime, job: &Job) {
             let token = tokio::fs::read_to_string(job.folder.token())
                 .await
                 .unwrap_or_default();
-            let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&socket, &path, &token)).await;
+            let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&socket, path, &token)).await;
             if matches!(asked, Ok(Some(status)) if status < FIRST_FAILURE) {
                 return;
             }

@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Entry};
 use super::driver::{Driver, Shared, Word};
+use super::ending::End;
 use super::folder::{Folder, attempts};
 use super::kept::Kept;
-use super::life::{End, Life, Phase, Seen};
+use super::life::{Life, Phase, Seen};
 use crate::config::AgentConfig;
 use crate::files;
 use crate::moment::Timekeeper;
@@ -32,7 +33,7 @@ const WORDS: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) enum Order {
     /// Run this.
-    Assign(Box<Assignment>),
+    Assign(Arc<Assignment>),
     /// End this.
     Stop(Stop),
     /// A report is stored.
@@ -99,6 +100,7 @@ impl Supervisor {
                 tracing::warn!(attempt = name, %error, "the state of an attempt cannot be read; it is begun anew");
                 None
             });
+            let assignment = Arc::new(assignment);
             found.push((
                 Job { folder, assignment },
                 life.unwrap_or_else(|| Life::begin(self.shared.time.now())),
@@ -141,7 +143,7 @@ impl Supervisor {
 
     async fn obey(&mut self, order: Order, cancel: &CancellationToken) {
         match order {
-            Order::Assign(assignment) => self.assign(*assignment, cancel).await,
+            Order::Assign(assignment) => self.assign(assignment, cancel).await,
             Order::Stop(stop) => self.stop(stop, cancel).await,
             Order::Acknowledge(ack) => {
                 let held = self.shared.board.get(&ack.attempt_id);
@@ -153,59 +155,49 @@ impl Supervisor {
         }
     }
 
-    async fn assign(&mut self, assignment: Assignment, cancel: &CancellationToken) {
-        let Assignment {
-            attempt_id,
-            workload_id,
-            generation,
-            ..
-        } = assignment.clone();
-        if attempt_id.parse::<AttemptId>().is_err() || workload_id.parse::<WorkloadId>().is_err() {
-            tracing::error!(
-                attempt_id,
-                workload_id,
-                "an assignment without proper identifiers is refused"
-            );
+    async fn assign(&mut self, assignment: Arc<Assignment>, cancel: &CancellationToken) {
+        let (attempt, generation) = (assignment.attempt_id.as_str(), assignment.generation);
+        if let Err(problem) = check(&assignment) {
+            tracing::error!(attempt, problem, "an assignment is refused");
             return;
         }
-        if let Some(held) = self.shared.board.get(&attempt_id) {
+        if let Some(held) = self.shared.board.get(attempt) {
             if held.generation() == generation {
-                self.tell(&attempt_id, Word::Assigned(Box::new(assignment)))
-                    .await;
+                self.tell(attempt, Word::Assigned(assignment.clone())).await;
             } else {
+                let held = held.generation();
                 tracing::error!(
-                    attempt_id,
+                    attempt,
                     generation,
-                    held = held.generation(),
+                    held,
                     "an assignment of another generation is refused"
                 );
             }
             return;
         }
-        if self.report_past(&attempt_id, cancel) {
+        if self.report_past(attempt, cancel) {
             return;
         }
-        if let Some(newer) = self
-            .highest_generation(&workload_id)
-            .filter(|newer| *newer > generation)
-        {
+        let newest = self.highest_generation(&assignment.workload_id);
+        if let Some(newer) = newest.filter(|newest| *newest > generation) {
             tracing::warn!(
-                attempt_id,
+                attempt,
                 generation,
                 newer,
                 "an assignment is refused: its workload has a newer one here"
             );
             return;
         }
-        self.supersede(&workload_id, generation).await;
-        let job = Job {
-            folder: self.folder(&attempt_id),
-            assignment,
-        };
-        match job.folder.keep_assignment(&job.assignment) {
-            Ok(()) => self.drive(job, Life::begin(self.shared.time.now()), cancel),
+        self.supersede(&assignment.workload_id, generation).await;
+        let folder = self.folder(attempt);
+        match folder.keep_assignment(&assignment) {
+            Ok(()) => self.drive(
+                Job { folder, assignment },
+                Life::begin(self.shared.time.now()),
+                cancel,
+            ),
             // Not taken; the scheduler sends it again.
-            Err(error) => tracing::error!(attempt_id, %error, "an assignment cannot be kept"),
+            Err(error) => tracing::error!(attempt, %error, "an assignment cannot be kept"),
         }
     }
 
@@ -260,6 +252,7 @@ impl Supervisor {
         let Ok(Some(assignment)) = folder.assignment() else {
             return false;
         };
+        let assignment = Arc::new(assignment);
         self.drive(Job { folder, assignment }, life, cancel);
         true
     }
@@ -283,7 +276,7 @@ impl Supervisor {
         };
         let job = Job {
             folder: self.folder(attempt),
-            assignment,
+            assignment: Arc::new(assignment),
         };
         let now = self.shared.time.now();
         let mut life = Life::begin(now.clone());
@@ -339,5 +332,21 @@ impl Supervisor {
 
     fn folder(&self, attempt: &str) -> Folder {
         Folder::new(&self.data_dir, &self.run_dir, attempt)
+    }
+}
+
+/// What an agent must be able to read before it takes an assignment: its names become folders, and its end must be enforced.
+fn check(assignment: &Assignment) -> Result<(), String> {
+    let wrong = |error: kernel::id::ParseIdError| error.to_string();
+    assignment.attempt_id.parse::<AttemptId>().map_err(wrong)?;
+    assignment
+        .workload_id
+        .parse::<WorkloadId>()
+        .map_err(wrong)?;
+    match assignment.run_until {
+        Some(until) => contracts::from_wire_time("run_until", until)
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::inventory::v1::Gpu;
 use nvml_wrapper::Nvml;
@@ -14,35 +15,50 @@ const COMMON_DEVICES: &[&str] = &["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvi
 
 /// The GPUs of this machine.
 #[derive(Clone, Debug)]
-pub(crate) struct Gpus(Option<Arc<Nvml>>);
+pub(crate) struct Gpus {
+    nvml: Option<Arc<Nvml>>,
+    /// GPUs, by position, that are known not to answer: that is said once.
+    silent: Arc<AtomicU64>,
+}
 
 impl Gpus {
     /// Opens the management library where there is one.
     pub(crate) fn open() -> Self {
-        match Nvml::init() {
-            Ok(nvml) => Self(Some(Arc::new(nvml))),
-            Err(error) => {
-                tracing::info!(%error, "this machine has no NVIDIA GPUs that can be managed");
-                Self(None)
-            }
+        let nvml = Nvml::init();
+        if let Err(error) = &nvml {
+            tracing::info!(%error, "this machine has no NVIDIA GPUs that can be managed");
+        }
+        Self {
+            nvml: nvml.ok().map(Arc::new),
+            silent: Arc::default(),
         }
     }
 
     /// What inventory is told. GPUs that do not answer are left out.
     pub(crate) fn list(&self) -> Vec<Gpu> {
-        let Some(nvml) = &self.0 else {
+        let Some(nvml) = &self.nvml else {
             return Vec::new();
         };
         let count = nvml.device_count().unwrap_or(0);
         (0..count)
-            .filter_map(|index| match describe(nvml, index) {
-                Ok(gpu) => Some(gpu),
-                Err(error) => {
-                    tracing::warn!(index, %error, "a GPU does not answer");
-                    None
-                }
-            })
+            .filter_map(|index| self.describe(nvml, index))
             .collect()
+    }
+
+    fn describe(&self, nvml: &Nvml, index: u32) -> Option<Gpu> {
+        let bit = 1_u64.checked_shl(index).unwrap_or(0);
+        match describe(nvml, index) {
+            Ok(gpu) => {
+                self.silent.fetch_and(!bit, Ordering::Relaxed);
+                Some(gpu)
+            }
+            Err(error) => {
+                if self.silent.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+                    tracing::warn!(index, %error, "a GPU does not answer");
+                }
+                None
+            }
+        }
     }
 
     /// The device files of the GPUs `uuids`.
@@ -53,7 +69,7 @@ impl Gpus {
         if uuids.is_empty() {
             return Ok(Vec::new());
         }
-        let nvml = self.0.as_ref().ok_or_else(|| {
+        let nvml = self.nvml.as_ref().ok_or_else(|| {
             format!(
                 "GPU {} is granted, but this node has no GPUs",
                 uuids.join(", ")

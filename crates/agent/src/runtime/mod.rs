@@ -4,6 +4,7 @@ pub(crate) mod process;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 
 use contracts::agent::v1::Assignment;
 use contracts::scheduler::v1::WorkloadSpec;
@@ -18,7 +19,7 @@ pub(crate) struct Job {
     /// Its files.
     pub(crate) folder: Folder,
     /// What is to run.
-    pub(crate) assignment: Assignment,
+    pub(crate) assignment: Arc<Assignment>,
 }
 
 impl Job {
@@ -26,8 +27,9 @@ impl Job {
         &self.assignment.attempt_id
     }
 
-    pub(crate) fn spec(&self) -> WorkloadSpec {
-        self.assignment.spec.clone().unwrap_or_default()
+    pub(crate) fn spec(&self) -> &WorkloadSpec {
+        static NOTHING: LazyLock<WorkloadSpec> = LazyLock::new(WorkloadSpec::default);
+        self.assignment.spec.as_ref().unwrap_or(&NOTHING)
     }
 }
 

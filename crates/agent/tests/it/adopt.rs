@@ -149,6 +149,25 @@ async fn a_boot_in_between_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idle_agent_leaves_nothing_on_the_machine() {
+    let mut node = Node::start().await;
+    let attempt = script("true");
+    node.control.assign(&attempt).await;
+    node.control.ended(&attempt).await;
+    eventually("the files to go", || async {
+        (!node.attempt(&attempt).exists()).then_some(())
+    })
+    .await;
+    let laid = node.rules();
+    node.stop().await;
+    assert_eq!(
+        (node.rules(), node.traces("")),
+        (String::new(), Vec::new()),
+        "{laid}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strays_of_a_dead_agent_are_removed() {
     let mut node = Node::start().await;
     let mut attempt = script("echo up; sleep 1000");

@@ -307,146 +307,81 @@ impl LinkService for Player {
     }
 }
 
-fn not_played<T>(call: &str) -> Result<Response<T>, Status> {
-    Err(Error::not_found("call", call).into())
+/// Calls that agents make; the others, which they do not make, are not here.
+macro_rules! play {
+    ($service:ident of $area:ident { $($calls:tt)* } without $($call:ident($request:ident) -> $response:ident,)*) => {
+        #[tonic::async_trait]
+        impl $service for Player {
+            $($calls)*
+            $(async fn $call(&self, _: Request<$area::$request>) -> Result<Response<$area::$response>, Status> {
+                Err(Error::not_found("call", stringify!($call)).into())
+            })*
+        }
+    };
 }
 
-#[tonic::async_trait]
-impl InventoryService for Player {
-    async fn join_node(
-        &self,
-        request: Request<inventory::JoinNodeRequest>,
-    ) -> Result<Response<inventory::JoinNodeResponse>, Status> {
-        let request = request.into_inner();
-        if request.token != "token" {
-            return Err(Error::Denied("the join token is not valid".to_owned()).into());
+play! {
+    InventoryService of inventory {
+        async fn join_node(
+            &self,
+            request: Request<inventory::JoinNodeRequest>,
+        ) -> Result<Response<inventory::JoinNodeResponse>, Status> {
+            let request = request.into_inner();
+            if request.token != "token" {
+                return Err(Error::Denied("the join token is not valid".to_owned()).into());
+            }
+            self.0.joins.fetch_add(1, Ordering::SeqCst);
+            lock(&self.0.join_requests).insert(request.request_id);
+            let lost = &self.0.lost_answers;
+            if lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                return Err(Error::Unavailable("the answer is lost".to_owned()).into());
+            }
+            let (node_id, node_key) = (lock(&self.0.node).clone(), lock(&self.0.node_key).clone());
+            Ok(Response::new(inventory::JoinNodeResponse { node_id, node_key }))
         }
-        self.0.joins.fetch_add(1, Ordering::SeqCst);
-        lock(&self.0.join_requests).insert(request.request_id);
-        let lost = &self.0.lost_answers;
-        if lost
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            })
-            .is_ok()
-        {
-            return Err(Error::Unavailable("the answer is lost".to_owned()).into());
+
+        async fn heartbeat(
+            &self,
+            request: Request<inventory::HeartbeatRequest>,
+        ) -> Result<Response<inventory::HeartbeatResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            lock(&self.0.heartbeats).push(request.into_inner());
+            Ok(Response::new(inventory::HeartbeatResponse { next_in_ms: 200 }))
         }
-        let (node_id, node_key) = (lock(&self.0.node).clone(), lock(&self.0.node_key).clone());
-        Ok(Response::new(inventory::JoinNodeResponse {
-            node_id,
-            node_key,
-        }))
     }
-
-    async fn heartbeat(
-        &self,
-        request: Request<inventory::HeartbeatRequest>,
-    ) -> Result<Response<inventory::HeartbeatResponse>, Status> {
-        self.check(&request, &request.get_ref().node_id)?;
-        lock(&self.0.heartbeats).push(request.into_inner());
-        Ok(Response::new(inventory::HeartbeatResponse {
-            next_in_ms: 200,
-        }))
-    }
-
-    async fn create_join_token(
-        &self,
-        _: Request<inventory::CreateJoinTokenRequest>,
-    ) -> Result<Response<inventory::CreateJoinTokenResponse>, Status> {
-        not_played("CreateJoinToken")
-    }
-
-    async fn list_nodes(
-        &self,
-        _: Request<inventory::ListNodesRequest>,
-    ) -> Result<Response<inventory::ListNodesResponse>, Status> {
-        not_played("ListNodes")
-    }
-
-    async fn set_node_schedulable(
-        &self,
-        _: Request<inventory::SetNodeSchedulableRequest>,
-    ) -> Result<Response<inventory::SetNodeSchedulableResponse>, Status> {
-        not_played("SetNodeSchedulable")
-    }
-
-    async fn list_machine_types(
-        &self,
-        _: Request<inventory::ListMachineTypesRequest>,
-    ) -> Result<Response<inventory::ListMachineTypesResponse>, Status> {
-        not_played("ListMachineTypes")
-    }
-
-    async fn list_environments(
-        &self,
-        _: Request<inventory::ListEnvironmentsRequest>,
-    ) -> Result<Response<inventory::ListEnvironmentsResponse>, Status> {
-        not_played("ListEnvironments")
-    }
+    without
+    create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
+    list_nodes(ListNodesRequest) -> ListNodesResponse,
+    set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
+    list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
 }
 
-#[tonic::async_trait]
-impl VolumeService for Player {
-    async fn list_node_deletions(
-        &self,
-        request: Request<volume::ListNodeDeletionsRequest>,
-    ) -> Result<Response<volume::ListNodeDeletionsResponse>, Status> {
-        self.check(&request, &request.get_ref().node_id)?;
-        let volume_ids = lock(&self.0.deletions).iter().cloned().collect();
-        Ok(Response::new(volume::ListNodeDeletionsResponse {
-            volume_ids,
-        }))
-    }
+play! {
+    VolumeService of volume {
+        async fn list_node_deletions(
+            &self,
+            request: Request<volume::ListNodeDeletionsRequest>,
+        ) -> Result<Response<volume::ListNodeDeletionsResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            let volume_ids = lock(&self.0.deletions).iter().cloned().collect();
+            Ok(Response::new(volume::ListNodeDeletionsResponse { volume_ids }))
+        }
 
-    async fn confirm_deletion(
-        &self,
-        request: Request<volume::ConfirmDeletionRequest>,
-    ) -> Result<Response<volume::ConfirmDeletionResponse>, Status> {
-        self.check(&request, &request.get_ref().node_id)?;
-        lock(&self.0.deletions).remove(&request.get_ref().volume_id);
-        Ok(Response::new(volume::ConfirmDeletionResponse {}))
+        async fn confirm_deletion(
+            &self,
+            request: Request<volume::ConfirmDeletionRequest>,
+        ) -> Result<Response<volume::ConfirmDeletionResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            lock(&self.0.deletions).remove(&request.get_ref().volume_id);
+            Ok(Response::new(volume::ConfirmDeletionResponse {}))
+        }
     }
-
-    async fn create_volume(
-        &self,
-        _: Request<volume::CreateVolumeRequest>,
-    ) -> Result<Response<volume::CreateVolumeResponse>, Status> {
-        not_played("CreateVolume")
-    }
-
-    async fn get_volume(
-        &self,
-        _: Request<volume::GetVolumeRequest>,
-    ) -> Result<Response<volume::GetVolumeResponse>, Status> {
-        not_played("GetVolume")
-    }
-
-    async fn list_volumes(
-        &self,
-        _: Request<volume::ListVolumesRequest>,
-    ) -> Result<Response<volume::ListVolumesResponse>, Status> {
-        not_played("ListVolumes")
-    }
-
-    async fn attach_volume(
-        &self,
-        _: Request<volume::AttachVolumeRequest>,
-    ) -> Result<Response<volume::AttachVolumeResponse>, Status> {
-        not_played("AttachVolume")
-    }
-
-    async fn detach_volume(
-        &self,
-        _: Request<volume::DetachVolumeRequest>,
-    ) -> Result<Response<volume::DetachVolumeResponse>, Status> {
-        not_played("DetachVolume")
-    }
-
-    async fn delete_volume(
-        &self,
-        _: Request<volume::DeleteVolumeRequest>,
-    ) -> Result<Response<volume::DeleteVolumeResponse>, Status> {
-        not_played("DeleteVolume")
-    }
+    without
+    create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
+    get_volume(GetVolumeRequest) -> GetVolumeResponse,
+    list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
+    detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
+    delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
 }

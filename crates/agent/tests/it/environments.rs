@@ -1,6 +1,6 @@
 //! Environments: built once, shared, read only.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use chassis::seal::sha256_hex;
 use contracts::agent::v1::Assignment;
 use contracts::scheduler::v1::{AttemptEnd, Fault};
 
-use crate::node::{Node, job, spec};
+use crate::node::{Node, job, spec, write_script};
 
 pub(crate) fn inside(mut attempt: Assignment, lock: &str) -> Assignment {
     spec(&mut attempt).environment_lock = lock.to_owned();
@@ -36,15 +36,13 @@ async fn one_environment_is_built_once_however_many_ask() {
     // Counts how often the builder is called.
     let calls = node.config.data_dir.join("calls");
     let uv = node.config.data_dir.join("uv");
-    fs::write(
+    write_script(
         &uv,
-        format!(
+        &format!(
             "#!/bin/sh\necho $1 >> {}\nexec uv \"$@\"\n",
             calls.display()
         ),
-    )
-    .unwrap();
-    fs::set_permissions(&uv, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    );
     node.config.uv = uv.display().to_string();
     node.start_task().await;
 
@@ -117,6 +115,32 @@ async fn an_unfinished_environment_is_built_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_builds_is_waited_for() {
+    let node = Node::start().await;
+    let lock = "six==1.15.0\n";
+    fs::create_dir_all(environments(&node)).unwrap();
+    let other =
+        File::create(environments(&node).join(format!("{}.lock", sha256_hex(lock)))).unwrap();
+    other.lock().unwrap();
+    let attempt = inside(
+        job(&["python", "-c", "import six; print(six.__version__)"]),
+        lock,
+    );
+    node.control.assign(&attempt).await;
+    node.control
+        .report(&attempt, "the wait", |report| {
+            report.reason == "environment: waiting for another agent to build it"
+        })
+        .await;
+    other.unlock().unwrap();
+    assert_eq!(
+        node.control.ended(&attempt).await.end(),
+        AttemptEnd::Completed
+    );
+    assert_eq!(node.log(&attempt).await, "1.15.0\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_built_says_why() {
     let node = Node::start().await;
     let missing = inside(job(&["true"]), "six==99.0.0\n");
@@ -146,8 +170,7 @@ async fn what_cannot_be_built_says_why() {
 async fn a_stop_does_not_wait_for_a_build() {
     let mut node = Node::stopped().await;
     let uv = node.config.data_dir.join("uv");
-    fs::write(&uv, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(&uv, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_script(&uv, "#!/bin/sh\nexec sleep 1000\n");
     node.config.uv = uv.display().to_string();
     node.start_task().await;
     let attempt = inside(job(&["true"]), "six==1.17.0\n");

@@ -1,6 +1,6 @@
 //! A node with its agent, in folders of its own, and what is run on it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -84,12 +84,15 @@ impl Node {
 
     /// Starts the agent as a program of its own, and waits until it is connected.
     pub(crate) async fn start_process(&mut self) {
+        self.start_process_with(Command::new(PROGRAM)).await;
+    }
+
+    /// Starts the agent by `command`, which ends in its program.
+    pub(crate) async fn start_process_with(&mut self, mut command: Command) {
         let before = self.control.hellos().len();
-        let file = self.folder.path().join("agent.toml");
-        fs::write(&file, toml(&self.config)).unwrap();
-        let child = Command::new(PROGRAM)
+        let child = command
             .args(["run", "--config"])
-            .arg(&file)
+            .arg(self.config_file())
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -98,6 +101,13 @@ impl Node {
             (self.control.hellos().len() > before).then_some(())
         })
         .await;
+    }
+
+    /// The configuration as a file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        let file = self.folder.path().join("agent.toml");
+        fs::write(&file, toml(&self.config)).unwrap();
+        file
     }
 
     /// Kills the agent's program, as `kill -9` does.
@@ -155,6 +165,17 @@ impl Node {
         chassis::seal::sha256_hex(&path.to_string_lossy())[..8].to_owned()
     }
 
+    /// What this node's agent has laid in the firewall; empty without one.
+    pub(crate) fn rules(&self) -> String {
+        let table = format!("quire_{}", self.instance());
+        let output = Command::new("nft")
+            .args(["list", "table", "inet", &table])
+            .output();
+        output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default()
+    }
+
     /// Groups, namespaces and rules that this node's agent has made on the machine.
     pub(crate) fn traces(&self, attempt: &str) -> Vec<PathBuf> {
         let instance = self.instance();
@@ -179,7 +200,7 @@ impl Drop for Node {
             Some(Agent::Task { task, .. }) => task.abort(),
             None => {}
         }
-        let lock = fs::File::create(self.config.data_dir.join("lock")).unwrap();
+        let lock = File::create(self.config.data_dir.join("lock")).unwrap();
         wait_for("the agent's end", || lock.try_lock().ok());
         let instance = self.instance();
         for entry in fs::read_dir(self.config.data_dir.join("attempts"))
@@ -293,6 +314,24 @@ pub(crate) fn script(text: &str) -> Assignment {
 /// The specification, to be changed.
 pub(crate) fn spec(assignment: &mut Assignment) -> &mut WorkloadSpec {
     assignment.spec.as_mut().unwrap()
+}
+
+/// Makes a program of what `content` holds. By another process: a file that this one has open for writing while some other
+/// test starts a program could not be run.
+pub(crate) fn write_program(path: &Path, content: File) {
+    let made = Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(content)
+        .status();
+    assert!(made.unwrap().success());
+}
+
+/// A script as a program.
+pub(crate) fn write_script(path: &Path, text: &str) {
+    let source = path.with_extension("source");
+    fs::write(&source, text).unwrap();
+    write_program(path, File::open(source).unwrap());
 }
 
 /// Waits until the log of an attempt says `text`.

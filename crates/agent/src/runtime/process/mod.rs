@@ -6,6 +6,7 @@ pub(crate) mod etc;
 pub(crate) mod firewall;
 pub(crate) mod network;
 pub(crate) mod sandbox;
+pub(crate) mod seccomp;
 mod shims;
 mod stop;
 mod tool;
@@ -39,6 +40,8 @@ pub(crate) use self::user::volumes;
 
 /// Size of one of the two log files of an attempt.
 const LOG_BYTES: u64 = 8 << 20;
+/// Where programs for GPUs look how devices are connected.
+const GPU_TOPOLOGY: &[&str] = &["/sys/bus", "/sys/devices"];
 /// Pause between tries to end what does not end.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -103,6 +106,11 @@ impl ProcessRuntime {
         }
     }
 
+    /// Removes what was laid on the machine for workloads, when there are none.
+    pub(crate) fn leave(&self) {
+        self.isolation.leave();
+    }
+
     fn remove_group(&self, attempt: &str) {
         if let Some(group) = self.group(attempt)
             && let Err(error) = cgroup::remove(&group)
@@ -144,15 +152,15 @@ impl ProcessRuntime {
     fn furnish(&self, job: &Job, environment: Option<&Environment>) -> Result<Plan, String> {
         let failed = |error: std::io::Error| error.to_string();
         let (folder, spec) = (&job.folder, job.spec());
-        let volume = self.home(job, &spec)?;
+        let volume = self.home(job, spec)?;
         let user = self.user_of(&volume).map_err(failed)?;
         folder.remove_sockets().map_err(failed)?;
         files::private_folder(folder.run()).map_err(failed)?;
         if let Some(user) = user {
             chown(folder.run(), Some(user), Some(user)).map_err(failed)?;
         }
-        self.write_variables(job, &spec, &volume, environment)?;
-        let limits = limits(&spec);
+        self.write_variables(job, spec, &volume, environment)?;
+        let limits = limits(spec);
         let group = self
             .isolation
             .cgroups
@@ -176,7 +184,7 @@ impl ProcessRuntime {
                 .map(|group| group.folders.clone())
                 .unwrap_or_default(),
             network,
-            seccomp: None,
+            seccomp: self.isolation.seccomp.clone(),
             folder: self.seen_home(&volume).to_owned(),
             binds: self.binds(job, &volume, user, environment)?,
         };
@@ -247,6 +255,18 @@ impl ProcessRuntime {
         files::write(&job.folder.env(), &sources.encode()?).map_err(failed)
     }
 
+    /// The installation that an environment stands on, under the name that the environment knows and under its own. One that
+    /// holds the agent's own data cannot be shown without it, and is not.
+    fn python_of(&self, environment: &Environment) -> Vec<Bind> {
+        let own = std::fs::canonicalize(&environment.python).ok();
+        let names = [Some(environment.python.clone()), own];
+        let harmless = names
+            .into_iter()
+            .flatten()
+            .filter(|name| !self.config.data_dir.starts_with(name));
+        harmless.map(Bind::in_place).collect()
+    }
+
     fn binds(
         &self,
         job: &Job,
@@ -259,10 +279,7 @@ impl ProcessRuntime {
         binds.extend(self.passed.binds.iter().cloned());
         if let Some(environment) = environment {
             binds.push(Bind::in_place(&environment.folder));
-            // An installation that holds the agent's own data could not be shown without it.
-            if !self.config.data_dir.starts_with(&environment.python) {
-                binds.push(Bind::in_place(&environment.python));
-            }
+            binds.extend(self.python_of(environment));
         }
         let devices = self.gpus.devices(&job.assignment.gpu_uuids)?;
         binds.extend(devices.into_iter().map(|device| Bind {
@@ -270,6 +287,15 @@ impl ProcessRuntime {
             target: device,
             access: Access::Device,
         }));
+        if !job.assignment.gpu_uuids.is_empty() {
+            binds.extend(
+                GPU_TOPOLOGY
+                    .iter()
+                    .map(Path::new)
+                    .filter(|path| path.exists())
+                    .map(Bind::in_place),
+            );
+        }
         let write = |source: &Path, target: &str| Bind {
             source: source.to_owned(),
             target: target.into(),
@@ -294,7 +320,7 @@ impl Runtime for Arc<ProcessRuntime> {
         if job.spec().command.is_empty() {
             return Err("command: is empty; a program and its arguments are needed".to_owned());
         }
-        self.environment(&job.spec(), progress).await.map(drop)
+        self.environment(job.spec(), progress).await.map(drop)
     }
 
     async fn start(&self, job: &Job) -> Result<(), String> {
@@ -303,7 +329,7 @@ impl Runtime for Arc<ProcessRuntime> {
         }
         // Prepared before: found at once.
         let (progress, _) = Progress::new();
-        let environment = self.environment(&job.spec(), &progress).await?;
+        let environment = self.environment(job.spec(), &progress).await?;
         let (runtime, furnished) = (Self::clone(self), job.clone());
         let plan =
             tokio::task::spawn_blocking(move || runtime.furnish(&furnished, environment.as_ref()))

@@ -62,6 +62,20 @@ impl Networks {
         Ok(networks)
     }
 
+    /// Says so when there is no way out of this host.
+    pub(crate) fn unreachable_world(&self) -> Option<String> {
+        let lack = "egress: this host has no default route for IPv4, so workloads reach nothing";
+        self.uplinks.is_empty().then(|| lack.to_owned())
+    }
+
+    /// Takes the firewall away again.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn leave(&self) -> Result<(), String> {
+        tool::run("nft", &["delete", "table", "inet", &self.table()], "").map(drop)
+    }
+
     /// Name of the agent's table in the firewall.
     fn table(&self) -> String {
         format!("quire_{}", self.instance)
@@ -213,9 +227,6 @@ fn default_routes() -> Result<Vec<String>, String> {
         .filter_map(|pair| matches!(pair, ["dev", _]).then(|| pair.last())?)
         .map(ToString::to_string)
         .collect();
-    if found.is_empty() {
-        return Err("this host has no default route for IPv4".to_owned());
-    }
     Ok(found.into_iter().collect())
 }
 

@@ -147,10 +147,18 @@ impl Walls {
         self.args.extend(text.split(' ').map(OsString::from));
     }
 
-    /// The system's programs and libraries, in the layout of the host.
+    /// The system's programs and libraries, in the layout of the host, and what processors there are.
     fn system(&mut self) {
         self.bind(&Bind::in_place("/usr"));
-        for name in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        for name in [
+            "/bin",
+            "/sbin",
+            "/lib",
+            "/lib32",
+            "/lib64",
+            "/libx32",
+            "/sys/devices/system",
+        ] {
             let path = Path::new(name);
             if let Ok(target) = path.read_link() {
                 self.args

@@ -79,12 +79,9 @@ pub(super) async fn start(
         let mut child = Command::new(program)
             .arg("shim")
             .args(args)
-            // Nothing of the agent's own variables is anybody's business; the tools of the sandbox are found here.
+            // Nothing of the agent's own variables is anybody's business, but where its tools are found.
             .env_clear()
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

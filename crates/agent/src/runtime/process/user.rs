@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 use crate::attempt::homes;
@@ -12,18 +12,24 @@ use crate::files;
 /// Gives users to folders.
 #[derive(Debug)]
 pub(crate) struct Users {
-    data_dir: PathBuf,
     first: u32,
-    /// Held while a free number is looked for and given, so that no two folders get the same.
-    giving: Mutex<()>,
+    /// Numbers that are given, and those of folders that are gone since this agent started.
+    taken: Mutex<BTreeSet<u32>>,
 }
 
 impl Users {
+    /// Users from the number `first` on, less those that own folders below `data_dir`.
     pub(crate) fn new(data_dir: &Path, first: u32) -> Self {
+        let folders = [volumes(data_dir), homes(data_dir)];
+        let owner = |path: PathBuf| fs::symlink_metadata(path).ok().map(|folder| folder.uid());
+        let taken = folders
+            .iter()
+            .flat_map(|folder| entries(folder))
+            .filter_map(owner)
+            .collect();
         Self {
-            data_dir: data_dir.to_owned(),
             first,
-            giving: Mutex::default(),
+            taken: Mutex::new(taken),
         }
     }
 
@@ -32,30 +38,23 @@ impl Users {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn owner_of(&self, folder: &Path) -> io::Result<u32> {
-        let _giving = self
-            .giving
-            .lock()
-            .map_err(|_| io::Error::other("giving a user failed before"))?;
         files::private_folder(folder)?;
         let owner = fs::symlink_metadata(folder)?.uid();
         if owner >= self.first {
             return Ok(owner);
         }
-        let taken = self.taken();
-        let free = (self.first..u32::MAX).find(|user| !taken.contains(user));
-        let user = free.ok_or_else(|| io::Error::other("no user is left"))?;
+        let user = self
+            .take()
+            .ok_or_else(|| io::Error::other("no user is left"))?;
         chown(folder, Some(user), Some(user))?;
         Ok(user)
     }
 
-    fn taken(&self) -> BTreeSet<u32> {
-        let folders = [volumes(&self.data_dir), homes(&self.data_dir)];
-        let owner = |path: PathBuf| fs::symlink_metadata(path).ok().map(|folder| folder.uid());
-        folders
-            .iter()
-            .flat_map(|folder| entries(folder))
-            .filter_map(owner)
-            .collect()
+    fn take(&self) -> Option<u32> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = (self.first..u32::MAX).find(|user| !taken.contains(user))?;
+        taken.insert(free);
+        Some(free)
     }
 }
 
@@ -94,12 +93,17 @@ mod tests {
             users.owner_of(&homes(data.path()).join("at-1")).unwrap(),
             300_002
         );
+        assert_eq!(users.owner_of(&two).unwrap(), 300_001);
+        fs::remove_dir(&one).unwrap();
         let later = Users::new(data.path(), 300_000);
         assert_eq!(later.owner_of(&two).unwrap(), 300_001);
-        fs::remove_dir(&one).unwrap();
         assert_eq!(
             later.owner_of(&volumes(data.path()).join("vo-3")).unwrap(),
             300_000
+        );
+        assert_eq!(
+            later.owner_of(&volumes(data.path()).join("vo-4")).unwrap(),
+            300_003
         );
     }
 }

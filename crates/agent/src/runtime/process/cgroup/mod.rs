@@ -69,6 +69,9 @@ pub(crate) trait Cgroups: Debug + Send + Sync {
 
     /// Names of all groups that are there.
     fn names(&self) -> Vec<String>;
+
+    /// Removes the folder of all groups, when there are none.
+    fn leave(&self);
 }
 
 /// The way that this machine allows, tried out; its groups lie under `instance`.

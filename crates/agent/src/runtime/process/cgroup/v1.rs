@@ -1,7 +1,7 @@
 //! Version 1: one tree for each of cpu, memory and pids.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::{CPU_PERIOD_US, Cgroups, Group, Limits, PIDS_MAX, make, names_in, set};
 
@@ -83,12 +83,16 @@ impl Cgroups for V1 {
     fn names(&self) -> Vec<String> {
         names_in(&self.folder("memory", ""))
     }
+
+    fn leave(&self) {
+        for folder in self.group("").folders {
+            fs::remove_dir(folder).ok();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Version 2: one tree for all.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::{CPU_PERIOD_US, Cgroups, Group, Limits, PIDS_MAX, make, names_in, set};
 
@@ -62,12 +62,14 @@ impl Cgroups for V2 {
     fn names(&self) -> Vec<String> {
         names_in(&self.parent())
     }
+
+    fn leave(&self) {
+        fs::remove_dir(self.parent()).ok();
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
