@@ -53,54 +53,80 @@ impl Agent {
 
     /// What the scheduler says next; its status when it hangs up.
     pub(crate) async fn next(&mut self) -> Result<FromScheduler, Status> {
-        let next = tokio::time::timeout(PATIENCE, self.incoming.message());
-        let said = next.await.expect("the scheduler says nothing")?;
+        let said = self.incoming.message().await?;
         let said = said.ok_or_else(|| Status::cancelled("the scheduler hung up"))?;
         self.epoch = said.epoch;
         Ok(said.message.unwrap())
     }
 
+    /// The first that `choose` takes of what the scheduler says; its status when it hangs up instead.
+    async fn first<T>(
+        &mut self,
+        what: &str,
+        mut choose: impl FnMut(&mut Self, FromScheduler) -> Option<T>,
+    ) -> Result<T, Status> {
+        let found = async {
+            loop {
+                let said = self.next().await?;
+                if let Some(found) = choose(self, said) {
+                    return Ok(found);
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
+    }
+
+    /// Waits until the scheduler hangs up, and gives why.
+    pub(crate) async fn hung_up(&mut self) -> Status {
+        self.first::<()>("the end of the line", |_, _| None)
+            .await
+            .unwrap_err()
+    }
+
     /// The answer to hello, which comes before all else.
     pub(crate) async fn wanted(&mut self) -> Wanted {
-        match self.next().await.unwrap() {
-            FromScheduler::Wanted(wanted) => wanted,
+        let answer = |_: &mut Self, said| match said {
+            FromScheduler::Wanted(wanted) => Some(wanted),
             other => panic!("something came before the answer to hello: {other:?}"),
-        }
+        };
+        self.first("the answer to hello", answer).await.unwrap()
     }
 
     /// The next assignment that was not taken up before.
     pub(crate) async fn assigned(&mut self) -> Run {
-        loop {
-            if let FromScheduler::Assign(assignment) = self.next().await.unwrap()
-                && self.taken.insert(assignment.attempt_id.clone())
-            {
-                return Run::of(assignment);
-            }
-        }
+        let new = |agent: &mut Self, said| match said {
+            FromScheduler::Assign(told) => agent
+                .taken
+                .insert(told.attempt_id.clone())
+                .then(|| Run::of(told)),
+            _ => None,
+        };
+        self.first("an assignment", new).await.unwrap()
     }
 
     /// The next order to stop that did not come before.
     pub(crate) async fn told_to_stop(&mut self) -> Stop {
-        loop {
-            if let FromScheduler::Stop(stop) = self.next().await.unwrap()
-                && self.told_to_stop.insert(stop.attempt_id.clone())
-            {
-                return stop;
-            }
-        }
+        let new = |agent: &mut Self, said| match said {
+            FromScheduler::Stop(stop) => agent
+                .told_to_stop
+                .insert(stop.attempt_id.clone())
+                .then_some(stop),
+            _ => None,
+        };
+        self.first("an order to stop", new).await.unwrap()
     }
 
     /// Sends a report and waits until it is stored; the scheduler's status when it hangs up instead.
     pub(crate) async fn try_say(&mut self, report: Report) -> Result<(), Status> {
         self.send(ToScheduler::Report(report.clone())).await;
-        loop {
-            if let FromScheduler::Ack(ack) = self.next().await?
-                && (ack.attempt_id.as_str(), ack.sequence)
-                    == (report.attempt_id.as_str(), report.sequence)
-            {
-                return Ok(());
-            }
-        }
+        let stored = |_: &mut Self, said| match said {
+            FromScheduler::Ack(ack) => (ack.attempt_id == report.attempt_id
+                && ack.sequence == report.sequence)
+                .then_some(()),
+            _ => None,
+        };
+        self.first("an acknowledgement", stored).await
     }
 
     pub(crate) async fn say(&mut self, report: Report) {

@@ -49,11 +49,7 @@ async fn one_leads_and_the_other_takes_over(engine: Engine) {
     assert_eq!(seen.attempt.unwrap().state(), AttemptState::Running);
 
     house.replicas.remove(0).stop().await.unwrap();
-    let hung_up = loop {
-        if let Err(status) = agent.next().await {
-            break status;
-        }
-    };
+    let hung_up = agent.hung_up().await;
     assert_eq!(hung_up.code(), Code::Unavailable);
     let mut again = house.agent_that_holds(&node, vec![run.running(5)]).await;
     let wanted = again.wanted().await;
@@ -122,12 +118,7 @@ async fn lines_end_with_the_leadership(engine: Engine) {
     agent.wanted().await;
     house.clock.advance(TimeDelta::seconds(6));
     house.add_replica(OFTEN_MS).await;
-    let hung_up = loop {
-        match agent.next().await {
-            Err(status) => break status,
-            Ok(said) => drop(said),
-        }
-    };
+    let hung_up = agent.hung_up().await;
     assert_eq!(hung_up.code(), Code::Unavailable);
     assert!(hung_up.message().contains("no longer leads"), "{hung_up}");
 }
