@@ -37,7 +37,7 @@ install_uv() {
         /opt/quire-uv/bin/pip install --quiet uv
         ln -sfn /opt/quire-uv/bin/uv /usr/local/bin/uv
     else
-        fail "uv is missing. Install it with: python3 -m pip install --user uv"
+        fail "uv is missing. Install it with: python3 -m venv ~/.local/uv && ~/.local/uv/bin/pip install uv && ln -s ~/.local/uv/bin/uv ~/.local/bin/uv"
     fi
     hash -r
     command -v uv >/dev/null || fail "uv was installed but is not on the path"

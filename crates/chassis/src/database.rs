@@ -45,6 +45,13 @@ impl Database {
                     .busy_timeout(BUSY_TIMEOUT)
                     .foreign_keys(true)
             });
+        // A host that vanishes in the middle of a transaction must not hold its locks for as long as TCP believes in it.
+        options.map_sqlx_postgres_opts(|options| {
+            options.options([
+                ("idle_in_transaction_session_timeout", "10s"),
+                ("lock_timeout", "10s"),
+            ])
+        });
         let connection = sea_orm::Database::connect(options).await?;
         let database = Self { connection };
         database.migrate::<M>(sqlite).await?;

@@ -208,6 +208,10 @@ impl From<tonic::Status> for Error {
             tonic::Code::ResourceExhausted => Self::Exhausted(text),
             tonic::Code::Unavailable => Self::Unavailable(text),
             tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => Self::Deadline,
+            // A connection that broke in the middle of a call: the status was made on this side.
+            tonic::Code::Unknown if std::error::Error::source(&status).is_some() => {
+                Self::Unavailable("the connection to another service broke; try again".to_owned())
+            }
             tonic::Code::Ok
             | tonic::Code::Unknown
             | tonic::Code::Internal

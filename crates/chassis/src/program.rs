@@ -109,6 +109,7 @@ where
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("signals", stop_on_signal(cancel.clone()));
     if let Some(address) = telemetry.metrics {
+        crate::Address::Http(address.to_string()).check_listener()?;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|cause| format!("listening on {address} for metrics: {cause}"))?;

@@ -15,7 +15,7 @@ use contracts::identity::v1::{
 };
 use contracts::{from_wire_time, to_wire_time};
 use kernel::time::from_micros;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, NewKey, NewTeam};
@@ -23,6 +23,12 @@ use crate::store::entity;
 
 fn wire_time(micros: i64) -> Option<prost_types::Timestamp> {
     Some(to_wire_time(from_micros(micros)))
+}
+
+/// A key on its one way out; empty when none was made.
+fn shown(key: Option<SecretString>) -> String {
+    key.map(|key| key.expose_secret().to_owned())
+        .unwrap_or_default()
 }
 
 fn team(row: entity::team::Model) -> Team {
@@ -111,7 +117,7 @@ impl IdentityService for App {
             namespace: asked.namespace,
         };
         let (row, key) = App::create_team(self, principal.user()?, new, &asked.owner_email).await?;
-        let owner_key = key.expose_secret().to_owned();
+        let owner_key = shown(key);
         Ok(Response::new(CreateTeamResponse {
             team: Some(team(row)),
             owner_key,
@@ -142,7 +148,7 @@ impl IdentityService for App {
             asked.role(),
         )
         .await?;
-        let key = key.expose_secret().to_owned();
+        let key = shown(key);
         Ok(Response::new(CreateUserResponse {
             user: Some(user(row, asked.role())),
             key,
@@ -210,7 +216,7 @@ impl IdentityService for App {
             scopes: asked.scopes,
             expires_at,
         };
-        let (row, secret) = self.create_key(principal.user()?, new).await?;
+        let (row, secret) = self.create_key(principal.user()?, new, &asked.team).await?;
         let key = secret.expose_secret().to_owned();
         Ok(Response::new(CreateApiKeyResponse {
             api_key: Some(api_key(row)),

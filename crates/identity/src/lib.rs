@@ -27,7 +27,8 @@ pub use store::Migrator;
 /// Those of the database.
 pub async fn bootstrap(config: &IdentityConfig, clock: &dyn Clock) -> Result<Option<SecretString>> {
     let database = Database::open::<Migrator>(&config.service.database).await?;
-    app::bootstrap(&database, &config.service_keys, clock.now()).await
+    let given_key = config.first_key.as_ref();
+    app::bootstrap(&database, &config.service_keys, given_key, clock.now()).await
 }
 
 /// Runs the service until `cancel`; `ready` is told where it listens.

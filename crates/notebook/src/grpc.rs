@@ -6,7 +6,7 @@ use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
     ExplainNotebookRequest, ExplainNotebookResponse, GetNotebookRequest, GetNotebookResponse,
     ListNotebooksRequest, ListNotebooksResponse, StartNotebookRequest, StartNotebookResponse,
-    StopNotebookRequest, StopNotebookResponse,
+    StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -92,6 +92,14 @@ impl NotebookService for App {
         let team = caller(&request)?.user()?.team;
         let id = self.delete(team, &request.get_ref().notebook).await?;
         Ok(Response::new(DeleteNotebookResponse { id }))
+    }
+
+    async fn stop_all_notebooks(
+        &self,
+        request: Request<StopAllNotebooksRequest>,
+    ) -> Result<Response<StopAllNotebooksResponse>, Status> {
+        let remaining = self.stop_all(&request.get_ref().reason).await?;
+        Ok(Response::new(StopAllNotebooksResponse { remaining }))
     }
 
     async fn explain_notebook(

@@ -343,6 +343,9 @@ pub(crate) enum ApiKeyCommand {
         /// When it ends, such as 2027-01-01.
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
+        /// A team that you belong to [default: that of your key].
+        #[arg(long)]
+        team: Option<String>,
     },
     /// Keys of yours; of the whole team for an admin.
     List,

@@ -71,7 +71,7 @@ fn uv() -> Finding {
     finding(
         Severity::Error,
         "uv is missing: it builds the environments of notebooks",
-        "python3 -m pip install uv",
+        "python3 -m venv /opt/quire-uv && /opt/quire-uv/bin/pip install uv && ln -s /opt/quire-uv/bin/uv /usr/local/bin/uv",
     )
 }
 

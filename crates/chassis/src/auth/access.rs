@@ -127,7 +127,8 @@ where
                 Err(error) => Ok(Status::from(error).into_http()),
             };
             if let Ok(response) = &response {
-                metrics.record(&path, response.headers(), started.elapsed());
+                let known = contracts::access_of(&path).map_or("unknown", |access| access.path);
+                metrics.record(known, response.headers(), started.elapsed());
             }
             response
         };

@@ -44,6 +44,11 @@ impl User {
         })
     }
 
+    /// Whether the user has at least `role`, and the key the scope `permission`.
+    pub fn may(&self, role: Role, permission: &str) -> bool {
+        self.has_role(role) && self.has_scope(permission)
+    }
+
     /// Whether the user has at least `role`.
     pub fn has_role(&self, role: Role) -> bool {
         match role {

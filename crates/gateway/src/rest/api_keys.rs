@@ -113,6 +113,7 @@ pub(super) async fn create_api_key(
         name: new.name,
         scopes: new.scopes,
         expires_at,
+        team: String::new(),
     };
     let answer = caller
         .identity()

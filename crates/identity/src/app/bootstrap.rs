@@ -18,10 +18,12 @@ use crate::store::entity;
 const FIRST_EMAIL: &str = "admin@quire.local";
 const FIRST_TEAM: &str = "main";
 
-/// Puts the services' keys in force, and makes the first team when there is none. Gives the first user's key, once.
+/// Puts the services' keys in force, and makes the first team when there is none. Gives the first user's key, once: the one
+/// that is given, or one that is made up.
 pub(crate) async fn bootstrap(
     database: &Database,
     service_keys: &BTreeMap<String, SecretString>,
+    given_key: Option<&SecretString>,
     now: Timestamp,
 ) -> Result<Option<SecretString>> {
     let transaction = database.begin().await?;
@@ -29,23 +31,22 @@ pub(crate) async fn bootstrap(
     replace_service_keys(&transaction, service_keys, now).await?;
     let mut first_key = None;
     if entity::team::Entity::find().count(&transaction).await? == 0 {
-        let user = find_or_create(&transaction, FIRST_EMAIL, "Administrator", true, now).await?;
+        let user = find_or_create(&transaction, FIRST_EMAIL, "Administrator", true, now)
+            .await?
+            .user;
         let team = NewTeam {
             name: FIRST_TEAM.to_owned(),
             namespace: FIRST_TEAM.to_owned(),
         };
         let team = team.insert(&transaction, &user, now).await?;
-        let new_key = NewKey {
-            name: "first key".to_owned(),
-            scopes: vec!["*".to_owned()],
-            expires_at: None,
+        let secret = match given_key {
+            Some(secret) => secret.clone(),
+            None => key::generate(Kind::User)?,
         };
-        first_key = Some(
-            new_key
-                .insert_for_user(&transaction, &user.id, &team.id, now)
-                .await?
-                .1,
-        );
+        NewKey::first(vec!["*".to_owned()])
+            .insert_given(&transaction, &user.id, &team.id, &secret, now)
+            .await?;
+        first_key = Some(secret);
         tracing::info!(team = team.namespace, role = ?Role::Owner, "made the first team");
     }
     transaction.commit().await?;

@@ -8,10 +8,10 @@ use kernel::Timestamp;
 use kernel::id::{KeyId, NodeId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{App, time};
 use crate::domain::key::{self, Kind};
@@ -29,18 +29,28 @@ pub(crate) struct NewKey {
 }
 
 impl NewKey {
-    pub(super) async fn insert_for_user(
+    /// The key that a new person starts with.
+    pub(super) fn first(scopes: Vec<String>) -> Self {
+        Self {
+            name: "first key".to_owned(),
+            scopes,
+            expires_at: None,
+        }
+    }
+
+    /// The same with a key that is given.
+    pub(super) async fn insert_given(
         &self,
         transaction: &DatabaseTransaction,
         user_id: &str,
         team_id: &str,
+        secret: &SecretString,
         now: Timestamp,
-    ) -> Result<(entity::key::Model, SecretString)> {
-        let secret = key::generate(Kind::User)?;
+    ) -> Result<entity::key::Model> {
         let row = entity::key::ActiveModel {
             id: Set(KeyId::generate().into()),
             kind: Set(Kind::User.prefix().to_owned()),
-            hash: Set(key::hash(secrecy::ExposeSecret::expose_secret(&secret))),
+            hash: Set(key::hash(secret.expose_secret())),
             subject: Set(user_id.to_owned()),
             team_id: Set(Some(team_id.to_owned())),
             name: Set(self.name.clone()),
@@ -49,7 +59,21 @@ impl NewKey {
             expires_at: Set(self.expires_at.map(|at| at.timestamp_micros())),
             revoked_at: Set(None),
         };
-        Ok((row.insert(transaction).await?, secret))
+        Ok(row.insert(transaction).await?)
+    }
+
+    pub(super) async fn insert_for_user(
+        &self,
+        transaction: &DatabaseTransaction,
+        user_id: &str,
+        team_id: &str,
+        now: Timestamp,
+    ) -> Result<(entity::key::Model, SecretString)> {
+        let secret = key::generate(Kind::User)?;
+        let row = self
+            .insert_given(transaction, user_id, team_id, &secret, now)
+            .await?;
+        Ok((row, secret))
     }
 }
 
@@ -104,11 +128,12 @@ impl App {
         }
     }
 
-    /// A new key of the caller.
+    /// A new key of the caller, for their own team or another that they belong to.
     pub(crate) async fn create_key(
         &self,
         caller: &User,
         new: NewKey,
+        team: &str,
     ) -> Result<(entity::key::Model, SecretString)> {
         let now = self.clock.now();
         if new.expires_at.is_some_and(|at| at <= now) {
@@ -123,13 +148,9 @@ impl App {
             expires_at: new.expires_at,
         };
         let transaction = self.database.begin().await?;
+        let team = own_team(&transaction, caller, team).await?;
         let made = new
-            .insert_for_user(
-                &transaction,
-                &caller.id.to_string(),
-                &caller.team.to_string(),
-                now,
-            )
+            .insert_for_user(&transaction, &caller.id.to_string(), &team, now)
             .await?;
         transaction.commit().await?;
         Ok(made)
@@ -191,7 +212,7 @@ impl App {
         let row = entity::key::ActiveModel {
             id: Set(KeyId::generate().into()),
             kind: Set(Kind::Node.prefix().to_owned()),
-            hash: Set(key::hash(secrecy::ExposeSecret::expose_secret(&secret))),
+            hash: Set(key::hash(secret.expose_secret())),
             subject: Set(node.into()),
             team_id: Set(None),
             name: Set(format!("node {node}")),
@@ -206,6 +227,32 @@ impl App {
         transaction.commit().await?;
         Ok(secret)
     }
+}
+
+/// The team that `wanted` names, if the caller belongs to it; the team of the caller's key when nothing is said.
+async fn own_team(
+    transaction: &DatabaseTransaction,
+    caller: &User,
+    wanted: &str,
+) -> Result<String> {
+    if wanted.is_empty() {
+        return Ok(caller.team.to_string());
+    }
+    let named = Condition::any()
+        .add(entity::team::Column::Id.eq(wanted))
+        .add(entity::team::Column::Namespace.eq(wanted));
+    let unknown = || Error::not_found("team", wanted);
+    let team = entity::team::Entity::find()
+        .filter(named)
+        .one(transaction)
+        .await?
+        .ok_or_else(unknown)?;
+    let member = (team.id.clone(), caller.id.to_string());
+    entity::member::Entity::find_by_id(member)
+        .one(transaction)
+        .await?
+        .ok_or_else(unknown)?;
+    Ok(team.id)
 }
 
 /// A key may not do more than the key that made it.

@@ -13,7 +13,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::key::NewKey;
-use super::user::find_or_create;
+use super::user::{Found, find_or_create};
 use super::{App, team_by_id};
 use crate::store::entity;
 
@@ -73,32 +73,38 @@ impl NewTeam {
 }
 
 impl App {
-    /// A new team with its owner and the owner's key for it.
+    /// A new team with its owner; and the owner's key for it, when that is the caller or a person whom this call made.
     pub(crate) async fn create_team(
         &self,
         caller: &User,
         new: NewTeam,
         owner_email: &str,
-    ) -> Result<(entity::team::Model, SecretString)> {
+    ) -> Result<(entity::team::Model, Option<SecretString>)> {
         let now = self.clock.now();
         let transaction = self.database.begin().await?;
         let owner = if owner_email.is_empty() {
-            entity::user::Entity::find_by_id(caller.id.to_string())
+            let user = entity::user::Entity::find_by_id(caller.id.to_string())
                 .one(&transaction)
                 .await?
-                .ok_or_else(|| Error::not_found("user", &caller.id.to_string()))?
+                .ok_or_else(|| Error::not_found("user", &caller.id.to_string()))?;
+            Found {
+                user,
+                is_new: false,
+            }
         } else {
             find_or_create(&transaction, owner_email, "", false, now).await?
         };
-        let team = new.insert(&transaction, &owner, now).await?;
-        let key = NewKey {
-            name: format!("first key for {}", team.namespace),
-            scopes: vec!["*".to_owned()],
-            expires_at: None,
-        };
-        let (_, secret) = key
-            .insert_for_user(&transaction, &owner.id, &team.id, now)
-            .await?;
+        let Found { user, is_new } = owner;
+        let team = new.insert(&transaction, &user, now).await?;
+        let mut secret = None;
+        if is_new || user.id == caller.id.to_string() {
+            let key = NewKey::first(caller.scopes.clone());
+            secret = Some(
+                key.insert_for_user(&transaction, &user.id, &team.id, now)
+                    .await?
+                    .1,
+            );
+        }
         transaction.commit().await?;
         Ok((team, secret))
     }

@@ -16,6 +16,13 @@ use super::key::NewKey;
 use crate::domain::role;
 use crate::store::entity;
 
+/// A person, and whether this call made them.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) user: entity::user::Model,
+    pub(super) is_new: bool,
+}
+
 /// The person with this address, made when new.
 pub(super) async fn find_or_create(
     transaction: &DatabaseTransaction,
@@ -23,13 +30,14 @@ pub(super) async fn find_or_create(
     name: &str,
     operator: bool,
     now: Timestamp,
-) -> Result<entity::user::Model> {
+) -> Result<Found> {
     let email = text::email("email", email)?;
     if !name.is_empty() {
         text::name("name", name, 100)?;
     }
+    let id = UserId::generate().to_string();
     let row = entity::user::ActiveModel {
-        id: Set(UserId::generate().into()),
+        id: Set(id.clone()),
         email: Set(email.clone()),
         name: Set(name.to_owned()),
         operator: Set(operator),
@@ -39,22 +47,27 @@ pub(super) async fn find_or_create(
         .on_conflict_do_nothing_on([entity::user::Column::Email])
         .exec_without_returning(transaction)
         .await?;
-    entity::user::Entity::find()
+    let user = entity::user::Entity::find()
         .filter(entity::user::Column::Email.eq(&email))
         .one(transaction)
         .await?
-        .ok_or_else(|| Error::not_found("user", &email))
+        .ok_or_else(|| Error::not_found("user", &email))?;
+    Ok(Found {
+        is_new: user.id == id,
+        user,
+    })
 }
 
 impl App {
-    /// Adds a person to the caller's team, or changes their role in it.
+    /// Adds a person to the caller's team, or changes their role in it. Gives a first key only for a person whom this call
+    /// made: a key of anybody else would let the caller act as them.
     pub(crate) async fn create_user(
         &self,
         caller: &User,
         email: &str,
         name: &str,
         role: Role,
-    ) -> Result<(entity::user::Model, SecretString)> {
+    ) -> Result<(entity::user::Model, Option<SecretString>)> {
         role::check_grant(caller, role)?;
         let now = self.clock.now();
         let transaction = self.database.begin().await?;
@@ -63,7 +76,7 @@ impl App {
             .lock_exclusive()
             .one(&transaction)
             .await?;
-        let user = find_or_create(&transaction, email, name, false, now).await?;
+        let Found { user, is_new } = find_or_create(&transaction, email, name, false, now).await?;
         self.check_not_above(&transaction, caller, &user.id).await?;
         let member = entity::member::ActiveModel {
             team_id: Set(caller.team.to_string()),
@@ -80,14 +93,17 @@ impl App {
             .on_conflict(or_change)
             .exec_without_returning(&transaction)
             .await?;
-        let key = NewKey {
-            name: "first key".to_owned(),
-            scopes: vec!["*".to_owned()],
-            expires_at: None,
-        };
-        let (_, secret) = key
-            .insert_for_user(&transaction, &user.id, &caller.team.to_string(), now)
-            .await?;
+        let mut secret = None;
+        if is_new {
+            // No more than the caller's own key may do.
+            let key = NewKey::first(caller.scopes.clone());
+            let team = caller.team.to_string();
+            secret = Some(
+                key.insert_for_user(&transaction, &user.id, &team, now)
+                    .await?
+                    .1,
+            );
+        }
         transaction.commit().await?;
         Ok((user, secret))
     }

@@ -17,6 +17,7 @@ use crate::house::{Client, House};
 
 fn new_key(scopes: &[&str]) -> CreateApiKeyRequest {
     CreateApiKeyRequest {
+        team: String::new(),
         name: "key".to_owned(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         expires_at: None,

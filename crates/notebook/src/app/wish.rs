@@ -4,11 +4,11 @@ use chassis::database::is_unique_violation;
 use chassis::{Error, Result};
 use contracts::notebook::v1::Notebook;
 use kernel::id::TeamId;
-use sea_orm::DbErr;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
-use crate::store::entity::Model;
+use crate::store::entity::{Column, Entity, Model};
 
 impl App {
     /// Wants a notebook running, on the same files.
@@ -68,6 +68,22 @@ impl App {
             Ok(true)
         })
         .await
+    }
+
+    /// Wants the notebooks of all teams stopped; gives how many have not yet.
+    pub(crate) async fn stop_all(&self, why: &str) -> Result<u32> {
+        let rows = Entity::find()
+            .filter(Column::DeletedAt.is_null())
+            .all(self.database.reader())
+            .await?;
+        let mut remaining = 0;
+        for row in rows {
+            if view::wanted(&row) == Wanted::Running {
+                self.want_stopped(&row.id, why).await?;
+            }
+            remaining += u32::from(!view::state(&row).is_rest());
+        }
+        Ok(remaining)
     }
 
     /// Wants a notebook gone with its files.

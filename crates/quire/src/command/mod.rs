@@ -13,7 +13,6 @@ use crate::api::Api;
 use crate::cli::{Command, Output};
 
 pub(crate) use login::login;
-pub(crate) use notebook::stop_all;
 
 /// Runs a command that talks to the API.
 pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<()> {

@@ -247,17 +247,6 @@ async fn stop(api: &Api, id: &str) -> Result<Notebook> {
     answer.notebook.context("the answer holds no notebook")
 }
 
-/// Stops every notebook that is not at rest, and waits for it.
-pub(crate) async fn stop_all(api: &Api) -> Result<()> {
-    for notebook in all(api).await? {
-        if !is_rest(notebook.state()) {
-            let stopping = stop(api, &notebook.id).await?;
-            wait_for(api, stopping, is_rest).await?;
-        }
-    }
-    Ok(())
-}
-
 async fn delete(api: &Api, output: Output, id: &str) -> Result<()> {
     let request = DeleteNotebookRequest {
         notebook: id.to_owned(),

@@ -17,6 +17,13 @@ use crate::when;
 
 /// Prints what was made with its key, which is shown this once.
 fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
+    if key.is_empty() {
+        print::one(output, made)?;
+        print::note(
+            "they are known here already and make a key of their own: quire api-key create NAME --team TEAM",
+        );
+        return Ok(());
+    }
     if output == Output::Json {
         let mut value = serde_json::to_value(made)?;
         if let Some(fields) = value.as_object_mut() {
@@ -314,6 +321,7 @@ pub(crate) async fn api_key(command: ApiKeyCommand, api: &Api, output: Output) -
             name,
             scope,
             expires,
+            team,
         } => {
             let expires_at = expires
                 .map(|text| when::parse("expires", &text))
@@ -322,6 +330,7 @@ pub(crate) async fn api_key(command: ApiKeyCommand, api: &Api, output: Output) -
                 name,
                 scopes: scope,
                 expires_at,
+                team: team.unwrap_or_default(),
             };
             let answer = api.ask(api.identity().create_api_key(request)).await?;
             with_key(

@@ -1,4 +1,4 @@
-//! `quire up --detach`: the same program again, in the background; it tells when it is ready by one line of JSON.
+//! `quire up --detach`: the same program again, in the background; it tells when it is ready by one line.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
@@ -7,17 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 
-/// What the background process tells the one that started it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ready {
-    /// The first user's key, at the very first start.
-    pub(super) first_key: Option<String>,
-}
+/// What the background process says when everything answers.
+pub(super) const READY: &str = "ready";
 
 /// Starts the background process with the same options and waits until it is ready.
-pub(super) fn start(data_dir: &Path) -> Result<Ready> {
+pub(super) fn start(data_dir: &Path) -> Result<()> {
     let log = data_dir.join("quire.log");
     let log_file = OpenOptions::new()
         .create(true)
@@ -29,8 +24,7 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
         .filter(|argument| argument != "--detach");
     let mut child = Command::new(std::env::current_exe().context("finding this program")?)
         .args(options)
-        .arg("--data-dir")
-        .arg(data_dir)
+        .env("QUIRE_DATA_DIR", data_dir)
         .env(super::BACKGROUND, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -45,7 +39,7 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
         .context("the background process has no output")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
-    if line.is_empty() {
+    if line.trim() != READY {
         let status = child.wait()?;
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         let tail: Vec<&str> = text.lines().rev().take(8).collect();
@@ -56,5 +50,5 @@ pub(super) fn start(data_dir: &Path) -> Result<Ready> {
             tail.join("\n")
         );
     }
-    serde_json::from_str(&line).context("reading what the background process said")
+    Ok(())
 }

@@ -15,21 +15,24 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use chassis::telemetry::{self, TelemetryConfig};
 use chassis::{Tasks, program, tasks};
+use contracts::notebook::v1::StopAllNotebooksRequest;
+use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use kernel::Clock;
 use kernel::time::SystemClock;
 use rustix::process::Signal;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
 use crate::cli::{DownArgs, UpArgs};
 use crate::print::out;
 use crate::profile::Profile;
-use crate::{command, doctor, print, wait};
+use crate::{doctor, print, wait};
 
 pub(crate) use lock::running;
 
+/// Longest time that notebooks may take to stop.
+const STOP_NOTEBOOKS: Duration = Duration::from_secs(60);
 /// Set for the background process of `--detach`.
 const BACKGROUND: &str = "QUIRE_BACKGROUND";
 
@@ -54,25 +57,40 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
-        let ready = detach::start(data_dir)?;
-        return greet(&args, ready.first_key.map(SecretString::from), profile);
+        detach::start(data_dir)?;
+        return greet(&args, data_dir, profile);
     }
     run(args, data_dir, profile).await
 }
 
-/// Saves the first login, and tells where everything is.
-fn greet(args: &UpArgs, first_key: Option<SecretString>, profile: &Path) -> Result<()> {
-    if let Some(key) = first_key {
+/// Shows the first user's key, once, and tells where everything is.
+fn greet(args: &UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+    if let Some(key) = secrets::load(data_dir)?.first_key {
         let first = Profile {
             server: format!("http://{}", args.gateway),
             api_key: key,
         };
-        first.save(profile)?;
-        print::note("the first user's key, shown this once; you are logged in with it:");
+        print::note("the first user's key, shown this once:");
         out!("{}", first.api_key.expose_secret());
+        log_in(&first, profile)?;
+        secrets::forget_first_key(data_dir)?;
     }
     say_addresses(args);
     Ok(())
+}
+
+/// Logs the first user in, unless somebody is logged in to another Quire.
+fn log_in(first: &Profile, profile: &Path) -> Result<()> {
+    match Profile::load(profile) {
+        Ok(other) if other.server != first.server => {
+            let server = &other.server;
+            print::note(&format!(
+                "you stay logged in to {server}; \"quire login\" changes that"
+            ));
+            Ok(())
+        }
+        _ => first.save(profile),
+    }
 }
 
 fn say_addresses(args: &UpArgs) {
@@ -109,10 +127,16 @@ async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
     let run_dir = services::run_dir(data_dir)?;
     fs::create_dir_all(&run_dir)?;
     let secrets = secrets::load(data_dir)?;
-    let nats = nats::Nats::start(data_dir, &secrets)?;
+    let nats = nats::Nats::start(data_dir, &secrets).await?;
+    let bus = nats.bus();
+    // The bus ends after everything that uses it.
+    let end_of_bus = CancellationToken::new();
+    let keeper = tokio::spawn(nats.keep(end_of_bus.clone()));
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     if let Some(address) = args.metrics {
+        let listening = chassis::Address::Http(address.to_string()).check_listener();
+        listening.map_err(|problem| anyhow!("--metrics: {problem}"))?;
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("listening on {address}"))?;
@@ -121,9 +145,10 @@ async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
             program::serve_metrics(listener, page, cancel.clone()),
         );
     }
-    let outcome = serve(&args, data_dir, profile, &secrets, &nats, tasks).await;
+    let outcome = serve(&args, data_dir, profile, &secrets, &bus, tasks).await;
     cancel.cancel();
-    nats.stop();
+    end_of_bus.cancel();
+    keeper.await.context("ending the event bus")?;
     telemetry.shutdown();
     outcome
 }
@@ -133,7 +158,7 @@ async fn serve(
     data_dir: &Path,
     profile: &Path,
     secrets: &secrets::Secrets,
-    nats: &nats::Nats,
+    bus: &nats::Bus,
     mut tasks: Tasks,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -141,10 +166,10 @@ async fn serve(
         args,
         data_dir,
         secrets,
-        nats,
+        bus,
         clock: clock.clone(),
     };
-    let first_key = identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
+    identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks);
     let ready = async {
@@ -156,10 +181,9 @@ async fn serve(
         .await
         .map_err(|_| anyhow!("not everything answers after a minute; the log says why"))??;
     if is_background() {
-        let first_key = first_key.map(|key| key.expose_secret().to_owned());
-        out!("{}", serde_json::to_string(&detach::Ready { first_key })?);
+        out!("{}", detach::READY);
     } else {
-        greet(args, first_key, profile)?;
+        greet(args, data_dir, profile)?;
         print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");
     }
     tasks.run().await.map_err(|failure| anyhow!(failure))
@@ -177,15 +201,36 @@ async fn wait_for_gateway(args: &UpArgs) -> Result<()> {
     .await
 }
 
+/// Stops the notebooks of all teams, as the installation itself.
+async fn stop_notebooks(data_dir: &Path) -> Result<()> {
+    let caller = services::caller(data_dir, &secrets::load(data_dir)?, "notebook")?;
+    let notebooks = NotebookServiceClient::new(caller);
+    let none_remains = wait::until(Duration::from_millis(200), || {
+        let mut notebooks = notebooks.clone();
+        async move {
+            let request = StopAllNotebooksRequest {
+                reason: "Quire was taken down".to_owned(),
+            };
+            let answer = notebooks
+                .stop_all_notebooks(request)
+                .await
+                .map_err(|status| crate::failure(&status, "the notebook service"))?;
+            Ok((answer.into_inner().remaining == 0).then_some(()))
+        }
+    });
+    tokio::time::timeout(STOP_NOTEBOOKS, none_remains)
+        .await
+        .map_err(|_| anyhow!("some have not stopped after {STOP_NOTEBOOKS:?}"))?
+}
+
 /// Stops what `up` started.
-pub(crate) async fn down(args: DownArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+pub(crate) async fn down(args: DownArgs, data_dir: &Path) -> Result<()> {
     let Some(pid) = running(data_dir)? else {
         print::note("nothing runs");
         return Ok(());
     };
     if !args.keep_notebooks {
-        let api = Api::new(&Profile::load(profile)?)?;
-        command::stop_all(&api)
+        stop_notebooks(data_dir)
             .await
             .context("stopping notebooks; \"quire down --keep-notebooks\" leaves them running")?;
     }

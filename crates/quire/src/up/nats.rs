@@ -1,29 +1,35 @@
 //! The private event bus: a `nats-server` that starts and ends with this process, each service with a user that may publish
-//! its own subjects only.
+//! events of its own area only. JetStream's own interface is open to all of them.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chassis::config::BusConfig;
 use rustix::process::{Pid, Signal};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 
 use super::secrets::Secrets;
 use crate::profile::write_private;
 
 /// Longest time that it may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause before a server that died is started again.
+const RESTART: Duration = Duration::from_millis(200);
 
 /// The running server.
 #[derive(Debug)]
 pub(super) struct Nats {
     child: Child,
     port: u16,
-    pid_file: PathBuf,
+    /// Its configuration, log, pid file and store.
+    folder: PathBuf,
 }
 
 /// Subjects that a service may publish: its own events, what JetStream needs, and answers.
@@ -91,50 +97,13 @@ fn end_left_behind(pid_file: &Path, config: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Nats {
-    /// Starts the server on a free port of the loopback interface.
-    pub(super) fn start(data_dir: &Path, secrets: &Secrets) -> Result<Self> {
-        let folder = data_dir.join("nats");
-        fs::create_dir_all(&folder)?;
-        let (config, pid_file) = (folder.join("nats.conf"), folder.join("nats.pid"));
-        end_left_behind(&pid_file, &config)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        write_private(&config, &configuration(&folder, port, secrets))?;
-        let log = fs::File::create(folder.join("nats.log"))?;
-        let child = Command::new("nats-server")
-            .arg("-c")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("starting nats-server; \"quire doctor\" tells how to install it")?;
-        write_private(&pid_file, &child.id().to_string())?;
-        let mut server = Self {
-            child,
-            port,
-            pid_file,
-        };
-        server.wait_until_it_listens()?;
-        Ok(server)
-    }
+/// How the running server is reached.
+#[derive(Debug)]
+pub(super) struct Bus {
+    port: u16,
+}
 
-    fn wait_until_it_listens(&mut self) -> Result<()> {
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "nats-server ended at once ({status}); its log lies beside its configuration"
-                );
-            }
-            if started.elapsed() > PATIENCE {
-                bail!("nats-server does not listen after {PATIENCE:?}");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-
+impl Bus {
     /// How `service` reaches it.
     pub(super) fn config_for(&self, service: &str, secrets: &Secrets) -> BusConfig {
         BusConfig {
@@ -144,16 +113,99 @@ impl Nats {
                 .bus_passwords
                 .get(service)
                 .cloned()
-                .unwrap_or_else(SecretString::default),
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Nats {
+    /// Starts the server on a free port of the loopback interface.
+    pub(super) async fn start(data_dir: &Path, secrets: &Secrets) -> Result<Self> {
+        let folder = data_dir.join("nats");
+        fs::create_dir_all(&folder)?;
+        end_left_behind(&folder.join("nats.pid"), &folder.join("nats.conf"))?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        write_private(
+            &folder.join("nats.conf"),
+            &configuration(&folder, port, secrets),
+        )?;
+        let child = spawn(&folder)?;
+        let mut server = Self {
+            child,
+            port,
+            folder,
+        };
+        server.wait_until_it_listens().await?;
+        Ok(server)
+    }
+
+    /// How it is reached.
+    pub(super) const fn bus(&self) -> Bus {
+        Bus { port: self.port }
+    }
+
+    /// Keeps it running until `end`, then ends it. One that dies is started again with all that it had stored.
+    pub(super) async fn keep(mut self, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return self.stop().await,
+                status = self.child.wait() => {
+                    tracing::error!(?status, "nats-server died; starting it again");
+                }
+            }
+            tokio::time::sleep(RESTART).await;
+            match spawn(&self.folder) {
+                Ok(child) => self.child = child,
+                Err(error) => tracing::error!(error = format!("{error:#}"), "starting nats-server"),
+            }
         }
     }
 
-    /// Ends it.
-    pub(super) fn stop(mut self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+    async fn wait_until_it_listens(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!(
+                    "nats-server ended at once ({status}); its log lies beside its configuration"
+                );
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("nats-server does not listen after {PATIENCE:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn stop(mut self) {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid {
             rustix::process::kill_process(pid, Signal::TERM).ok();
         }
-        self.child.wait().ok();
-        fs::remove_file(&self.pid_file).ok();
+        self.child.wait().await.ok();
+        fs::remove_file(self.folder.join("nats.pid")).ok();
     }
+}
+
+fn spawn(folder: &Path) -> Result<Child> {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("nats.log"))?;
+    let child = Command::new("nats-server")
+        .arg("-c")
+        .arg(folder.join("nats.conf"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("starting nats-server; \"quire doctor\" tells how to install it")?;
+    if let Some(id) = child.id() {
+        write_private(&folder.join("nats.pid"), &id.to_string())?;
+    }
+    Ok(child)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use chassis::seal::random_secret;
@@ -33,11 +33,15 @@ pub(super) struct Secrets {
     pub(super) service_keys: BTreeMap<String, SecretString>,
     /// Passwords on the event bus, by name.
     pub(super) bus_passwords: BTreeMap<String, SecretString>,
+    /// The first user's key, until it was shown: a start that fails before must not lose it.
+    pub(super) first_key: Option<SecretString>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_key: Option<String>,
     master_key: String,
     service_keys: BTreeMap<String, String>,
     bus_passwords: BTreeMap<String, String>,
@@ -53,15 +57,39 @@ fn fill(secrets: &mut BTreeMap<String, String>, prefix: &str) -> Result<()> {
     Ok(())
 }
 
+fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("secrets.toml")
+}
+
+fn read(path: &Path) -> Result<Option<File>> {
+    match fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text)
+            .map(Some)
+            .with_context(|| format!("{} is damaged", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+/// Forgets the first user's key, which has been shown.
+pub(super) fn forget_first_key(data_dir: &Path) -> Result<()> {
+    let path = path(data_dir);
+    let Some(mut file) = read(&path)? else {
+        return Ok(());
+    };
+    file.first_key = None;
+    write_private(&path, &toml::to_string(&file)?)
+}
+
 /// Reads the secrets below `data_dir`, making those that are missing.
 pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
-    let path = data_dir.join("secrets.toml");
-    let mut file: File = match fs::read_to_string(&path) {
-        Ok(text) => {
-            toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    let path = path(data_dir);
+    let mut file = match read(&path)? {
+        Some(file) => file,
+        None => File {
+            first_key: Some(format!("qk_{}", random_secret()?.expose_secret())),
+            ..File::default()
+        },
     };
     if file.master_key.is_empty() {
         file.master_key = random_secret()?.expose_secret().to_owned();
@@ -78,6 +106,7 @@ pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
         master_key: file.master_key.into(),
         service_keys: secret(file.service_keys),
         bus_passwords: secret(file.bus_passwords),
+        first_key: file.first_key.map(SecretString::from),
     })
 }
 
@@ -97,6 +126,9 @@ mod tests {
             second.master_key.expose_secret()
         );
         assert_eq!(first.service_keys.len(), SERVICES.len());
+        assert!(second.first_key.is_some(), "kept until it was shown");
+        forget_first_key(folder.path()).unwrap();
+        assert!(load(folder.path()).unwrap().first_key.is_none());
         let mode = fs::metadata(folder.path().join("secrets.toml"))
             .unwrap()
             .permissions()

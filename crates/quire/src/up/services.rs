@@ -10,18 +10,19 @@ use chassis::config::ServiceConfig;
 use chassis::grpc::{Caller, TokenSource, connect};
 use chassis::{Address, Tasks};
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
-use contracts::inventory::v1::{CreateJoinTokenRequest, ListMachineTypesRequest};
+use contracts::inventory::v1::{CreateJoinTokenRequest, ListNodesRequest, Node, NodeLiveness};
 use edge::EdgeConfig;
 use gateway::GatewayConfig;
 use identity::IdentityConfig;
 use inventory::InventoryConfig;
 use kernel::Clock;
+use kernel::time::SystemClock;
 use notebook::NotebookConfig;
 use scheduler::SchedulerConfig;
 use secrecy::SecretString;
 use volume::VolumeConfig;
 
-use super::nats::Nats;
+use super::nats::Bus;
 use super::secrets::Secrets;
 use crate::cli::UpArgs;
 
@@ -34,7 +35,7 @@ pub(super) struct Plan<'a> {
     pub(super) args: &'a UpArgs,
     pub(super) data_dir: &'a Path,
     pub(super) secrets: &'a Secrets,
-    pub(super) nats: &'a Nats,
+    pub(super) bus: &'a Bus,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -52,7 +53,7 @@ pub(super) fn run_dir(data_dir: &Path) -> Result<PathBuf> {
 
 impl Plan<'_> {
     fn socket(&self, service: &str) -> Address {
-        Address::Unix(self.data_dir.join("run").join(format!("{service}.sock")))
+        socket(self.data_dir, service)
     }
 
     fn key(&self, service: &str) -> SecretString {
@@ -73,7 +74,7 @@ impl Plan<'_> {
             .into(),
             identity: self.socket("identity"),
             key: self.key(service),
-            bus: self.nats.config_for(service, self.secrets),
+            bus: self.bus.config_for(service, self.secrets),
         }
     }
 
@@ -82,6 +83,7 @@ impl Plan<'_> {
             service: self.service("identity"),
             master_key: self.secrets.master_key.clone(),
             service_keys: self.secrets.service_keys.clone(),
+            first_key: self.secrets.first_key.clone(),
         }
     }
 
@@ -164,7 +166,7 @@ impl Plan<'_> {
         let config = EdgeConfig {
             listen: self.args.edge.to_string(),
             domain: self.args.domain.clone(),
-            bus: self.nats.config_for("edge", self.secrets),
+            bus: self.bus.config_for("edge", self.secrets),
             relay_dir: self.data_dir.join("run"),
             ..EdgeConfig::default()
         };
@@ -185,22 +187,22 @@ impl Plan<'_> {
     /// Joins this machine as a node, unless it has, and starts its agent.
     pub(super) async fn start_agent(&self, tasks: &mut Tasks) -> Result<()> {
         let config = self.agent();
-        let inventory = self.inventory()?;
-        let token = chassis::grpc::retry(|| {
-            let mut inventory = inventory.clone();
-            async move {
-                Ok(inventory
-                    .create_join_token(CreateJoinTokenRequest::default())
-                    .await?
-                    .into_inner()
-                    .token)
-            }
-        })
-        .await
-        .context("asking for a join token")?;
-        agent::join(&config, &token)
+        let inventory =
+            InventoryServiceClient::new(caller(self.data_dir, self.secrets, "inventory")?);
+        if !self.data_dir.join("agent").join("node.json").exists() {
+            let token = chassis::grpc::retry(|| {
+                let mut inventory = inventory.clone();
+                async move {
+                    let asked = inventory.create_join_token(CreateJoinTokenRequest::default());
+                    Ok(asked.await?.into_inner().token)
+                }
+            })
             .await
-            .context("joining this machine as a node")?;
+            .context("asking for a join token")?;
+            agent::join(&config, &token)
+                .await
+                .context("joining this machine as a node")?;
+        }
         tasks.start(
             "agent",
             agent::run(config, self.clock.clone(), tasks.cancel(), || {}),
@@ -208,25 +210,27 @@ impl Plan<'_> {
         crate::wait::until(std::time::Duration::from_millis(50), || {
             let mut inventory = inventory.clone();
             async move {
-                let types = inventory
-                    .list_machine_types(ListMachineTypesRequest {})
-                    .await
-                    .map_err(|status| crate::failure(&status, "inventory"))?
-                    .into_inner();
-                Ok(types
-                    .machine_types
-                    .iter()
-                    .any(|machine| machine.available)
-                    .then_some(()))
+                // Inventory may still be starting; whoever waits for this has an end.
+                let Ok(answer) = inventory.list_nodes(ListNodesRequest {}).await else {
+                    return Ok(None);
+                };
+                let ready = |node: &Node| node.liveness() == NodeLiveness::Ready;
+                Ok(answer.into_inner().nodes.iter().any(ready).then_some(()))
             }
         })
         .await
     }
+}
 
-    fn inventory(&self) -> Result<InventoryServiceClient<Caller>> {
-        let identity = connect(&self.socket("identity"))?;
-        let tokens = TokenSource::new(identity, self.key("up"), self.clock.clone());
-        let caller = Caller::new(connect(&self.socket("inventory"))?, tokens);
-        Ok(InventoryServiceClient::new(caller))
-    }
+/// A caller of a service of the installation in `data_dir`, as the installation itself.
+pub(super) fn caller(data_dir: &Path, secrets: &Secrets, service: &str) -> Result<Caller> {
+    let key = secrets.service_keys.get("up").cloned().unwrap_or_default();
+    let identity = connect(&socket(data_dir, "identity"))?;
+    let tokens = TokenSource::new(identity, key, Arc::new(SystemClock));
+    Ok(Caller::new(connect(&socket(data_dir, service))?, tokens))
+}
+
+/// Where a service of the installation in `data_dir` listens.
+fn socket(data_dir: &Path, service: &str) -> Address {
+    Address::Unix(data_dir.join("run").join(format!("{service}.sock")))
 }

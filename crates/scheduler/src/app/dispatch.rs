@@ -36,7 +36,11 @@ impl App {
             .filter(entity::attempt::Column::State.is_in(waiting))
             .all(self.database.reader())
             .await?;
-        for attempt in attempts {
+        // Stops first: they wait for nobody else.
+        let (stops, placed): (Vec<_>, Vec<_>) = attempts
+            .into_iter()
+            .partition(|attempt| view::state(attempt.state) == State::Stopping);
+        for attempt in stops.into_iter().chain(placed) {
             let Some(link) = self.links.get(&attempt.node_id) else {
                 continue;
             };
@@ -105,7 +109,8 @@ impl App {
             .await?
             .ok_or_else(|| Error::not_found("workload", &attempt.workload_id))?;
         let spec = view::decode_spec(&workload.spec)?;
-        if !spec.volume_id.is_empty() {
+        // One that was taken up before has its volume already.
+        if !spec.volume_id.is_empty() && view::state(attempt.state) == State::Placed {
             self.attach(&spec.volume_id, attempt).await?;
         }
         Ok(Assignment {

@@ -59,7 +59,11 @@ pub(super) fn workload(
         project_id: row.project_id.clone(),
         user_id: row.user_id.clone(),
         owner_id: row.owner_id.clone(),
-        spec: Some(decode_spec(&row.spec)?),
+        // The lock is large and for the node alone, which gets it with its assignment.
+        spec: Some(WorkloadSpec {
+            environment_lock: String::new(),
+            ..decode_spec(&row.spec)?
+        }),
         state: row.state,
         reason: row.reason.clone(),
         attempt: newest.map(attempt),
