@@ -1,7 +1,9 @@
 //! What the notebook service is told.
 
-use chassis::Address;
+use std::time::Duration;
+
 use chassis::config::{ServiceConfig, redacted};
+use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,14 @@ pub struct NotebookConfig {
     pub master_key: SecretString,
     /// Where this service reaches the edge to look at idle notebooks; `host:port`.
     pub edge_probe: String,
+    /// Notebooks that are not as wanted are looked at this often, in milliseconds; changes wake the loop before.
+    pub mend_ms: u32,
+    /// The scheduler is asked about all that move or run this often, in milliseconds; its events come before.
+    pub look_ms: u32,
+    /// Routes are compared with the rows this often, in milliseconds.
+    pub routes_ms: u32,
+    /// Idle notebooks are looked for this often, in milliseconds.
+    pub idle_ms: u32,
 }
 
 impl Default for NotebookConfig {
@@ -36,6 +46,35 @@ impl Default for NotebookConfig {
             edge: Address::Http("localhost:7701".to_owned()),
             master_key: SecretString::default(),
             edge_probe: "127.0.0.1:7701".to_owned(),
+            mend_ms: 1_000,
+            look_ms: 5_000,
+            routes_ms: 15_000,
+            idle_ms: 20_000,
         }
+    }
+}
+
+/// How often each loop runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Periods {
+    pub(crate) mend: Duration,
+    pub(crate) look: Duration,
+    pub(crate) routes: Duration,
+    pub(crate) idle: Duration,
+}
+
+impl NotebookConfig {
+    /// How often each loop runs; none may run without a pause.
+    pub(crate) fn periods(&self) -> Result<Periods> {
+        let period = |field: &str, ms: u32| match ms {
+            0 => Err(Error::invalid(field, "is 0; 1 or more is needed")),
+            ms => Ok(Duration::from_millis(ms.into())),
+        };
+        Ok(Periods {
+            mend: period("mend_ms", self.mend_ms)?,
+            look: period("look_ms", self.look_ms)?,
+            routes: period("routes_ms", self.routes_ms)?,
+            idle: period("idle_ms", self.idle_ms)?,
+        })
     }
 }

@@ -34,12 +34,14 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
+    let periods = config.periods()?;
     let mut foundation =
         Foundation::lay::<Migrator>("notebook", &config.service, clock.clone(), cancel.clone())
             .await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
+        watching_since: clock.now(),
         clock,
         sealer: Arc::new(Sealer::new(&config.master_key)?),
         routes: Routes::open(&foundation.bus).await?,
@@ -49,20 +51,22 @@ pub async fn run(
         scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
         edge: config.edge,
         edge_probe: config.edge_probe,
-        http: reqwest::Client::builder()
-            .build()
-            .map_err(|error| Error::internal("making an HTTP client", error))?,
+        http: http_client()?,
         traffic: Arc::default(),
         changed: Arc::default(),
     };
     foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));
     let bus = foundation.bus.clone();
     let tasks = &mut foundation.tasks;
-    tasks.start("mend", reconcile::mend(app.clone(), cancel.clone()));
-    tasks.start("look", reconcile::look(app.clone(), cancel.clone()));
-    tasks.start("routes", reconcile::routes(app.clone(), cancel.clone()));
-    tasks.start("idle", reconcile::idle(app.clone(), cancel.clone()));
+    reconcile::start(tasks, &app, &bus, periods);
     tasks.start("edges", events::listen_to_edges(app.clone(), bus, cancel));
     let routes = tonic::service::Routes::new(NotebookServiceServer::new(app));
     foundation.serve(routes, ready).await
+}
+
+fn http_client() -> Result<reqwest::Client> {
+    chassis::tls::install_provider();
+    reqwest::Client::builder()
+        .build()
+        .map_err(|error| Error::internal("making an HTTP client", error))
 }

@@ -1,55 +1,53 @@
 //! The loops of the notebook service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chassis::Result;
+use bus::Bus;
 use chassis::tasks::repeat;
+use chassis::{Result, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::config::Periods;
 
-/// Notebooks that are not as wanted are looked at this often; changes wake the loop before.
-const MEND: Duration = Duration::from_secs(1);
-/// The scheduler is asked about all that move or run this often; its events come before.
-const LOOK: Duration = Duration::from_secs(5);
-/// Routes are compared with the rows this often.
-const ROUTES: Duration = Duration::from_secs(15);
-/// Idle notebooks are looked for this often.
-const IDLE: Duration = Duration::from_secs(20);
+/// Starts all of them.
+pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
+    let cancel = tasks.cancel();
+    tasks.start("mend", mend(app.clone(), periods, cancel.clone()));
+    tasks.start("look", look(app.clone(), periods, cancel.clone()));
+    let compared = routes(app.clone(), bus.clone(), periods, cancel.clone());
+    tasks.start("routes", compared);
+    tasks.start("idle", idle(app.clone(), periods, cancel));
+}
 
-pub(crate) async fn mend(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat(
-        "mending notebooks",
-        app.changed.clone(),
-        MEND,
-        cancel,
-        || app.mend_all(false),
-    )
+async fn mend(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.changed.clone();
+    repeat("mending notebooks", nudge, periods.mend, cancel, || {
+        app.mend_all(false)
+    })
     .await
 }
 
-pub(crate) async fn look(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat("looking at workloads", Arc::default(), LOOK, cancel, || {
+async fn look(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("looking at workloads", nudge, periods.look, cancel, || {
         app.mend_all(true)
     })
     .await
 }
 
-pub(crate) async fn routes(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat("comparing routes", Arc::default(), ROUTES, cancel, || {
-        app.compare_routes()
+async fn routes(app: App, bus: Bus, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("comparing routes", nudge, periods.routes, cancel, || {
+        app.compare_routes(&bus)
     })
     .await
 }
 
-pub(crate) async fn idle(app: App, cancel: CancellationToken) -> Result<()> {
-    repeat(
-        "looking for idle notebooks",
-        Arc::default(),
-        IDLE,
-        cancel,
-        || app.stop_idle(),
-    )
+async fn idle(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("looking for idle ones", nudge, periods.idle, cancel, || {
+        app.stop_idle()
+    })
     .await
 }

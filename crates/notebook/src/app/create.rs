@@ -20,6 +20,8 @@ use crate::store::entity::{Column, Entity, Model};
 /// A notebook without activity is stopped after an hour unless something else is asked.
 const DEFAULT_IDLE_SECONDS: u32 = 3_600;
 const DEFAULT_ENVIRONMENT: &str = "python";
+/// Longest text that is looked up or kept beside the name.
+const MAX_TEXT: usize = 200;
 /// Longest times that can be asked for: a month.
 const MAX_SECONDS: u32 = 31 * 24 * 3_600;
 
@@ -40,11 +42,15 @@ impl NewNotebook {
         if !self.name.is_empty() {
             text::name("name", &self.name, 100)?;
         }
-        if self.request_id.len() > 200 {
-            return Err(Error::invalid(
-                "request_id",
-                "must have at most 200 characters",
-            ));
+        let texts = [
+            ("project", &self.project),
+            ("machine_type", &self.machine_type),
+            ("environment", &self.environment),
+            ("request_id", &self.request_id),
+        ];
+        if let Some((field, _)) = texts.iter().find(|(_, text)| text.len() > MAX_TEXT) {
+            let problem = format!("must have at most {MAX_TEXT} characters");
+            return Err(Error::invalid(*field, problem));
         }
         let times = [
             (
@@ -107,6 +113,7 @@ impl App {
             reason: "is being submitted".to_owned(),
             start_number: 1,
             volume_id: String::new(),
+            launch: String::new(),
             workload_id: String::new(),
             workload_revision: 0,
             node_id: String::new(),
@@ -272,10 +279,9 @@ impl App {
             .into_iter()
             .map(|environment| environment.name)
             .collect();
-        let shown: String = wanted.chars().take(40).collect();
         Err(Error::invalid(
             "environment",
-            format!("{shown:?} is unknown; there are {}", names.join(", ")),
+            format!("{wanted:?} is unknown; there are {}", names.join(", ")),
         ))
     }
 }

@@ -1,11 +1,14 @@
 //! Why a notebook is in the state that it is in.
 
-use chassis::Result;
+use chassis::{Error, Result};
 use contracts::notebook::v1::ExplainNotebookResponse;
 use contracts::scheduler::v1::ExplainWorkloadRequest;
 use kernel::id::TeamId;
 
 use super::{App, view};
+
+/// Said when there is nothing newer than the row.
+const AWAY: &str = "the scheduler does not answer now; this is what was known last";
 
 impl App {
     /// The dominant reason and what stands in the way, from the scheduler where it knows more.
@@ -26,12 +29,15 @@ impl App {
         let request = ExplainWorkloadRequest {
             id: row.workload_id,
         };
-        let explained = self
-            .scheduler
-            .clone()
-            .explain_workload(request)
-            .await?
-            .into_inner();
+        let asked = self.scheduler.clone().explain_workload(request).await;
+        let explained = match asked.map_err(Error::from) {
+            Ok(explained) => explained.into_inner(),
+            Err(error) if error.code().is_retryable() => {
+                answer.details.push(AWAY.to_owned());
+                return Ok(answer);
+            }
+            Err(error) => return Err(error),
+        };
         answer.summary = explained.summary;
         if explained.queue_position > 0 {
             answer

@@ -4,7 +4,10 @@ use chassis::{Error, Result, page};
 use contracts::common::v1::{PageInfo, PageRequest};
 use contracts::notebook::v1::Notebook;
 use kernel::id::TeamId;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::sea_query::{Expr, Func};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use super::App;
 use crate::store::entity::{Column, Entity, Model};
@@ -16,6 +19,18 @@ fn of_team(team: TeamId) -> Select<Entity> {
     Entity::find()
         .filter(Column::TeamId.eq(team.to_string()))
         .filter(Column::DeletedAt.is_null())
+}
+
+/// Letter by letter: to `LIKE` some characters are patterns, and to one of the engines all letters are small.
+fn begins(column: Column, wanted: &str) -> Expr {
+    let length = i32::try_from(wanted.chars().count()).unwrap_or(i32::MAX);
+    Expr::from(
+        Func::cust("substr")
+            .arg(Expr::col(column))
+            .arg(Expr::value(1))
+            .arg(Expr::value(length)),
+    )
+    .eq(wanted)
 }
 
 impl App {
@@ -40,8 +55,8 @@ impl App {
             return Ok(row);
         }
         let beginning = Condition::any()
-            .add(Column::Id.starts_with(wanted))
-            .add(Column::Name.starts_with(wanted));
+            .add(begins(Column::Id, wanted))
+            .add(begins(Column::Name, wanted));
         let mut found = of_team(team).filter(beginning).limit(3).all(reader).await?;
         match (found.pop(), found.is_empty()) {
             (Some(row), true) => Ok(row),

@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use super::wish::wish_stopped;
 use super::{App, unsigned_32, view};
 use crate::domain::idle::{self, Kernels};
 use crate::domain::origin;
@@ -36,10 +37,11 @@ impl App {
             .filter(Column::DeletedAt.is_null())
             .all(self.database.reader())
             .await?;
+        self.forget_traffic(&rows);
         for row in rows {
             let timeout = unsigned_32(row.idle_timeout_seconds);
             let started_at = from_micros(row.started_at.unwrap_or(row.modified_at));
-            let traffic = self.last_traffic(&row.id);
+            let traffic = Some(self.last_traffic(&row.id));
             // No need to ask while the start or the last traffic is recent.
             let now = self.clock.now();
             let latest = idle::last_activity(Kernels::Idle(None), traffic, started_at, now);
@@ -49,16 +51,36 @@ impl App {
             let kernels = self.kernels(&row).await;
             let last = idle::last_activity(kernels, traffic, started_at, self.clock.now());
             if idle::is_over(last, timeout, self.clock.now()) {
-                let minutes = timeout / 60;
-                self.want_stopped(&row.id, &format!("stopped: idle for {minutes} min"))
-                    .await?;
+                self.stop_if_same(&row, &idle::reason(timeout)).await?;
             }
         }
         Ok(())
     }
 
-    fn last_traffic(&self, id: &str) -> Option<Timestamp> {
-        self.traffic.lock().ok()?.get(id).copied()
+    /// Nobody knows what was before this program listened: it counts as traffic.
+    fn last_traffic(&self, id: &str) -> Timestamp {
+        let heard = self
+            .traffic
+            .lock()
+            .ok()
+            .and_then(|traffic| traffic.get(id).copied());
+        heard.map_or(self.watching_since, |at| at.max(self.watching_since))
+    }
+
+    /// Keeps the traffic of what runs only, so that it does not grow for ever.
+    fn forget_traffic(&self, running: &[Model]) {
+        if let Ok(mut traffic) = self.traffic.lock() {
+            traffic.retain(|id, _| running.iter().any(|row| row.id == *id));
+        }
+    }
+
+    /// Stops the start that was looked at, not one that came after it.
+    async fn stop_if_same(&self, seen: &Model, why: &str) -> Result<()> {
+        self.update(&seen.id, |row| {
+            Ok(row.start_number == seen.start_number && wish_stopped(row, why))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Notes when edges saw traffic.

@@ -8,6 +8,8 @@ mod launch;
 mod mend;
 mod observe;
 mod record;
+mod route;
+mod submit;
 mod view;
 mod wish;
 
@@ -44,7 +46,9 @@ pub(crate) struct App {
     /// Where this service reaches it.
     pub(crate) edge_probe: String,
     pub(crate) http: reqwest::Client,
-    /// When each notebook last had traffic, as the edges say.
+    /// Since when this program hears of traffic.
+    pub(crate) watching_since: Timestamp,
+    /// When each running notebook last had traffic, as the edges say.
     pub(crate) traffic: Arc<Mutex<HashMap<String, Timestamp>>>,
     /// Some notebook is not as it is wanted.
     pub(crate) changed: Arc<Notify>,

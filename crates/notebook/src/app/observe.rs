@@ -2,7 +2,9 @@
 
 use chassis::Result;
 use contracts::from_wire_time;
-use contracts::scheduler::v1::{Attempt, AttemptEnd, AttemptState, Fault, Workload, WorkloadState};
+use contracts::scheduler::v1::{
+    Attempt, AttemptEnd, AttemptState, Fault, GetWorkloadRequest, Workload, WorkloadState,
+};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{App, unsigned, view};
@@ -64,6 +66,16 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
 }
 
 impl App {
+    /// Asks the scheduler how a workload is, and takes that over.
+    pub(super) async fn look_at(&self, workload_id: &str) -> Result<()> {
+        let request = GetWorkloadRequest {
+            id: workload_id.to_owned(),
+        };
+        let found = self.scheduler.clone().get_workload(request).await?;
+        self.observe(&found.into_inner().workload.unwrap_or_default())
+            .await
+    }
+
     /// Takes over what is known of a workload, unless something as new is known already.
     pub(crate) async fn observe(&self, workload: &Workload) -> Result<()> {
         let row = Entity::find()

@@ -63,6 +63,7 @@ pub(super) fn known(row: &Model) -> Known {
         wanted: wanted(row),
         state: state(row),
         has_volume: !row.volume_id.is_empty(),
+        asked_for: !row.launch.is_empty(),
         has_workload: !row.workload_id.is_empty(),
         stop_asked: row.stop_asked,
     }

@@ -21,6 +21,12 @@ impl App {
                 if view::wanted(row) == Wanted::Running {
                     return Ok(false);
                 }
+                if view::wanted(row) == Wanted::Deleted {
+                    let name = &row.name;
+                    return Err(Error::Precondition(format!(
+                        "notebook {name:?} is being deleted"
+                    )));
+                }
                 if !view::state(row).is_rest() {
                     return Err(Error::Precondition(format!(
                         "notebook {:?} is still stopping; start it when it has stopped",
@@ -31,6 +37,7 @@ impl App {
                 row.stop_reason = String::new();
                 row.stop_asked = false;
                 row.start_number += 1;
+                row.launch = String::new();
                 row.workload_id = String::new();
                 row.workload_revision = 0;
                 row.started_at = None;
@@ -49,25 +56,10 @@ impl App {
     /// Wants a notebook stopped; its files stay.
     pub(crate) async fn stop(&self, team: TeamId, wanted: &str, why: &str) -> Result<Notebook> {
         let seen = self.find(team, wanted).await?;
-        self.with_token(&self.want_stopped(&seen.id, why).await?)
-    }
-
-    pub(super) async fn want_stopped(&self, id: &str, why: &str) -> Result<Model> {
-        self.update(id, |row| {
-            if view::wanted(row) != Wanted::Running {
-                return Ok(false);
-            }
-            row.wanted = view::wanted_number(Wanted::Stopped);
-            row.stop_reason = why.to_owned();
-            if row.workload_id.is_empty() {
-                row.state = view::state_number(State::Cancelled);
-                row.reason = why.to_owned();
-            } else {
-                row.reason = "stopping".to_owned();
-            }
-            Ok(true)
-        })
-        .await
+        let row = self
+            .update(&seen.id, |row| Ok(wish_stopped(row, why)))
+            .await?;
+        self.with_token(&row)
     }
 
     /// Wants the notebooks of all teams stopped; gives how many have not yet.
@@ -99,6 +91,22 @@ impl App {
             .await?;
         Ok(row.id)
     }
+}
+
+/// Notes the wish to stop; `false` when it is not wanted running anyway.
+pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
+    if view::wanted(row) != Wanted::Running {
+        return false;
+    }
+    row.wanted = view::wanted_number(Wanted::Stopped);
+    row.stop_reason = why.to_owned();
+    if row.workload_id.is_empty() && row.launch.is_empty() {
+        row.state = view::state_number(State::Cancelled);
+        row.reason = why.to_owned();
+    } else {
+        row.reason = "stopping".to_owned();
+    }
+    true
 }
 
 fn violates_unique(error: &Error) -> bool {

@@ -35,6 +35,14 @@ pub(crate) fn is_over(last: Timestamp, timeout_seconds: u32, now: Timestamp) -> 
     timeout_seconds > 0 && now - last >= TimeDelta::seconds(timeout_seconds.into())
 }
 
+/// Why a notebook that was idle for `timeout_seconds` is stopped.
+pub(crate) fn reason(timeout_seconds: u32) -> String {
+    match timeout_seconds {
+        seconds @ 0..120 => format!("stopped: idle for {seconds} s"),
+        seconds => format!("stopped: idle for {} min", seconds / 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kernel::time::from_micros;

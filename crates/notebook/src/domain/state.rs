@@ -91,6 +91,8 @@ pub(crate) struct Known {
     pub(crate) wanted: Wanted,
     pub(crate) state: State,
     pub(crate) has_volume: bool,
+    /// The scheduler may have been asked for the newest start: its answer may be lost, or still on its way.
+    pub(crate) asked_for: bool,
     /// The newest start has a workload.
     pub(crate) has_workload: bool,
     /// The scheduler has been asked to stop it.
@@ -104,6 +106,10 @@ pub(crate) const fn next(known: Known) -> Step {
         (Wanted::Running, false) => Step::Submit,
         (Wanted::Running, true) if known.state.is_rest() => Step::Settle,
         (Wanted::Running, true) => Step::Nothing,
+        // What may run must be known before it can be stopped.
+        (Wanted::Stopped | Wanted::Deleted, false) if known.asked_for && !known.state.is_rest() => {
+            Step::Submit
+        }
         (Wanted::Stopped | Wanted::Deleted, true) if !known.state.is_rest() => {
             if known.stop_asked {
                 Step::Nothing
@@ -142,51 +148,60 @@ mod tests {
         }
     }
 
+    fn known(wanted: Wanted, state: State) -> Known {
+        Known {
+            wanted,
+            state,
+            has_volume: true,
+            asked_for: true,
+            has_workload: true,
+            stop_asked: false,
+        }
+    }
+
     #[test]
     fn a_start_goes_step_by_step_and_an_end_is_kept() {
-        let known = |wanted, state, has_volume, has_workload, stop_asked| {
-            next(Known {
-                wanted,
-                state,
-                has_volume,
-                has_workload,
-                stop_asked,
-            })
-        };
         use {State as S, Wanted as W};
-        assert_eq!(
-            known(W::Running, S::Pending, false, false, false),
-            Step::CreateVolume
-        );
-        assert_eq!(
-            known(W::Running, S::Pending, true, false, false),
-            Step::Submit
-        );
-        assert_eq!(
-            known(W::Running, S::Running, true, true, false),
-            Step::Nothing
-        );
-        assert_eq!(
-            known(W::Running, S::Failed, true, true, false),
-            Step::Settle
-        );
-        assert_eq!(known(W::Stopped, S::Running, true, true, false), Step::Stop);
-        assert_eq!(
-            known(W::Stopped, S::Running, true, true, true),
-            Step::Nothing
-        );
-        assert_eq!(
-            known(W::Stopped, S::Stopped, true, true, true),
-            Step::Nothing
-        );
-        assert_eq!(known(W::Deleted, S::Running, true, true, false), Step::Stop);
-        assert_eq!(
-            known(W::Deleted, S::Stopped, true, true, true),
-            Step::Remove
-        );
-        assert_eq!(
-            known(W::Deleted, S::Pending, false, false, false),
-            Step::Remove
-        );
+        let fresh = Known {
+            has_volume: false,
+            asked_for: false,
+            has_workload: false,
+            ..known(W::Running, S::Pending)
+        };
+        assert_eq!(next(fresh), Step::CreateVolume);
+        let with_volume = Known {
+            has_volume: true,
+            ..fresh
+        };
+        assert_eq!(next(with_volume), Step::Submit);
+        assert_eq!(next(known(W::Running, S::Running)), Step::Nothing);
+        assert_eq!(next(known(W::Running, S::Failed)), Step::Settle);
+    }
+
+    #[test]
+    fn what_may_run_is_stopped_once_before_anything_else() {
+        use {State as S, Wanted as W};
+        for wanted in [W::Stopped, W::Deleted] {
+            let running = known(wanted, S::Running);
+            assert_eq!(next(running), Step::Stop);
+            let told = Known {
+                stop_asked: true,
+                ..running
+            };
+            assert_eq!(next(told), Step::Nothing);
+            let unanswered = Known {
+                has_workload: false,
+                ..known(wanted, S::Pending)
+            };
+            assert_eq!(next(unanswered), Step::Submit, "to learn what to stop");
+        }
+        assert_eq!(next(known(W::Stopped, S::Stopped)), Step::Nothing);
+        assert_eq!(next(known(W::Deleted, S::Stopped)), Step::Remove);
+        let never_asked = Known {
+            asked_for: false,
+            has_workload: false,
+            ..known(W::Deleted, S::Pending)
+        };
+        assert_eq!(next(never_asked), Step::Remove);
     }
 }

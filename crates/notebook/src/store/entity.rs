@@ -27,6 +27,7 @@ pub struct Model {
     pub reason: String,
     pub start_number: i64,
     pub volume_id: String,
+    pub launch: String,
     pub workload_id: String,
     pub workload_revision: i64,
     pub node_id: String,

@@ -17,6 +17,9 @@ CREATE TABLE notebooks (
     -- counts the starts: part of the workload's request id
     start_number BIGINT NOT NULL,
     volume_id TEXT NOT NULL,
+    -- what is asked of the scheduler for the newest start, base 64: written down before it is asked, so that it is asked the same
+    -- again; empty before
+    launch TEXT NOT NULL,
     workload_id TEXT NOT NULL,
     -- revision of the workload that the state was taken from
     workload_revision BIGINT NOT NULL,

@@ -1,0 +1,19 @@
+//! Notebooks as people see them, on each engine, with a real bus; identity, inventory, volume, scheduler and edge are played.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something else fails"
+)]
+
+mod create;
+mod edge;
+mod house;
+mod idle;
+mod life;
+mod neighbours;
+mod refusals;
+mod restart;
+mod routes;
+mod scheduler;
+mod token;

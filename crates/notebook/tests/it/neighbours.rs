@@ -1,0 +1,151 @@
+//! Inventory and volume, played in memory.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use chassis::Error;
+use contracts::common::v1::Resources;
+use contracts::inventory::v1 as inventory;
+use contracts::inventory::v1::inventory_service_server::InventoryService;
+use contracts::volume::v1 as volume;
+use contracts::volume::v1::volume_service_server::VolumeService;
+use kernel::id::VolumeId;
+use tonic::{Request, Response, Status};
+
+/// An inventory with a small catalogue.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    pub(crate) machine_types: Mutex<Vec<inventory::MachineType>>,
+}
+
+fn machine_type(name: &str, memory_mib: u32, available: bool) -> inventory::MachineType {
+    inventory::MachineType {
+        name: name.to_owned(),
+        resources: Some(Resources {
+            milli_cores: 1_000,
+            memory_mib,
+            disk_gib: 5,
+            ..Resources::default()
+        }),
+        free: name.starts_with("Free"),
+        max_duration_seconds: if name.starts_with("Free") { 21_600 } else { 0 },
+        available,
+        ..inventory::MachineType::default()
+    }
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        let machine_types = vec![
+            machine_type("C1", 512, true),
+            machine_type("Free-CPU", 4_096, true),
+            machine_type("C3", 4_096, true),
+            machine_type("C10", 262_144, false),
+        ];
+        Self {
+            machine_types: Mutex::new(machine_types),
+        }
+    }
+}
+
+/// Volumes; one that is attached cannot be deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Volumes {
+    pub(crate) rows: Mutex<HashMap<String, volume::Volume>>,
+    by_request: Mutex<HashMap<String, String>>,
+    pub(crate) deleted: Mutex<Vec<String>>,
+}
+
+impl Volumes {
+    fn get(&self, id: &str) -> Result<volume::Volume, Status> {
+        let rows = self.rows.lock().unwrap();
+        let found = rows.get(id).cloned();
+        found.ok_or_else(|| Error::not_found("volume", id).into())
+    }
+
+    /// From now on it lies on `node_id`, attached or not.
+    pub(crate) fn place(&self, id: &str, node_id: &str, attached: bool) {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.get_mut(id).unwrap();
+        row.node_id = node_id.to_owned();
+        row.attachment = attached.then(volume::Attachment::default);
+    }
+}
+
+testkit::play! {
+    InventoryService as Inventory, inventory: {
+        async fn list_machine_types(
+            &self,
+            _: Request<inventory::ListMachineTypesRequest>,
+        ) -> Result<Response<inventory::ListMachineTypesResponse>, Status> {
+            let machine_types = self.machine_types.lock().unwrap().clone();
+            Ok(Response::new(inventory::ListMachineTypesResponse { machine_types }))
+        }
+
+        async fn list_environments(
+            &self,
+            _: Request<inventory::ListEnvironmentsRequest>,
+        ) -> Result<Response<inventory::ListEnvironmentsResponse>, Status> {
+            let environment = |name: &str| inventory::Environment {
+                name: name.to_owned(),
+                digest: format!("sha256:{name}"),
+                lock: "jupyterlab==4.5.1".to_owned(),
+                ..inventory::Environment::default()
+            };
+            let environments = ["python", "torch"].map(environment).to_vec();
+            Ok(Response::new(inventory::ListEnvironmentsResponse { environments }))
+        }
+    }
+    without
+    create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
+    join_node(JoinNodeRequest) -> JoinNodeResponse,
+    heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    list_nodes(ListNodesRequest) -> ListNodesResponse,
+    set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+}
+
+testkit::play! {
+    VolumeService as Volumes, volume: {
+        async fn create_volume(
+            &self,
+            request: Request<volume::CreateVolumeRequest>,
+        ) -> Result<Response<volume::CreateVolumeResponse>, Status> {
+            let asked = request.into_inner();
+            let mut by_request = self.by_request.lock().unwrap();
+            let id = by_request.entry(asked.request_id).or_insert_with(|| VolumeId::generate().into());
+            let new = volume::Volume {
+                id: id.clone(),
+                team_id: asked.team_id,
+                ..volume::Volume::default()
+            };
+            let volume = self.rows.lock().unwrap().entry(id.clone()).or_insert(new).clone();
+            Ok(Response::new(volume::CreateVolumeResponse { volume: Some(volume) }))
+        }
+
+        async fn get_volume(
+            &self,
+            request: Request<volume::GetVolumeRequest>,
+        ) -> Result<Response<volume::GetVolumeResponse>, Status> {
+            let volume = self.get(&request.get_ref().id)?;
+            Ok(Response::new(volume::GetVolumeResponse { volume: Some(volume) }))
+        }
+
+        async fn delete_volume(
+            &self,
+            request: Request<volume::DeleteVolumeRequest>,
+        ) -> Result<Response<volume::DeleteVolumeResponse>, Status> {
+            let volume = self.get(&request.get_ref().id)?;
+            if volume.attachment.is_some() {
+                return Err(Error::Precondition("it is attached".to_owned()).into());
+            }
+            self.deleted.lock().unwrap().push(volume.id.clone());
+            Ok(Response::new(volume::DeleteVolumeResponse { volume: Some(volume) }))
+        }
+    }
+    without
+    list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
+    detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
+    list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
+    confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
+}

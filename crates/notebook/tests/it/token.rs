@@ -1,0 +1,55 @@
+//! The secret that opens a notebook: always the same, and nowhere to be read.
+
+use contracts::notebook::v1::{ListNotebooksRequest, NotebookState};
+use testkit::Engine;
+
+use crate::house::{House, on};
+
+async fn it_stays_and_is_sealed(engine: Engine) {
+    let mut house = House::open(engine).await;
+    let (notebook, _) = house.running(on("C3")).await;
+    let other = house.create("other").await;
+    assert_ne!(notebook.token, other.token);
+    house.workload(&other.id, 1).await;
+    house.stop(&other.id).await;
+    house.until_state(&other.id, NotebookState::Cancelled).await;
+    house.start(&other.id).await.unwrap();
+    house.stop_service().await;
+    house.start_service().await;
+    for known in [&notebook, &other] {
+        assert_eq!(house.notebook(&known.id).await.token, known.token);
+    }
+    let listed = house
+        .member()
+        .list_notebooks(ListNotebooksRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(listed.notebooks[1].token, notebook.token);
+
+    let events = house
+        .events(&notebook.id, |event| {
+            event.notebook.as_ref().unwrap().state() == NotebookState::Running
+        })
+        .await;
+    assert!(
+        events
+            .iter()
+            .all(|event| event.notebook.as_ref().unwrap().token.is_empty())
+    );
+    let sealed = house
+        .texts("SELECT token_sealed FROM notebooks ORDER BY id")
+        .await;
+    assert_ne!(sealed[0], sealed[1]);
+    let rest = house
+        .texts("SELECT token_sealed || token_sha256 || launch || reason FROM notebooks")
+        .await;
+    let payloads = house.texts("SELECT payload FROM outbox").await;
+    let specs = format!("{:?}", house.scheduler.state().submitted);
+    let route = format!("{:?}", house.route(&notebook.id).await);
+    for place in rest.iter().chain(&payloads).chain([&specs, &route]) {
+        assert!(!place.contains(&notebook.token), "{place}");
+    }
+}
+
+testkit::on_each_engine!(it_stays_and_is_sealed);
