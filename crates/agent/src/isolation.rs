@@ -10,7 +10,7 @@ use chassis::Address;
 use chassis::seal::sha256_hex;
 
 use crate::config::AgentConfig;
-use crate::runtime::process::cgroup::{self, Cgroups};
+use crate::runtime::process::cgroup::{self, Cgroups, Group, Limits};
 use crate::runtime::process::etc::resolver_file;
 use crate::runtime::process::firewall;
 use crate::runtime::process::network::Networks;
@@ -101,6 +101,61 @@ impl Isolation {
             }
         };
         self.missing.push(lack);
+    }
+
+    /// The group of an attempt, whether it is there or not.
+    pub(crate) fn group(&self, attempt: &str) -> Option<Group> {
+        self.cgroups.as_ref().map(|cgroups| cgroups.group(attempt))
+    }
+
+    /// Makes the group of an attempt; `None` where use cannot be limited.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn limit(&self, attempt: &str, limits: Limits) -> Result<Option<Group>, String> {
+        let made = self
+            .cgroups
+            .as_ref()
+            .map(|cgroups| cgroups.create(attempt, limits))
+            .transpose();
+        made.map_err(|error| format!("limits cannot be set: {error}"))
+    }
+
+    /// Makes the network of an attempt; `None` where it shares the host's.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn connect(&self, attempt: &str) -> Result<Option<PathBuf>, String> {
+        self.networks
+            .as_ref()
+            .map(|networks| networks.create(attempt))
+            .transpose()
+    }
+
+    /// Ends what an attempt left, and removes what was made for it.
+    pub(crate) fn remove(&self, attempt: &str) {
+        if let Some(Err(error)) = self.group(attempt).as_ref().map(cgroup::remove) {
+            tracing::warn!(attempt, %error, "removing the limits of an attempt");
+        }
+        if let Some(Err(error)) = self
+            .networks
+            .as_ref()
+            .map(|networks| networks.remove(attempt))
+        {
+            tracing::warn!(attempt, error, "removing the network of an attempt");
+        }
+    }
+
+    /// Removes what was made for attempts that are not among `known`.
+    pub(crate) fn remove_all_but(&self, known: &[String]) {
+        let limited = self.cgroups.iter().flat_map(|cgroups| cgroups.names());
+        let connected = self.networks.iter().flat_map(|networks| networks.names());
+        for stray in limited
+            .chain(connected)
+            .filter(|name| !known.contains(name))
+        {
+            self.remove(&stray);
+        }
     }
 
     /// Removes what was laid on the machine for workloads, when there are none.

@@ -96,6 +96,7 @@ async fn a_stop_asks_first() {
     let stubborn = script("trap 'echo asked' TERM; echo up; while true; do sleep 0.05; done");
     for attempt in [&polite, &stubborn] {
         node.control.assign(attempt).await;
+        node.control.running(attempt).await;
         logged(&node, attempt, "up").await;
         node.control.stop(attempt, "stopped by user").await;
     }

@@ -112,7 +112,7 @@ fn what_was_left_behind_ends_too() {
 
 #[test]
 fn an_attempt_has_one_shim_and_runs_once() {
-    let mut shim = Shim::start(&["sh", "-c", "echo ran; read line < fifo", "-"]);
+    let mut shim = Shim::start(&[PROGRAM, "stage", "enter", "--", "sleep", "1000"]);
     shim.json("shim.json");
     let lock = File::open(shim.folder.path().join("lock")).unwrap();
     assert!(lock.try_lock().is_err(), "a living shim holds the lock");

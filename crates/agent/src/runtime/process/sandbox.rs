@@ -48,6 +48,15 @@ impl Bind {
             access: Access::Read,
         }
     }
+
+    /// A device file.
+    pub(crate) fn device(path: PathBuf) -> Self {
+        Self {
+            source: path.clone(),
+            target: path,
+            access: Access::Device,
+        }
+    }
 }
 
 /// One sandbox.

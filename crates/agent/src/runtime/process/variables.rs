@@ -50,7 +50,7 @@ impl Passed {
     /// From `variables`. Folders that hold one of `secret` are named but not shown.
     pub(crate) fn choose(
         variables: impl Iterator<Item = (OsString, OsString)>,
-        secret: &[&Path],
+        secret: &[PathBuf],
     ) -> Self {
         let mut passed = Self::default();
         for (name, value) in variables {
@@ -177,7 +177,7 @@ mod tests {
             ("PIP_FIND_LINKS", "/"),
         ];
         let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let passed = Passed::choose(own.into_iter(), &[Path::new("/var/lib/quire")]);
+        let passed = Passed::choose(own.into_iter(), &[PathBuf::from("/var/lib/quire")]);
         assert_eq!(passed.binds, [Bind::in_place("/usr")]);
         let text = encode(&[], &passed).unwrap();
         assert!(
