@@ -1,16 +1,26 @@
 //! The calls of the notebook service: decode, call the app, encode.
 
-use chassis::auth::caller;
+use chassis::auth::{User, caller};
+use contracts::common::v1::Role;
 use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
     ExplainNotebookRequest, ExplainNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListNotebooksRequest, ListNotebooksResponse, StartNotebookRequest, StartNotebookResponse,
-    StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
+    ListNotebooksRequest, ListNotebooksResponse, Notebook, StartNotebookRequest,
+    StartNotebookResponse, StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest,
+    StopNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, NewNotebook};
+
+/// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
+fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
+    if !user.may(Role::Member, "notebook:write") {
+        notebook.token.clear();
+    }
+    notebook
+}
 
 #[tonic::async_trait]
 impl NotebookService for App {
@@ -39,10 +49,11 @@ impl NotebookService for App {
         &self,
         request: Request<GetNotebookRequest>,
     ) -> Result<Response<GetNotebookResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let notebook = self.get(team, &request.get_ref().notebook).await?;
+        let principal = caller(&request)?;
+        let user = principal.user()?;
+        let notebook = self.get(user.team, &request.get_ref().notebook).await?;
         Ok(Response::new(GetNotebookResponse {
-            notebook: Some(notebook),
+            notebook: Some(shown_to(user, notebook)),
         }))
     }
 
@@ -50,13 +61,17 @@ impl NotebookService for App {
         &self,
         request: Request<ListNotebooksRequest>,
     ) -> Result<Response<ListNotebooksResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
+        let principal = caller(&request)?;
+        let user = principal.user()?;
         let asked = request.into_inner();
         let (notebooks, page) = self
-            .list(team, &asked.page.unwrap_or_default(), &asked.name)
+            .list(user.team, &asked.page.unwrap_or_default(), &asked.name)
             .await?;
+        let shown = notebooks
+            .into_iter()
+            .map(|notebook| shown_to(user, notebook));
         Ok(Response::new(ListNotebooksResponse {
-            notebooks,
+            notebooks: shown.collect(),
             page: Some(page),
         }))
     }
@@ -106,9 +121,10 @@ impl NotebookService for App {
         &self,
         request: Request<ExplainNotebookRequest>,
     ) -> Result<Response<ExplainNotebookResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        Ok(Response::new(
-            self.explain(team, &request.get_ref().notebook).await?,
-        ))
+        let principal = caller(&request)?;
+        let user = principal.user()?;
+        let mut answer = self.explain(user.team, &request.get_ref().notebook).await?;
+        answer.notebook = answer.notebook.map(|notebook| shown_to(user, notebook));
+        Ok(Response::new(answer))
     }
 }

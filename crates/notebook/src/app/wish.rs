@@ -71,7 +71,8 @@ impl App {
         let mut remaining = 0;
         for row in rows {
             if view::wanted(&row) == Wanted::Running {
-                self.want_stopped(&row.id, why).await?;
+                self.update(&row.id, |row| Ok(wish_stopped(row, why)))
+                    .await?;
             }
             remaining += u32::from(!view::state(&row).is_rest());
         }

@@ -111,6 +111,7 @@ impl Plan<'_> {
             edge: Address::Http(format!("{}:{}", self.args.domain, self.args.edge.port())),
             edge_probe: self.args.edge.to_string(),
             master_key: self.secrets.master_key.clone(),
+            ..NotebookConfig::default()
         }
     }
 
