@@ -156,7 +156,9 @@ impl Link {
                         sent.insert(report.attempt_id.clone(), report.sequence);
                         permit.send(up(Up::Report(report)));
                     }
-                    _ = changes.changed(), if report.is_none() => {}
+                    _ = changes.changed(), if report.is_none() => {
+                        sent.retain(|attempt, _| self.board.get(attempt).is_some());
+                    }
                 }
             };
         }

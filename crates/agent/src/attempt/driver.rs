@@ -135,9 +135,8 @@ impl Driver {
             Word::Stop(end) => self.see(Seen::StopWanted(end)).await,
             Word::Acknowledged(sequence) => {
                 let life = &mut self.entry.life;
-                // What was never reported cannot be acknowledged.
+                // What was never reported cannot be acknowledged. Not written down: who forgets it reports once more.
                 life.acknowledged = life.acknowledged.max(sequence.min(life.sequence));
-                self.save_and_show().await;
             }
         }
     }
