@@ -7,7 +7,8 @@ use kernel::id::{TeamId, UserId};
 use kernel::{Timestamp, text};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 use secrecy::SecretString;
 
@@ -77,7 +78,8 @@ impl App {
             .one(&transaction)
             .await?;
         let Found { user, is_new } = find_or_create(&transaction, email, name, false, now).await?;
-        self.check_not_above(&transaction, caller, &user.id).await?;
+        self.check_change(&transaction, caller, &user.id, role)
+            .await?;
         let member = entity::member::ActiveModel {
             team_id: Set(caller.team.to_string()),
             user_id: Set(user.id.clone()),
@@ -108,11 +110,13 @@ impl App {
         Ok((user, secret))
     }
 
-    async fn check_not_above(
+    /// A role above the caller's own stays as it is, and so does the team's last owner.
+    async fn check_change(
         &self,
         transaction: &DatabaseTransaction,
         caller: &User,
         user_id: &str,
+        role: Role,
     ) -> Result<()> {
         let member =
             entity::member::Entity::find_by_id((caller.team.to_string(), user_id.to_owned()))
@@ -125,6 +129,19 @@ impl App {
                 Err(Error::Denied(format!(
                     "this member is {held}, above your own role; an owner must change it"
                 )))
+            }
+            Some(Role::Owner) if role < Role::Owner => {
+                let owners = entity::member::Entity::find()
+                    .filter(entity::member::Column::TeamId.eq(caller.team.to_string()))
+                    .filter(entity::member::Column::Role.eq(i32::from(Role::Owner)))
+                    .count(transaction)
+                    .await?;
+                if owners > 1 {
+                    return Ok(());
+                }
+                Err(Error::Precondition(
+                    "this is the team's last owner; make somebody else an owner first".to_owned(),
+                ))
             }
             _ => Ok(()),
         }

@@ -1,9 +1,11 @@
 //! Teams, people and their roles.
 
 use contracts::common::v1::Role;
-use contracts::identity::v1::{CreateTeamRequest, ListTeamsRequest, ListUsersRequest, User};
+use contracts::identity::v1::{
+    CreateApiKeyRequest, CreateTeamRequest, ListTeamsRequest, ListUsersRequest, User,
+};
 use testkit::Engine;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::house::{Client, House, add};
 
@@ -13,6 +15,17 @@ fn new_team(namespace: &str) -> CreateTeamRequest {
         namespace: namespace.to_owned(),
         owner_email: String::new(),
     }
+}
+
+/// A key of the caller's for another of their teams.
+async fn own_key(client: &mut Client, team: &str) -> Result<String, Status> {
+    let asked = CreateApiKeyRequest {
+        name: "mine".to_owned(),
+        scopes: Vec::new(),
+        expires_at: None,
+        team: team.to_owned(),
+    };
+    Ok(client.create_api_key(asked).await?.into_inner().key)
 }
 
 async fn users(client: &mut Client, team_id: &str) -> Vec<User> {
@@ -149,7 +162,11 @@ async fn a_person_can_be_in_two_teams(engine: Engine) {
     let house = House::open(engine).await;
     let (lab, shop) = (house.team("lab").await, house.team("shop").await);
     let in_lab = house.member(&lab, "ada@example.org", Role::Admin).await;
-    let in_shop = house.member(&shop, "Ada@Example.org", Role::Viewer).await;
+    let given = house.member(&shop, "Ada@Example.org", Role::Viewer).await;
+    assert_eq!(given, "", "who is known already makes a key of their own");
+    let in_shop = own_key(&mut house.client(&in_lab).await, "shop")
+        .await
+        .unwrap();
     let (one, two) = (house.session(&in_lab).await, house.session(&in_shop).await);
     let (one_user, two_user) = (one.user.unwrap(), two.user.unwrap());
     assert_eq!(one_user.id, two_user.id);
@@ -169,7 +186,29 @@ async fn a_person_can_be_in_two_teams(engine: Engine) {
     );
 }
 
-/// Two replicas, one new address at once: one person, with a key for each answer.
+/// A key is given to nobody but its person: naming somebody does not make one that person.
+async fn nobody_gets_the_key_of_another(engine: Engine) {
+    let house = House::open(engine).await;
+    let shop = house.team("shop").await;
+    let mut owner = house.client(&shop).await;
+    let operator = house.session(&house.first_key).await.user.unwrap().email;
+    assert_eq!(add(&mut owner, &operator, Role::Viewer).await.unwrap(), "");
+    let foreign = own_key(&mut owner, "main").await.unwrap_err();
+    assert_eq!(foreign.code(), Code::NotFound);
+
+    let last = add(&mut owner, "owner@shop.example", Role::Viewer)
+        .await
+        .unwrap_err();
+    assert_eq!(last.code(), Code::FailedPrecondition, "{last}");
+    add(&mut owner, "ada@shop.example", Role::Owner)
+        .await
+        .unwrap();
+    add(&mut owner, "owner@shop.example", Role::Viewer)
+        .await
+        .unwrap();
+}
+
+/// Two replicas, one new address at once: one person, and one key.
 async fn one_address_is_one_person_in_a_race(engine: Engine) {
     let house = House::open(engine).await;
     let (lab, shop) = (house.team("lab").await, house.team("shop").await);
@@ -183,11 +222,13 @@ async fn one_address_is_one_person_in_a_race(engine: Engine) {
             add(&mut left, &email, Role::Member),
             add(&mut right, &email, Role::Viewer)
         );
-        let (one, two) = (
-            house.session(&one.unwrap()).await,
-            house.session(&two.unwrap()).await,
-        );
-        assert_eq!(one.user.unwrap().id, two.user.unwrap().id);
+        let keys = [one.unwrap(), two.unwrap()];
+        assert_eq!(keys.iter().filter(|key| key.is_empty()).count(), 1);
+        let ids = [users(&mut left, "").await, users(&mut right, "").await].map(|listed| {
+            let ada = listed.into_iter().find(|user| user.email == email);
+            ada.unwrap().id
+        });
+        assert_eq!(ids[0], ids[1]);
     }
 }
 
@@ -249,6 +290,7 @@ testkit::on_each_engine!(
     a_namespace_is_given_once_in_a_race,
     nobody_gives_more_than_they_have,
     a_person_can_be_in_two_teams,
+    nobody_gets_the_key_of_another,
     one_address_is_one_person_in_a_race,
     a_raised_member_is_not_lowered_in_a_race,
     services_name_the_team,
