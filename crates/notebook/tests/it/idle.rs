@@ -62,118 +62,89 @@ async fn a_round(house: &House, notebooks: &[&Notebook]) {
     }
 }
 
-async fn only_what_rests_is_stopped(engine: Engine) {
+/// A running notebook whose Jupyter answers so.
+async fn that_answers(house: &House, idle_seconds: Option<u32>, answer: Answer) -> Notebook {
+    let notebook = running(house, idle_seconds).await;
+    house.edge.answers(&notebook.fqdn, answer);
+    notebook
+}
+
+async fn what_rests_is_stopped(engine: Engine) {
     let house = House::open(engine).await;
     let start = house.clock.now();
-    let idle = running(&house, None).await;
-    let empty = running(&house, Some(60)).await;
-    let busy = running(&house, None).await;
-    let unreachable = running(&house, None).await;
-    let broken = running(&house, None).await;
-    let garbled = running(&house, None).await;
-    let recent_kernel = running(&house, None).await;
-    let recent_terminal = running(&house, None).await;
-    let patient = running(&house, Some(0)).await;
-    house.edge.answers(
-        &idle.fqdn,
-        activities(&[("idle", start), ("dead", start)], &[start]),
-    );
-    house.edge.answers(&empty.fqdn, activities(&[], &[]));
-    house.edge.answers(
-        &busy.fqdn,
-        activities(&[("idle", start), ("busy", start)], &[]),
-    );
-    house.edge.answers(&unreachable.fqdn, Answer::BadGateway);
-    house.edge.answers(&broken.fqdn, Answer::HangUp);
-    house.edge.answers(
-        &garbled.fqdn,
-        Answer::Activities("{}".to_owned(), "?".to_owned()),
-    );
-    let lately = start + TimeDelta::seconds(2);
-    house
-        .edge
-        .answers(&recent_kernel.fqdn, activities(&[("idle", lately)], &[]));
-    house.edge.answers(
-        &recent_terminal.fqdn,
-        activities(&[("idle", start)], &[lately]),
-    );
-    house.edge.answers(&patient.fqdn, activities(&[], &[]));
+    let resting = activities(&[("idle", start), ("dead", start)], &[start]);
+    let idle = that_answers(&house, None, resting).await;
+    let empty = that_answers(&house, Some(60), activities(&[], &[])).await;
+    let patient = that_answers(&house, Some(0), activities(&[], &[])).await;
     house.advance(3_600);
-
-    let stopped = house
-        .until(&idle.id, "the idle one's stop", |seen| {
-            seen.reason == "stopping"
-        })
-        .await;
-    assert_eq!(
-        stopped.state(),
-        NotebookState::Running,
-        "until its end is confirmed"
-    );
-    house
-        .until(&empty.id, "the empty one's stop", |seen| {
-            seen.reason == "stopping"
-        })
-        .await;
+    for notebook in [&idle, &empty] {
+        let stopping = |seen: &Notebook| seen.reason == "stopping";
+        let seen = house.until(&notebook.id, "its stop", stopping).await;
+        assert_eq!(
+            seen.state(),
+            NotebookState::Running,
+            "until its end is confirmed"
+        );
+    }
     let reasons = eventually("both orders", || async {
         let stops = house.scheduler.state().stops.clone();
         let reasons: BTreeSet<_> = stops.into_iter().map(|(_, reason)| reason).collect();
         (reasons.len() == 2).then_some(reasons)
     })
     .await;
-    assert_eq!(
-        reasons,
-        ["stopped: idle for 60 min", "stopped: idle for 60 s"]
-            .map(str::to_owned)
-            .into()
-    );
+    let expected = ["stopped: idle for 60 min", "stopped: idle for 60 s"];
+    assert_eq!(reasons, expected.map(str::to_owned).into());
 
-    a_round(
-        &house,
-        &[
-            &busy,
-            &unreachable,
-            &broken,
-            &garbled,
-            &recent_kernel,
-            &recent_terminal,
-        ],
-    )
-    .await;
-    for notebook in [
-        &busy,
-        &unreachable,
-        &broken,
-        &garbled,
-        &recent_kernel,
-        &recent_terminal,
-        &patient,
-    ] {
-        assert_eq!(house.notebook(&notebook.id).await.reason, "");
-    }
-    let questions: Vec<_> = house
+    let (of_idle, others): (Vec<_>, Vec<_>) = house
         .edge
         .asked()
         .into_iter()
-        .filter(|asked| asked.host == idle.fqdn)
-        .collect();
-    assert_eq!(questions[0].authorization, format!("token {}", idle.token));
-    assert!(questions.iter().any(|asked| asked.path == "/api/terminals"));
+        .partition(|asked| asked.host == idle.fqdn);
+    assert_eq!(of_idle[0].authorization, format!("token {}", idle.token));
+    assert!(of_idle.iter().any(|asked| asked.path == "/api/terminals"));
     assert!(
-        house
-            .edge
-            .asked()
-            .iter()
-            .all(|asked| asked.host != patient.fqdn),
+        others.iter().all(|asked| asked.host != patient.fqdn),
         "nobody asks what may rest for ever"
     );
+    assert_eq!(house.notebook(&patient.id).await.reason, "");
+}
 
-    // A second more, and two of them have rested long enough as well.
+async fn what_works_or_may_work_is_not(engine: Engine) {
+    let house = House::open(engine).await;
+    let start = house.clock.now();
+    let lately = start + TimeDelta::seconds(2);
+    let garbled = Answer::Activities("{}".to_owned(), "?".to_owned());
+    let mut awake = Vec::new();
+    for answer in [
+        activities(&[("idle", start), ("busy", start)], &[]),
+        activities(&[("starting", start)], &[]),
+        Answer::BadGateway,
+        Answer::HangUp,
+        garbled,
+    ] {
+        awake.push(that_answers(&house, None, answer).await);
+    }
+    let mut recent = Vec::new();
+    for answer in [
+        activities(&[("idle", lately)], &[]),
+        activities(&[("idle", start)], &[lately]),
+    ] {
+        recent.push(that_answers(&house, None, answer).await);
+    }
+    let all: Vec<_> = awake.iter().chain(&recent).collect();
+    house.advance(3_600);
+    a_round(&house, &all).await;
+    for notebook in all {
+        assert_eq!(house.notebook(&notebook.id).await.reason, "");
+    }
+    // Two seconds more, and the recent ones have rested long enough as well.
     house.advance(2);
-    for notebook in [&recent_kernel, &recent_terminal] {
-        house
-            .until(&notebook.id, "its stop", |seen| seen.reason == "stopping")
-            .await;
+    for notebook in &recent {
+        let stopping = |seen: &Notebook| seen.reason == "stopping";
+        house.until(&notebook.id, "its stop", stopping).await;
+    }
+    for notebook in &awake {
+        assert_eq!(house.notebook(&notebook.id).await.reason, "");
     }
 }
 
@@ -256,7 +227,8 @@ async fn who_just_came_stops_nobody(engine: Engine) {
 }
 
 testkit::on_each_engine!(
-    only_what_rests_is_stopped,
+    what_rests_is_stopped,
+    what_works_or_may_work_is_not,
     traffic_keeps_it_awake,
     who_just_came_stops_nobody,
 );

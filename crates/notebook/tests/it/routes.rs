@@ -81,10 +81,13 @@ async fn a_wiped_bucket_is_filled_again(engine: Engine) {
         .await;
 
     house.nats.restart(true);
-    let bucket = eventually("the bucket", || async {
-        Routes::open(&house.bus().await).await.ok()
+    let bus = house.bus().await;
+    // Opening it as the service does would make it.
+    eventually("the bucket", || async {
+        bus.jetstream().get_key_value("routes").await.ok()
     })
     .await;
+    let bucket = Routes::open(&bus).await.unwrap();
     let again = eventually("both routes", || async {
         let routes = bucket.all().await.ok()?;
         (routes.len() == 2).then_some(routes)
