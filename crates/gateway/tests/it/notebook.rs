@@ -176,6 +176,13 @@ impl NotebookService for Notebooks {
         }))
     }
 
+    async fn stop_all_notebooks(
+        &self,
+        _: Request<StopAllNotebooksRequest>,
+    ) -> Reply<StopAllNotebooksResponse> {
+        Ok(Response::new(StopAllNotebooksResponse { remaining: 0 }))
+    }
+
     async fn delete_notebook(
         &self,
         request: Request<DeleteNotebookRequest>,

@@ -42,6 +42,7 @@ pub(crate) fn config(database: &Database, nats: &Nats) -> IdentityConfig {
         },
         master_key: random_secret().unwrap(),
         service_keys: BTreeMap::from(keys),
+        first_key: None,
     }
 }
 
