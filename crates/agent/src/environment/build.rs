@@ -125,8 +125,11 @@ impl Build {
         for name in UNWANTED {
             command.env_remove(name);
         }
+        // Who has named a cache of his own wants that one used.
+        if std::env::var_os("UV_CACHE_DIR").is_none() {
+            command.env("UV_CACHE_DIR", &self.cache);
+        }
         let mut child = command
-            .env("UV_CACHE_DIR", &self.cache)
             // The builder holds the lock too: should the agent die, the next one waits for it.
             .stdin(Stdio::from(turn.try_clone().map_err(failed)?))
             .stdout(Stdio::null())
