@@ -148,15 +148,17 @@ impl Node {
         get(&socket, path, "").await.expect("the relay answers")
     }
 
+    /// The log of an attempt, once it is where it stays.
     pub(crate) async fn log(&self, assignment: &Assignment) -> String {
-        let (status, body) = self
-            .ask(&format!(
-                "/v1/workloads/{}/{}/logs",
-                assignment.workload_id, assignment.generation
-            ))
-            .await;
-        assert_eq!(status, 200, "{body}");
-        body
+        let path = format!(
+            "/v1/workloads/{}/{}/logs",
+            assignment.workload_id, assignment.generation
+        );
+        eventually("the log", || async {
+            let (status, body) = self.ask(&path).await;
+            (status == 200).then_some(body)
+        })
+        .await
     }
 
     /// What the agent calls itself where several share a machine.
