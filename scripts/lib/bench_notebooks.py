@@ -17,7 +17,7 @@ import tempfile
 import time
 
 WARM_STARTS = 7
-STARTS_AT_ONCE = 8
+STARTS_AT_ONCE = 4
 REQUESTS = 300
 WEBSOCKETS = 250
 
