@@ -85,6 +85,10 @@ async fn workloads_reach_neither_each_other_nor_the_host() {
             .refusal(&["notebook", "show", "other"])
             .contains("not found")
     );
+    let foreign = ["notebook", "show", one["id"].as_str().unwrap()];
+    let foreign = quire.quire_as(&profile, &foreign);
+    assert!(!foreign.status.success());
+    assert!(String::from_utf8_lossy(&foreign.stderr).contains("not found"));
     let mut one = Jupyter::new(&one, quire.edge).kernel().await;
     let mut other = Jupyter::new(&other, quire.edge).kernel().await;
 
