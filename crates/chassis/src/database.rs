@@ -84,6 +84,14 @@ impl Database {
             .await
     }
 
+    /// Tells `seen` the SQL of each statement from now on: for whoever counts or times them.
+    #[must_use]
+    pub fn watched(mut self, seen: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.connection
+            .set_metric_callback(move |info| seen(&info.statement.sql));
+        self
+    }
+
     /// For reads outside a transaction.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.connection

@@ -41,9 +41,13 @@ pub async fn run(
         identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
+        departures: Arc::default(),
         heartbeat_ms: config.heartbeat_ms,
     };
-    let observer = reconcile::run(
+    let ended_keys =
+        reconcile::end_keys(app.clone(), config.heartbeat(), foundation.tasks.cancel());
+    foundation.tasks.start("departed nodes", ended_keys);
+    let observer = reconcile::observe(
         app.clone(),
         config.silence_timeout(),
         config.heartbeat(),

@@ -1,4 +1,5 @@
-//! The observer: looks for silent nodes, on a timer. One replica observes, by lease.
+//! The loops of inventory: the observer looks for silent nodes, on a timer, one replica at a time by lease; and the keys of nodes
+//! that are gone end, on a timer and at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +33,7 @@ struct Observer {
 ///
 /// # Errors
 /// Never.
-pub(crate) async fn run(
+pub(crate) async fn observe(
     app: App,
     timeout: Duration,
     heartbeat: Duration,
@@ -57,6 +58,18 @@ pub(crate) async fn run(
         cancel,
         look,
     )
+    .await
+}
+
+/// Has the keys of nodes that are gone ended, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn end_keys(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.departures.clone();
+    repeat("ending the keys of nodes", nudge, period, cancel, || {
+        app.end_keys()
+    })
     .await
 }
 

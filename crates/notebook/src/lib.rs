@@ -56,6 +56,7 @@ pub async fn run(
         changed: Arc::default(),
     };
     foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));
+    foundation.consume("volume", Arc::new(events::Volumes(app.clone())));
     let bus = foundation.bus.clone();
     let tasks = &mut foundation.tasks;
     reconcile::start(tasks, &app, &bus, periods);

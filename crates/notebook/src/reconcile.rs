@@ -17,6 +17,7 @@ pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
     tasks.start("look", look(app.clone(), periods, cancel.clone()));
     let compared = routes(app.clone(), bus.clone(), periods, cancel.clone());
     tasks.start("routes", compared);
+    tasks.start("lost", lost(app.clone(), periods, cancel.clone()));
     tasks.start("idle", idle(app.clone(), periods, cancel));
 }
 
@@ -41,6 +42,18 @@ async fn routes(app: App, bus: Bus, periods: Periods, cancel: CancellationToken)
     repeat("comparing routes", nudge, periods.routes, cancel, || {
         app.compare_routes(&bus)
     })
+    .await
+}
+
+async fn lost(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat(
+        "looking for lost files",
+        nudge,
+        periods.routes,
+        cancel,
+        || app.compare_lost(),
+    )
     .await
 }
 

@@ -7,6 +7,7 @@ use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use secrecy::ExposeSecret;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -40,6 +41,11 @@ pub(crate) struct Api {
     server: String,
 }
 
+/// What makes a lost answer safe to ask for again.
+pub(crate) fn request_id() -> String {
+    kernel::id::EventId::generate().to_string()
+}
+
 impl Api {
     /// For the server and key of a profile.
     pub(crate) fn new(profile: &Profile) -> Result<Self> {
@@ -66,6 +72,10 @@ impl Api {
         InventoryServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
+    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Logged> {
+        SchedulerServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
     pub(crate) fn notebook(&self) -> NotebookServiceClient<Logged> {
         NotebookServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
@@ -82,6 +92,19 @@ impl Api {
         call.await
             .map(tonic::Response::into_inner)
             .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Makes a call that makes something under a request id: a lost answer is asked for again without making a second one.
+    pub(crate) async fn make<T, R>(&self, mut call: impl FnMut() -> R) -> Result<T>
+    where
+        R: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let made = chassis::grpc::retry(|| {
+            let call = call();
+            async move { Ok(call.await?.into_inner()) }
+        });
+        made.await
+            .map_err(|error| crate::failure(&error.into(), &self.server))
     }
 
     /// Address of the API.

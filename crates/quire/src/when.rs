@@ -1,4 +1,4 @@
-//! Times that people type.
+//! Times and lengths of time that people type.
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -20,9 +20,38 @@ pub(crate) fn parse(option: &str, text: &str) -> Result<Timestamp> {
     }
 }
 
+/// A length of time such as 90s, 30m, 2h or 1d, in seconds.
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text:?} is not a length of time; write 90s, 30m, 2h or 1d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let each: u32 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text
+        .strip_suffix(unit)
+        .and_then(|number| number.parse().ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(wrong)?;
+    number.checked_mul(each).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_have_a_unit() {
+        for (text, length) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("1d", 86_400)] {
+            assert_eq!(seconds(text), Ok(length));
+        }
+        for wrong in ["", "h", "2", "-1h", "0s", "2 h", "2é", "99999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn days_and_instants() {

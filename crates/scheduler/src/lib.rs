@@ -48,7 +48,7 @@ pub async fn run(
         links: app::Links::default(),
         placeable: Arc::default(),
         dispatchable: Arc::default(),
-        silences: Arc::default(),
+        node_changes: Arc::default(),
         metrics: app::Metrics::new(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
@@ -70,7 +70,7 @@ fn start_loops(tasks: &mut Tasks, app: &App, config: &SchedulerConfig, cancel: &
     let (app, cancel) = with();
     tasks.start("nodes", reconcile::nodes(app, compare, cancel));
     let (app, cancel) = with();
-    tasks.start("silence", reconcile::silence(app, compare, cancel));
+    tasks.start("follow", reconcile::follow(app, compare, cancel));
     let (app, cancel) = with();
     tasks.start("time", reconcile::mind_the_time(app, compare, cancel));
 }

@@ -8,6 +8,7 @@ use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use http::request::Parts;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -29,6 +30,7 @@ pub(super) struct Services {
     identity: Channel,
     inventory: Channel,
     notebook: Channel,
+    scheduler: Channel,
     billing: Channel,
 }
 
@@ -42,6 +44,7 @@ impl Services {
             identity: channels.to(Area::Identity)?,
             inventory: channels.to(Area::Inventory)?,
             notebook: channels.to(Area::Notebook)?,
+            scheduler: channels.to(Area::Scheduler)?,
             billing: channels.to(Area::Billing)?,
         })
     }
@@ -114,6 +117,15 @@ impl Caller {
     pub(super) fn notebook(&self) -> NotebookServiceClient<Authorized> {
         NotebookServiceClient::with_interceptor(self.services.notebook.clone(), self.stamp.clone())
             .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// The scheduler, in the caller's name.
+    pub(super) fn scheduler(&self) -> SchedulerServiceClient<Authorized> {
+        SchedulerServiceClient::with_interceptor(
+            self.services.scheduler.clone(),
+            self.stamp.clone(),
+        )
+        .max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Billing, in the caller's name.

@@ -15,10 +15,12 @@ mod extract;
 mod failure;
 mod json_body;
 mod new_notebook;
+mod node_work;
 mod nodes;
 mod notebooks;
 mod observe;
 mod page;
+mod project_members;
 mod projects;
 mod session;
 mod teams;
@@ -67,6 +69,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(projects::get_project))
         .routes(routes!(
+            project_members::list_project_members,
+            project_members::set_project_member
+        ))
+        .routes(routes!(project_members::remove_project_member))
+        .routes(routes!(
             notebooks::list_notebooks,
             notebooks::create_notebook
         ))
@@ -81,6 +88,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::cordon_node))
         .routes(routes!(nodes::drain_node))
         .routes(routes!(nodes::uncordon_node))
+        .routes(routes!(nodes::give_up_node))
+        .routes(routes!(node_work::delete_node))
+        .routes(routes!(node_work::get_node_work))
         .routes(routes!(billing::get_usage))
         .routes(routes!(billing::get_invoice))
         .routes(routes!(billing::list_prices))

@@ -11,6 +11,7 @@ use contracts::billing::v1::billing_service_server::BillingServiceServer;
 use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
+use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
@@ -26,6 +27,7 @@ use crate::identity::Identity;
 use crate::inventory::Inventory;
 use crate::link::Link;
 use crate::notebook::Notebooks;
+use crate::scheduler::Scheduler;
 
 /// Key of a team's owner who is an operator too.
 pub(crate) const OWNER: &str = "qk_owner";
@@ -116,7 +118,8 @@ impl House {
         let notebook_at = services.serve("notebook", socket, routes).await;
         let routes = Routes::new(BillingServiceServer::new(Billing));
         let billing_at = services.serve("billing", any_port(), routes).await;
-        let routes = Routes::new(LinkServiceServer::new(Link));
+        let routes = Routes::new(LinkServiceServer::new(Link))
+            .add_service(SchedulerServiceServer::new(Scheduler));
         let scheduler_at = services.serve("scheduler", any_port(), routes).await;
 
         let config = GatewayConfig {

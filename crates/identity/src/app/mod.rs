@@ -3,6 +3,8 @@
 mod bootstrap;
 mod key;
 mod project;
+mod project_member;
+mod request;
 mod signing;
 mod team;
 mod user;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 use bus::Outbox;
 use chassis::auth::Signer;
+use chassis::seal::Sealer;
 use chassis::{Database, Error, Result};
 use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
@@ -20,6 +23,8 @@ use crate::store::entity;
 
 pub(crate) use bootstrap::bootstrap;
 pub(crate) use key::NewKey;
+pub(crate) use project_member::Granted;
+pub(crate) use request::Secret;
 pub(crate) use signing::load_signer;
 pub(crate) use team::NewTeam;
 
@@ -30,6 +35,7 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
+    pub(crate) sealer: Arc<Sealer>,
 }
 
 /// A time column.

@@ -9,6 +9,8 @@
 mod bootstrap;
 mod house;
 mod keys;
+mod project_members;
 mod projects;
+mod requests;
 mod teams;
 mod tokens;

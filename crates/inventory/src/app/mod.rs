@@ -1,6 +1,7 @@
 //! Use cases of inventory, one file a resource.
 
 mod catalogue;
+mod departure;
 mod heartbeat;
 mod join;
 mod liveness;
@@ -15,6 +16,7 @@ use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::NodeChanged;
 use kernel::Clock;
 use sea_orm::DatabaseTransaction;
+use tokio::sync::Notify;
 
 use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
@@ -31,6 +33,8 @@ pub(crate) struct App {
     pub(crate) identity: IdentityServiceClient<Caller>,
     pub(crate) catalogue: Arc<[MachineType]>,
     pub(crate) remembered: Remembered,
+    /// A node is gone, and its keys must end.
+    pub(crate) departures: Arc<Notify>,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
 }
@@ -40,6 +44,7 @@ impl App {
     async fn publish(&self, transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
         let event = NodeChanged {
             node: Some(wire::node(node.clone())),
+            deleted: node.deleted_at.is_some(),
         };
         self.outbox
             .append(transaction, &event, &node.id.to_string(), None)

@@ -3,6 +3,7 @@
 mod entity;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
+pub(crate) mod token_requests;
 
 use chassis::Error;
 use chassis::database::SqlMigration;
@@ -20,6 +21,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "inventory_0001",
                 sql: include_str!("migrations/0001_inventory.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0002_departure",
+                sql: include_str!("migrations/0002_departure.sql"),
             }),
         ]
     }

@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod departure;
 mod heartbeat;
 mod house;
 mod join;

@@ -86,6 +86,7 @@ impl App {
         let request = CreateVolumeRequest {
             team_id: row.team_id.clone(),
             request_id: row.id.clone(),
+            project_id: row.project_id.clone(),
         };
         let volume = self
             .volume

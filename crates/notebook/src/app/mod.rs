@@ -5,6 +5,7 @@ mod explain;
 mod find;
 mod idle;
 mod launch;
+mod loss;
 mod mend;
 mod observe;
 mod record;

@@ -1,19 +1,20 @@
 //! What people wish of a notebook: start, stop, delete. A wish is written down; the reconciler sees to it.
 
+use chassis::auth::User;
 use chassis::database::is_unique_violation;
 use chassis::{Error, Result};
 use contracts::notebook::v1::Notebook;
-use kernel::id::TeamId;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
+use super::loss::lost;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
 use crate::store::entity::{Column, Entity, Model};
 
 impl App {
     /// Wants a notebook running, on the same files.
-    pub(crate) async fn start(&self, team: TeamId, wanted: &str) -> Result<Notebook> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn start(&self, user: &User, wanted: &str) -> Result<Notebook> {
+        let seen = self.find_to_change(user, wanted).await?;
         // It must still be possible: the node may be gone since the last start.
         self.machine(&seen.machine_type).await?;
         let updated = self
@@ -32,6 +33,9 @@ impl App {
                         "notebook {:?} is still stopping; start it when it has stopped",
                         row.name
                     )));
+                }
+                if !row.lost_reason.is_empty() {
+                    return Err(Error::Precondition(lost(&row.lost_reason)));
                 }
                 row.wanted = view::wanted_number(Wanted::Running);
                 row.stop_reason = String::new();
@@ -54,8 +58,8 @@ impl App {
     }
 
     /// Wants a notebook stopped; its files stay.
-    pub(crate) async fn stop(&self, team: TeamId, wanted: &str, why: &str) -> Result<Notebook> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn stop(&self, user: &User, wanted: &str, why: &str) -> Result<Notebook> {
+        let seen = self.find_to_change(user, wanted).await?;
         let row = self
             .update(&seen.id, |row| Ok(wish_stopped(row, why)))
             .await?;
@@ -80,8 +84,8 @@ impl App {
     }
 
     /// Wants a notebook gone with its files.
-    pub(crate) async fn delete(&self, team: TeamId, wanted: &str) -> Result<String> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn delete(&self, user: &User, wanted: &str) -> Result<String> {
+        let seen = self.find_to_change(user, wanted).await?;
         let row = self
             .update(&seen.id, |row| {
                 row.wanted = view::wanted_number(Wanted::Deleted);

@@ -20,7 +20,7 @@ fn stop(attempt: &entity::attempt::Model) -> Stop {
         attempt_id: attempt.id.clone(),
         generation: unsigned(attempt.generation),
         reason: attempt.reason.clone(),
-        end: AttemptEnd::Stopped.into(),
+        end: attempt.stop_as,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Use cases of the scheduler.
 
+mod departure;
 mod dispatch;
 mod explain;
+mod follow;
 mod leadership;
 mod links;
 mod list;
@@ -10,7 +12,6 @@ mod overdue;
 mod place;
 mod record;
 mod report;
-mod silence;
 mod stop;
 mod submit;
 mod view;
@@ -44,8 +45,8 @@ pub(crate) struct App {
     pub(crate) placeable: Arc<Notify>,
     /// Agents may have to be told something.
     pub(crate) dispatchable: Arc<Notify>,
-    /// A node may have fallen silent or come back.
-    pub(crate) silences: Arc<Notify>,
+    /// A node may have fallen silent or come back, is drained, or is gone.
+    pub(crate) node_changes: Arc<Notify>,
     pub(crate) metrics: Metrics,
 }
 

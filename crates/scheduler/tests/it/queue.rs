@@ -73,7 +73,10 @@ async fn the_newest_news_of_a_node_holds(engine: Engine) {
     let mut new = old.clone();
     (new.revision, new.name) = (3, "box-3".to_owned());
     house.tell(new.clone()).await;
-    let event = contracts::inventory::v1::NodeChanged { node: Some(old) };
+    let event = contracts::inventory::v1::NodeChanged {
+        node: Some(old),
+        ..contracts::inventory::v1::NodeChanged::default()
+    };
     house.nats.publish(&event, &new.id).await;
     // A later event has been handled, so the older one has too.
     house.tell(node("other", 1_000, 1_024, 0)).await;

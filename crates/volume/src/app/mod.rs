@@ -2,6 +2,7 @@
 
 mod attachment;
 mod deletion;
+mod loss;
 mod release;
 mod volume;
 

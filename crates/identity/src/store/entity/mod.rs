@@ -8,6 +8,9 @@
 pub(crate) mod key;
 pub(crate) mod member;
 pub(crate) mod project;
+pub(crate) mod project_member;
+pub(crate) mod request;
+pub(crate) mod revoked_node;
 pub(crate) mod signing_key;
 pub(crate) mod team;
 pub(crate) mod user;

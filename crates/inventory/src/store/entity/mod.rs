@@ -8,3 +8,4 @@
 pub(crate) mod gpu;
 pub(crate) mod join_token;
 pub(crate) mod node;
+pub(crate) mod token_request;
