@@ -10,6 +10,7 @@ use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::billing::v1::billing_service_server::BillingServiceServer;
 use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
+use contracts::journal::v1::journal_service_server::JournalServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
 use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
@@ -24,6 +25,7 @@ use crate::billing::Billing;
 use crate::client::Client;
 use crate::identity::Identity;
 use crate::inventory::Inventory;
+use crate::journal::Journal;
 use crate::link::Link;
 use crate::notebook::Notebooks;
 
@@ -116,6 +118,8 @@ impl House {
         let notebook_at = services.serve("notebook", socket, routes).await;
         let routes = Routes::new(BillingServiceServer::new(Billing));
         let billing_at = services.serve("billing", any_port(), routes).await;
+        let routes = Routes::new(JournalServiceServer::new(Journal));
+        let journal_at = services.serve("journal", any_port(), routes).await;
         let routes = Routes::new(LinkServiceServer::new(Link));
         let scheduler_at = services.serve("scheduler", any_port(), routes).await;
 
@@ -127,6 +131,7 @@ impl House {
             scheduler: scheduler_at,
             notebook: notebook_at,
             billing: billing_at,
+            journal: journal_at,
             limits,
         };
         let cancel = CancellationToken::new();
