@@ -25,6 +25,8 @@ pub(crate) enum Area {
     Notebook,
     /// Prices, usage, invoices.
     Billing,
+    /// What happened.
+    Journal,
 }
 
 impl Area {
@@ -39,6 +41,7 @@ impl Area {
             "scheduler" | "agent" => Self::Scheduler,
             "notebook" => Self::Notebook,
             "billing" => Self::Billing,
+            "journal" => Self::Journal,
             _ => return None,
         })
     }
@@ -57,6 +60,7 @@ impl Upstream {
             (Area::Scheduler, &config.scheduler),
             (Area::Notebook, &config.notebook),
             (Area::Billing, &config.billing),
+            (Area::Journal, &config.journal),
         ];
         let addresses = addresses.map(|(area, address)| (area, address.clone()));
         Self(Arc::new(addresses.into()))

@@ -1,7 +1,7 @@
 //! Times and lengths of time that people type.
 
-use anyhow::{Result, bail};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use anyhow::{Result, anyhow, bail};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 
 /// A day (its start in UTC) or an instant of RFC 3339.
@@ -18,6 +18,18 @@ pub(crate) fn parse(option: &str, text: &str) -> Result<Timestamp> {
             bail!("--{option}: {text:?} is not a time; write 2026-11-01 or 2026-11-01T12:00:00Z")
         }
     }
+}
+
+/// How long ago, such as `30m`, `1h` or `2d`; or what [`parse`] reads.
+pub(crate) fn since(option: &str, text: &str, now: DateTime<Utc>) -> Result<Timestamp> {
+    if let Ok(length) = seconds(text) {
+        return Ok(contracts::to_wire_time(now - TimeDelta::seconds(length.into())));
+    }
+    parse(option, text).map_err(|_| {
+        anyhow!(
+            "--{option}: {text:?} is not a time; write 30m, 1h, 2d, 2026-11-01 or 2026-11-01T12:00:00Z"
+        )
+    })
 }
 
 /// A length of time such as 90s, 30m, 2h or 1d, in seconds.
@@ -50,6 +62,19 @@ mod tests {
         }
         for wrong in ["", "h", "2", "-1h", "0s", "2 h", "2é", "99999999d"] {
             assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn how_long_ago() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
+        let seconds = |text| since("since", text, now).map(|time| time.seconds).ok();
+        assert_eq!(seconds("1h"), Some(10 * 86_400 - 3_600));
+        assert_eq!(seconds("2d"), Some(8 * 86_400));
+        assert_eq!(seconds("1970-01-02"), Some(86_400));
+        for wrong in ["", "h", "-1h", "1.5h", "99999999999999d", "yesterday", "1ä"] {
+            let error = since("since", wrong, now).unwrap_err().to_string();
+            assert!(error.contains("--since") && error.contains("1h"), "{error}");
         }
     }
 

@@ -7,6 +7,7 @@ use chassis::{Error, Result, telemetry};
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use http::request::Parts;
@@ -32,6 +33,7 @@ pub(super) struct Services {
     notebook: Channel,
     scheduler: Channel,
     billing: Channel,
+    journal: Channel,
 }
 
 impl Services {
@@ -46,6 +48,7 @@ impl Services {
             notebook: channels.to(Area::Notebook)?,
             scheduler: channels.to(Area::Scheduler)?,
             billing: channels.to(Area::Billing)?,
+            journal: channels.to(Area::Journal)?,
         })
     }
 }
@@ -131,6 +134,12 @@ impl Caller {
     /// Billing, in the caller's name.
     pub(super) fn billing(&self) -> BillingServiceClient<Authorized> {
         BillingServiceClient::with_interceptor(self.services.billing.clone(), self.stamp.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Journal, in the caller's name.
+    pub(super) fn journal(&self) -> JournalServiceClient<Authorized> {
+        JournalServiceClient::with_interceptor(self.services.journal.clone(), self.stamp.clone())
             .max_decoding_message_size(LARGEST_ANSWER)
     }
 }

@@ -15,6 +15,7 @@ use edge::EdgeConfig;
 use gateway::GatewayConfig;
 use identity::IdentityConfig;
 use inventory::InventoryConfig;
+use journal::JournalConfig;
 use kernel::Clock;
 use kernel::time::SystemClock;
 use notebook::NotebookConfig;
@@ -164,6 +165,14 @@ impl Plan<'_> {
             "notebook",
             notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
         );
+        let config = JournalConfig {
+            service: self.service("journal"),
+            ..JournalConfig::default()
+        };
+        tasks.start(
+            "journal",
+            journal::run(config, clock(), cancel.clone(), quiet),
+        );
         let config = EdgeConfig {
             listen: self.args.edge.to_string(),
             domain: self.args.domain.clone(),
@@ -180,6 +189,7 @@ impl Plan<'_> {
             scheduler: self.socket("scheduler"),
             notebook: self.socket("notebook"),
             billing: self.socket("billing"),
+            journal: self.socket("journal"),
             ..GatewayConfig::default()
         };
         tasks.start("gateway", gateway::run(config, clock(), cancel, quiet));
