@@ -7,13 +7,15 @@ use contracts::identity::v1::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
     CreateProjectRequest, CreateProjectResponse, CreateTeamRequest, CreateTeamResponse,
     CreateUserRequest, CreateUserResponse, ExchangeKeyRequest, ExchangeKeyResponse,
-    GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
-    ListApiKeysRequest, ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
-    ListProjectsRequest, ListProjectsResponse, ListTeamsRequest, ListTeamsResponse,
-    ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest, ListVerificationKeysResponse,
-    Project, ProjectMember, RemoveProjectMemberRequest, RemoveProjectMemberResponse,
-    RevokeApiKeyRequest, RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse,
-    SetProjectMemberRequest, SetProjectMemberResponse, Team, User,
+    GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
+    GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
+    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse,
+    ListProjectMembersRequest, ListProjectMembersResponse, ListProjectsRequest,
+    ListProjectsResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
+    ListVerificationKeysRequest, ListVerificationKeysResponse, Project, ProjectMember,
+    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RevokeApiKeyRequest,
+    RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest,
+    SetProjectMemberResponse, Team, User,
 };
 use contracts::{from_wire_time, to_wire_time};
 use kernel::id::NodeId;
@@ -362,5 +364,26 @@ impl IdentityService for App {
         let node = node_id(&request.get_ref().node_id)?;
         App::revoke_node_key(self, node).await?;
         Ok(Response::new(RevokeNodeKeyResponse {}))
+    }
+
+    async fn get_authority(
+        &self,
+        _: Request<GetAuthorityRequest>,
+    ) -> Result<Response<GetAuthorityResponse>, Status> {
+        let certificate = self.authority.certificate_pem().to_owned();
+        Ok(Response::new(GetAuthorityResponse { certificate }))
+    }
+
+    async fn issue_node_certificate(
+        &self,
+        request: Request<IssueNodeCertificateRequest>,
+    ) -> Result<Response<IssueNodeCertificateResponse>, Status> {
+        let asked = request.get_ref();
+        let certificate_chain =
+            App::issue_node_certificate(self, &asked.node_id, &asked.certificate_request)?;
+        Ok(Response::new(IssueNodeCertificateResponse {
+            certificate_chain,
+            authority: self.authority.certificate_pem().to_owned(),
+        }))
     }
 }

@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use config::IdentityConfig;
+pub use config::{AuthorityConfig, IdentityConfig};
 pub use store::Migrator;
 
 /// Secrets that answers had are forgotten at most so long after their hour.
@@ -50,12 +50,20 @@ pub async fn run(
     let mut foundation =
         Foundation::lay::<Migrator>("identity", &config.service, clock.clone(), cancel).await?;
     let signer = app::load_signer(&foundation.database, &config.master_key, clock.now()).await?;
+    let authority = app::load_authority(
+        &foundation.database,
+        &config.authority,
+        &config.master_key,
+        clock.now(),
+    )
+    .await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
         clock,
         signer: Arc::new(signer),
         sealer: Arc::new(Sealer::new(&config.master_key)?),
+        authority: Arc::new(authority),
     };
     let forgets = app.clone();
     foundation.tasks.start(

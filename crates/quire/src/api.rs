@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
@@ -49,6 +50,7 @@ pub(crate) struct Api {
     channel: Channel,
     key: WithKey,
     server: String,
+    trust: Trust,
 }
 
 /// What makes a lost answer safe to ask for again.
@@ -67,13 +69,15 @@ impl Api {
         let mut key = MetadataValue::try_from(bearer)
             .context("the API key has characters that no key has")?;
         key.set_sensitive(true);
+        let trust = profile.trust()?;
         Ok(Self {
-            channel: chassis::grpc::connect(&address)?,
+            channel: chassis::grpc::connect(&address, &trust)?,
             key: WithKey {
                 key,
                 deadline: Some(DEADLINE),
             },
             server: profile.server.clone(),
+            trust,
         })
     }
 
@@ -131,6 +135,11 @@ impl Api {
         });
         made.await
             .map_err(|error| crate::failure(&error.into(), &self.server))
+    }
+
+    /// Whom calls of this login trust; notebooks show certificates of the same authority.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Address of the API.

@@ -23,7 +23,9 @@ pub(crate) fn parse(option: &str, text: &str) -> Result<Timestamp> {
 /// How long ago, such as `30m`, `1h` or `2d`; or what [`parse`] reads.
 pub(crate) fn since(option: &str, text: &str, now: DateTime<Utc>) -> Result<Timestamp> {
     if let Ok(length) = seconds(text) {
-        return Ok(contracts::to_wire_time(now - TimeDelta::seconds(length.into())));
+        return Ok(contracts::to_wire_time(
+            now - TimeDelta::seconds(length.into()),
+        ));
     }
     parse(option, text).map_err(|_| {
         anyhow!(

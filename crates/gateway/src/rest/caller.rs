@@ -51,6 +51,11 @@ impl Services {
             journal: channels.to(Area::Journal)?,
         })
     }
+
+    /// Identity, in nobody's name: for what is open to all.
+    pub(super) fn open_identity(&self) -> IdentityServiceClient<Channel> {
+        IdentityServiceClient::new(self.identity.clone())
+    }
 }
 
 /// A channel whose calls carry the caller's token.

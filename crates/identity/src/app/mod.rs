@@ -1,5 +1,6 @@
 //! Use cases of identity, one file a resource.
 
+mod authority;
 mod bootstrap;
 mod key;
 mod project;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use bus::Outbox;
 use chassis::auth::Signer;
+use chassis::authority::Authority;
 use chassis::seal::Sealer;
 use chassis::{Database, Error, Result};
 use kernel::id::TeamId;
@@ -21,6 +23,7 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::store::entity;
 
+pub(crate) use authority::load_authority;
 pub(crate) use bootstrap::bootstrap;
 pub(crate) use key::NewKey;
 pub(crate) use project_member::Granted;
@@ -36,6 +39,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) sealer: Arc<Sealer>,
+    /// Signs the certificates of nodes.
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// A time column.

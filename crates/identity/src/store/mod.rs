@@ -22,6 +22,10 @@ impl MigratorTrait for Migrator {
                 name: "identity_0002_many",
                 sql: include_str!("migrations/0002_many.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "identity_0003_authority",
+                sql: include_str!("migrations/0003_authority.sql"),
+            }),
         ]
     }
 }

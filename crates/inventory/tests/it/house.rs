@@ -79,7 +79,9 @@ impl House {
             .identity
             .config("test", self.database.url(), &self.nats)
             .identity;
-        let mut client = IdentityServiceClient::new(chassis::grpc::connect(&identity).unwrap());
+        let mut client = IdentityServiceClient::new(
+            chassis::grpc::connect(&identity, &chassis::tls::Trust::public()).unwrap(),
+        );
         let key = key.to_owned();
         client
             .exchange_key(ExchangeKeyRequest { key })
@@ -141,6 +143,7 @@ pub(crate) fn ask(token: &str, name: &str, request_id: &str) -> JoinNodeRequest 
         name: name.to_owned(),
         cpu_overcommit: 2,
         request_id: request_id.to_owned(),
+        certificate_request: String::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod certificate;
 mod departure;
 mod heartbeat;
 mod house;

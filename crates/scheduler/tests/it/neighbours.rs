@@ -96,6 +96,7 @@ testkit::play! {
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     join_node(JoinNodeRequest) -> JoinNodeResponse,
+    renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
