@@ -62,22 +62,23 @@ impl App {
     }
 
     /// Decides what becomes of a workload that waits for a node that is gone: its files are lost with it, or never were there.
+    /// Whether that could be decided now.
     pub(super) async fn settle_stranded(
         &self,
         held: &Held,
         seen: &entity::workload::Model,
         spec: &WorkloadSpec,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let hope = self.hope_of(spec, &seen.files_on).await?;
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, held).await?;
         let locked = self.lock(&transaction, &seen.id).await?;
         let mut workload = locked.workload;
         if workload.revision != seen.revision {
-            return Ok(());
+            return Ok(false);
         }
         match hope {
-            Hope::Unsettled => return Ok(()),
+            Hope::Unsettled => return Ok(false),
             Hope::Elsewhere => workload.files_on = String::new(),
             Hope::None(reason) => {
                 workload.state = WorkloadState::Failed.into();
@@ -89,7 +90,7 @@ impl App {
         transaction.commit().await?;
         self.outbox.nudge();
         self.placeable.notify_one();
-        Ok(())
+        Ok(true)
     }
 
     async fn hope_of(&self, spec: &WorkloadSpec, files_on: &str) -> Result<Hope> {

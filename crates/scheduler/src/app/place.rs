@@ -103,8 +103,9 @@ impl App {
                 Ok(())
             }
             Decision::Wait(obstacles) => {
-                if nodes.iter().any(|node| node.gone && node.binds(&request)) {
-                    self.settle_stranded(held, workload, &spec).await?;
+                let stranded = nodes.iter().any(|node| node.gone && node.binds(&request));
+                if stranded && self.settle_stranded(held, workload, &spec).await? {
+                    return Ok(());
                 }
                 self.note_waiting(held, workload, &waiting_reason(&obstacles))
                     .await
