@@ -16,7 +16,7 @@ const FLOOR: (u64, u64) = (2, 9);
 /// JetStream is transport, nobody's archive.
 pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the server drops an event that comes again.
-const DUPLICATES: Duration = Duration::from_secs(120);
+pub(crate) const DUPLICATES: Duration = Duration::from_secs(120);
 /// How often the making of a stream is tried again, and the pause before.
 const REFUSED: u32 = 5;
 const AGAIN: Duration = Duration::from_millis(50);
@@ -188,8 +188,8 @@ impl Bus {
             ),
             (
                 "max_messages_per_subject",
-                asked.max_messages_per_subject.to_string(),
-                stored.max_messages_per_subject.to_string(),
+                limit(asked.max_messages_per_subject),
+                limit(stored.max_messages_per_subject),
             ),
             (
                 "duplicate_window",
@@ -263,6 +263,11 @@ impl Bus {
     pub fn client(&self) -> &async_nats::Client {
         &self.client
     }
+}
+
+/// The server writes "no limit" as -1, whoever asks leaves 0.
+fn limit(count: i64) -> String {
+    count.max(0).to_string()
 }
 
 fn check_version(version: &str) -> Result<(), BusError> {

@@ -6,7 +6,9 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::{Bus, BusError, subject::ROUTES};
+use crate::connection::DUPLICATES;
+use crate::subject::ROUTES;
+use crate::{Bus, BusError};
 
 /// Longest time that a whole reading of the bucket may take.
 const READ: Duration = Duration::from_secs(10);
@@ -69,6 +71,7 @@ impl Routes {
             max_messages_per_subject: 1,
             allow_rollup: true,
             deny_delete: true,
+            duplicate_window: DUPLICATES,
             allow_direct: true,
             num_replicas: 1,
             ..stream::Config::default()

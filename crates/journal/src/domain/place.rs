@@ -70,7 +70,7 @@ mod tests {
         }
 
         #[test]
-        fn other_texts_are_refused_in_words(text in "[a-z.]{1,20}|-?[0-9]{20,30}") {
+        fn other_texts_are_refused_in_words(text in "[a-z.]{1,20}|-[0-9]{1,30}|[1-9][0-9]{19,30}") {
             for error in [Place::parse(&text).unwrap_err(), parse_cursor(&text).unwrap_err()] {
                 prop_assert!(error.to_string().starts_with("after: is not the "));
             }
