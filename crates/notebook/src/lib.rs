@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bus::{Foundation, Routes};
 use chassis::seal::Sealer;
+use chassis::tls::{HTTP1, Trust};
 use chassis::{Address, Error, Result};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
@@ -34,6 +35,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
+    config.check()?;
     let periods = config.periods()?;
     let mut foundation =
         Foundation::lay::<Migrator>("notebook", &config.service, clock.clone(), cancel.clone())
@@ -51,7 +53,7 @@ pub async fn run(
         scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
         edge: config.edge,
         edge_probe: config.edge_probe,
-        http: http_client()?,
+        http: http_client(&foundation.trust)?,
         traffic: Arc::default(),
         changed: Arc::default(),
     };
@@ -64,9 +66,10 @@ pub async fn run(
     foundation.serve(routes, ready).await
 }
 
-fn http_client() -> Result<reqwest::Client> {
-    chassis::tls::install_provider();
+fn http_client(trust: &Trust) -> Result<reqwest::Client> {
+    let tls = trust.client_config(&[HTTP1])?;
     reqwest::Client::builder()
+        .tls_backend_preconfigured((*tls).clone())
         .build()
         .map_err(|error| Error::internal("making an HTTP client", error))
 }

@@ -149,9 +149,12 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
-    /// Address of the Quire to join, such as <http://127.0.0.1:7700>.
+    /// Address of the Quire to join, such as <https://quire.example.org>.
     #[arg(long)]
     pub(crate) server: String,
+    /// File with its certificate authority, as PEM [default: those that this machine trusts].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
     /// One-time token from `quire node join-token`; not needed again once joined.
     #[arg(long, env = "QUIRE_JOIN_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
@@ -168,9 +171,12 @@ pub(crate) struct AgentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
-    /// Address of the API, such as <http://127.0.0.1:7700>.
+    /// Address of the API, such as <https://quire.example.org>.
     #[arg(long, default_value = "http://127.0.0.1:7700")]
     pub(crate) server: String,
+    /// File with its certificate authority, as PEM [default: those that this machine trusts].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
     /// API key, as it was shown when it was made; asked for when left out.
     #[arg(long, env = "QUIRE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use chassis::tls::Trust;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub(crate) struct Profile {
     pub(crate) server: String,
     /// The key.
     pub(crate) api_key: SecretString,
+    /// The server's certificate authority, as PEM; none = those that this machine trusts.
+    pub(crate) authority: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -23,6 +26,8 @@ pub(crate) struct Profile {
 struct File {
     server: String,
     api_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
 }
 
 impl Profile {
@@ -46,7 +51,16 @@ impl Profile {
         Ok(Self {
             server: file.server,
             api_key: file.api_key.into(),
+            authority: file.authority,
         })
+    }
+
+    /// Which server may answer.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        match &self.authority {
+            None => Ok(Trust::public()),
+            Some(pem) => Ok(Trust::from_pem(pem.as_bytes())?),
+        }
     }
 
     /// Writes the profile.
@@ -54,6 +68,7 @@ impl Profile {
         let file = File {
             server: self.server.clone(),
             api_key: self.api_key.expose_secret().to_owned(),
+            authority: self.authority.clone(),
         };
         write_private(path, &toml::to_string(&file)?)
     }
@@ -74,4 +89,33 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_keeps_the_authority_and_an_old_one_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("profile.toml");
+        let profile = Profile {
+            server: "https://quire.lan".to_owned(),
+            api_key: "qk_a".to_owned().into(),
+            authority: Some("-----BEGIN CERTIFICATE-----\nAA==\n".to_owned()),
+        };
+        profile.save(&path).unwrap();
+        let loaded = Profile::load(&path).unwrap();
+        assert_eq!(loaded.authority, profile.authority);
+        loaded.trust().unwrap_err();
+
+        fs::write(
+            &path,
+            "server = \"http://127.0.0.1:7700\"\napi_key = \"qk_a\"\n",
+        )
+        .unwrap();
+        let loaded = Profile::load(&path).unwrap();
+        assert_eq!(loaded.authority, None);
+        loaded.trust().unwrap();
+    }
 }

@@ -128,7 +128,7 @@ impl App {
         let token = self.sealer.open(&row.id, &row.token_sealed)?;
         let response = self
             .http
-            .get(format!("http://{}/api/{what}", self.edge_probe))
+            .get(format!("{}/api/{what}", self.edge_probe))
             .header("host", origin::fqdn(&self.edge, &row.id))
             .header("authorization", format!("token {}", token.expose_secret()))
             .header("x-quire-probe", "idle")

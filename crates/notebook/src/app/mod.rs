@@ -44,7 +44,7 @@ pub(crate) struct App {
     /// Where people reach the edge.
     pub(crate) edge: Address,
     /// Where this service reaches it.
-    pub(crate) edge_probe: String,
+    pub(crate) edge_probe: Address,
     pub(crate) http: reqwest::Client,
     /// Since when this program hears of traffic.
     pub(crate) watching_since: Timestamp,

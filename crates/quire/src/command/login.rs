@@ -17,8 +17,12 @@ pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
         Some(key) => key,
         None => read_key()?,
     };
+    let authority = args.authority.map(|file| {
+        std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
+    });
     let profile = Profile {
         server: args.server,
+        authority: authority.transpose()?,
         api_key: key.trim().to_owned().into(),
     };
     let api = Api::new(&profile)?;

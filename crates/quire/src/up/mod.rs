@@ -69,6 +69,7 @@ fn greet(args: &UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
         let first = Profile {
             server: format!("http://{}", args.gateway),
             api_key: key,
+            authority: None,
         };
         print::note("the first user's key, shown this once:");
         out!("{}", first.api_key.expose_secret());

@@ -111,7 +111,7 @@ impl Plan<'_> {
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
             edge: Address::Http(format!("{}:{}", self.args.domain, self.args.edge.port())),
-            edge_probe: self.args.edge.to_string(),
+            edge_probe: Address::Http(self.args.edge.to_string()),
             master_key: self.secrets.master_key.clone(),
             ..NotebookConfig::default()
         }
