@@ -1,6 +1,7 @@
 //! A private `nats-server` with JetStream.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use bus::{Bus, Delivery, Envelope, Password};
@@ -9,7 +10,7 @@ use contracts::Event;
 use kernel::{Clock as _, time::SystemClock};
 use tempfile::TempDir;
 
-use crate::{Program, wait_for};
+use crate::{Authority, Program, wait_for};
 
 /// User of tests.
 const TEST: &str = "test";
@@ -23,6 +24,8 @@ pub struct Nats {
     port: u16,
     /// It asks who somebody is.
     guarded: bool,
+    /// Who signed its certificate, where it takes TLS only.
+    authority: Option<PathBuf>,
 }
 
 impl Nats {
@@ -47,6 +50,7 @@ impl Nats {
             folder,
             port,
             guarded: false,
+            authority: None,
         }
     }
 
@@ -55,9 +59,31 @@ impl Nats {
     /// # Panics
     /// When `nats-server` is not installed or does not start.
     pub fn guarded() -> Self {
+        Self::guarded_with("")
+    }
+
+    /// Like [`Nats::guarded`], and it takes TLS only, with a certificate of `authority` for 127.0.0.1.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn start_secure(authority: &Authority) -> Self {
+        let tls = authority.issue(&["127.0.0.1"]);
+        let file = |path: &Option<PathBuf>| path.clone().expect("a file of the authority");
+        let configuration = format!(
+            "tls {{ cert_file: {:?}, key_file: {:?} }}\n",
+            file(&tls.certificate),
+            file(&tls.key)
+        );
+        let mut server = Self::guarded_with(&configuration);
+        server.authority = tls.authority;
+        server
+    }
+
+    fn guarded_with(configuration: &str) -> Self {
         let users = bus::authorization(|user| Password::Text(password(user)));
         let test = format!("{{ user: {TEST}, password: {} }}\n] }}", password(TEST));
-        let mut server = Self::configured(&users.replace("] }\n", &test));
+        let users = users.replace("] }\n", &test);
+        let mut server = Self::configured(&format!("{configuration}{users}"));
         server.guarded = true;
         server
     }
@@ -69,18 +95,21 @@ impl Nats {
 
     /// How a user of the bus reaches it.
     pub fn config_of(&self, user: &str) -> BusConfig {
-        let url = format!("nats://127.0.0.1:{}", self.port);
-        if !self.guarded {
-            return BusConfig {
-                url,
-                ..BusConfig::default()
-            };
+        let scheme = if self.authority.is_some() {
+            "tls"
+        } else {
+            "nats"
+        };
+        let mut config = BusConfig {
+            url: format!("{scheme}://127.0.0.1:{}", self.port),
+            authority: self.authority.clone(),
+            ..BusConfig::default()
+        };
+        if self.guarded {
+            config.user = user.to_owned();
+            config.password = password(user).into();
         }
-        BusConfig {
-            url,
-            user: user.to_owned(),
-            password: password(user).into(),
-        }
+        config
     }
 
     /// Events of one type, oldest first.
@@ -193,7 +222,7 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     let port = wait_for("nats-server's ports file", || {
         let entry = fs::read_dir(&ports).ok()?.next()?.ok()?;
         let text = fs::read_to_string(entry.path()).ok()?;
-        let after = text.split("nats://127.0.0.1:").nth(1)?;
+        let after = text.split("://127.0.0.1:").nth(1)?;
         after.split('"').next()?.parse().ok()
     });
     (program, port)

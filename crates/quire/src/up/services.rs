@@ -162,7 +162,7 @@ impl Plan<'_> {
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
             edge: self.doors.notebooks(),
-            edge_probe: self.doors.local_edge().to_string(),
+            edge_probe: self.doors.local_edge(),
             master_key: self.secrets.master_key.clone(),
             ..NotebookConfig::default()
         }
