@@ -41,6 +41,7 @@ pub async fn run(
         identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
+        edges: app::LastRead::default(),
         heartbeat_ms: config.heartbeat_ms,
     };
     let observer = reconcile::run(

@@ -346,7 +346,7 @@ play! {
         ) -> Result<Response<inventory::HeartbeatResponse>, Status> {
             self.check(&request, &request.get_ref().node_id)?;
             lock(&self.0.heartbeats).push(request.into_inner());
-            Ok(Response::new(inventory::HeartbeatResponse { next_in_ms: 200 }))
+            Ok(Response::new(inventory::HeartbeatResponse { next_in_ms: 200, ..Default::default() }))
         }
     }
     without

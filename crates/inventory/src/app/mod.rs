@@ -1,6 +1,7 @@
 //! Use cases of inventory, one file a resource.
 
 mod catalogue;
+mod edge;
 mod heartbeat;
 mod join;
 mod liveness;
@@ -20,6 +21,7 @@ use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
 use crate::wire;
 
+pub(crate) use edge::LastRead;
 pub(crate) use heartbeat::Remembered;
 
 /// The use cases, on one database.
@@ -31,6 +33,7 @@ pub(crate) struct App {
     pub(crate) identity: IdentityServiceClient<Caller>,
     pub(crate) catalogue: Arc<[MachineType]>,
     pub(crate) remembered: Remembered,
+    pub(crate) edges: LastRead,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
 }

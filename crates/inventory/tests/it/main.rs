@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod edges;
 mod heartbeat;
 mod house;
 mod join;
