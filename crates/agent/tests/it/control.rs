@@ -352,6 +352,7 @@ play! {
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,

@@ -101,6 +101,7 @@ testkit::play! {
     join_node(JoinNodeRequest) -> JoinNodeResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
 }
 

@@ -75,6 +75,7 @@ testkit::play! {
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     join_node(JoinNodeRequest) -> JoinNodeResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
