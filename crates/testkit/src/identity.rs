@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
+use chassis::authority::Authority;
 use chassis::config::ServiceConfig;
 use chassis::grpc::{Listener, Server};
 use chassis::{Address, Error, Result};
@@ -31,6 +32,7 @@ pub struct Identity {
 #[derive(Debug)]
 struct Keys {
     signer: Signer,
+    authority: Authority,
     clock: Arc<dyn Clock>,
     principals: Mutex<HashMap<String, Principal>>,
     /// The one project of each team.
@@ -48,6 +50,7 @@ impl Identity {
             .expect("a signing key");
         let keys = Arc::new(Keys {
             signer,
+            authority: Authority::create("test", clock.now()).expect("an authority"),
             clock,
             principals: Mutex::default(),
             projects: Mutex::default(),
@@ -61,6 +64,11 @@ impl Identity {
     /// that the tested one calls.
     pub async fn serve(&self, area: &'static str, routes: Routes) -> Service {
         self.keys.clone().serve(area, routes).await
+    }
+
+    /// The cluster's certificate authority.
+    pub fn authority(&self) -> &Authority {
+        &self.keys.authority
     }
 
     /// Where it listens.
@@ -205,6 +213,25 @@ crate::play! {
             let node = &request.get_ref().node_id;
             let node = node.parse().map_err(|_| Error::not_found("node", node))?;
             Ok(Response::new(wire::CreateNodeKeyResponse { key: self.node_key(node) }))
+        }
+
+        async fn get_authority(
+            &self,
+            _: Request<wire::GetAuthorityRequest>,
+        ) -> Result<Response<wire::GetAuthorityResponse>, Status> {
+            let certificate = self.authority.certificate_pem().to_owned();
+            Ok(Response::new(wire::GetAuthorityResponse { certificate }))
+        }
+
+        async fn issue_node_certificate(
+            &self,
+            request: Request<wire::IssueNodeCertificateRequest>,
+        ) -> Result<Response<wire::IssueNodeCertificateResponse>, Status> {
+            let asked = request.get_ref();
+            let now = self.clock.now();
+            let authority = self.authority.certificate_pem().to_owned();
+            let signed = self.authority.sign_node(&asked.certificate_request, &asked.node_id, now)?;
+            Ok(Response::new(wire::IssueNodeCertificateResponse { certificate_chain: signed, authority }))
         }
 
         async fn get_project(

@@ -1,5 +1,6 @@
 //! Use cases of identity, one file a resource.
 
+mod authority;
 mod bootstrap;
 mod key;
 mod project;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use bus::Outbox;
 use chassis::auth::Signer;
+use chassis::authority::Authority;
 use chassis::{Database, Error, Result};
 use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
@@ -18,6 +20,7 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::store::entity;
 
+pub(crate) use authority::load_authority;
 pub(crate) use bootstrap::bootstrap;
 pub(crate) use key::NewKey;
 pub(crate) use signing::load_signer;
@@ -30,6 +33,8 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
+    /// Signs the certificates of nodes.
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// A time column.

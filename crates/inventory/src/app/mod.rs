@@ -23,6 +23,7 @@ use crate::wire;
 
 pub(crate) use edge::LastRead;
 pub(crate) use heartbeat::Remembered;
+pub(crate) use join::Joined;
 
 /// The use cases, on one database.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod certificate;
 mod edges;
 mod heartbeat;
 mod house;
