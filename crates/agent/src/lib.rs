@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Error, Result, Tasks};
 use kernel::Clock;
 use tokio::sync::mpsc;
@@ -152,13 +153,16 @@ impl Agent {
             self.node.id.clone(),
             self.config.data_dir.clone(),
         );
+        let trust = Trust::from_file(config.authority.as_deref())?;
         let tokens = TokenSource::new(
-            connect(&config.identity)?,
+            connect(&config.identity, &trust)?,
             self.node.key.clone(),
             self.clock.clone(),
         );
-        let caller =
-            |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
+        let caller = |address: &Address| {
+            let channel = connect(address, &trust)?;
+            Ok::<_, Error>(Caller::new(channel, tokens.clone()))
+        };
         let time = Timekeeper::new(self.clock.clone());
         let link = Link::new(
             caller(&config.scheduler)?,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chassis::grpc::{connect, retry};
+use chassis::tls::Trust;
 use chassis::{Error, Result};
 use contracts::inventory::v1::JoinNodeRequest;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
@@ -72,7 +73,10 @@ pub async fn join(config: &AgentConfig, token: &str) -> Result<()> {
     }
     let (name, cpu_overcommit) = (name(config)?, overcommit(config)?);
     let request_id = request_id(&config.data_dir)?;
-    let channel = connect(&config.inventory)?;
+    let channel = connect(
+        &config.inventory,
+        &Trust::from_file(config.authority.as_deref())?,
+    )?;
     let joined = retry(|| {
         let mut inventory = InventoryServiceClient::new(channel.clone());
         let request = JoinNodeRequest {

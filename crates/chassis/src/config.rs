@@ -1,7 +1,7 @@
 //! Configuration: defaults, then a TOML file, then `QUIRE_<AREA>_…` variables (`__` between sections), then flags.
 //! A key that nobody knows is an error that names it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -59,6 +59,20 @@ pub struct ServiceConfig {
     pub key: SecretString,
     /// The event bus.
     pub bus: BusConfig,
+    /// Certificates: what it shows where it listens by `https://`, and whom it trusts where it calls.
+    pub tls: TlsConfig,
+}
+
+/// Files with certificates, as PEM. Servers take a new certificate and key as soon as the files have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// Authorities to trust, and no others; none = those that this machine trusts.
+    pub authority: Option<PathBuf>,
+    /// Own certificate, followed by those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key.
+    pub key: Option<PathBuf>,
 }
 
 /// How the event bus is reached.
@@ -82,6 +96,7 @@ impl Default for ServiceConfig {
             identity: Address::Http("127.0.0.1:7710".to_owned()),
             key: SecretString::default(),
             bus: BusConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
 use chassis::authority::Authority;
-use chassis::config::ServiceConfig;
+use chassis::config::{ServiceConfig, TlsConfig};
 use chassis::grpc::{Listener, Server};
 use chassis::{Address, Error, Result};
 use contracts::common::v1::Role;
@@ -84,6 +84,7 @@ impl Identity {
             identity: self.service.address().clone(),
             key: self.keys.key(Principal::Service(name.to_owned())).into(),
             bus: nats.config(),
+            tls: TlsConfig::default(),
         }
     }
 
@@ -117,7 +118,8 @@ impl Keys {
         let verifier = Verifier::new(self.clone(), self.clock.clone());
         let server = Server::new(area, verifier, routes);
         Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            let any = Address::Http("127.0.0.1:0".to_owned());
+            let listener = Listener::bind(&any, &TlsConfig::default()).await?;
             ready(listener.address());
             server.run(listener, cancel).await
         })

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chassis::auth::{Principal, Verifier, caller};
+use chassis::config::TlsConfig;
 use chassis::grpc::{Listener, Server, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Error};
 use contracts::agent::v1::link_service_server::{LinkService, LinkServiceServer};
 use contracts::agent::v1::open_link_request::Message as Up;
@@ -81,7 +83,7 @@ impl Control {
         *played.node_key.lock().unwrap() = key;
         *played.node.lock().unwrap() = node.to_string();
         let keys = Arc::new(IdentityServiceClient::new(
-            connect(identity.address()).unwrap(),
+            connect(identity.address(), &Trust::public()).unwrap(),
         ));
         let mut routes = Routes::builder();
         let player = Player(played.clone());
@@ -91,7 +93,8 @@ impl Control {
             .add_service(VolumeServiceServer::new(player));
         let server = Server::new("control", Verifier::new(keys, clock), routes.routes());
         let service = Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            let any = Address::Http("127.0.0.1:0".to_owned());
+            let listener = Listener::bind(&any, &TlsConfig::default()).await?;
             ready(listener.address());
             server.run(listener, cancel).await
         })

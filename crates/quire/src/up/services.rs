@@ -6,8 +6,9 @@ use std::sync::Arc;
 use agent::AgentConfig;
 use anyhow::{Context, Result, bail};
 use billing::BillingConfig;
-use chassis::config::ServiceConfig;
+use chassis::config::{ServiceConfig, TlsConfig};
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Tasks};
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::inventory::v1::{CreateJoinTokenRequest, ListNodesRequest, Node, NodeLiveness};
@@ -75,6 +76,7 @@ impl Plan<'_> {
             identity: self.socket("identity"),
             key: self.key(service),
             bus: self.bus.config_for(service, self.secrets),
+            tls: TlsConfig::default(),
         }
     }
 
@@ -165,7 +167,7 @@ impl Plan<'_> {
             notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
         );
         let config = EdgeConfig {
-            listen: self.args.edge.to_string(),
+            listen: Address::Http(self.args.edge.to_string()),
             domain: self.args.domain.clone(),
             bus: self.bus.config_for("edge", self.secrets),
             relay_dir: self.data_dir.join("run"),
@@ -226,9 +228,12 @@ impl Plan<'_> {
 /// A caller of a service of the installation in `data_dir`, as the installation itself.
 pub(super) fn caller(data_dir: &Path, secrets: &Secrets, service: &str) -> Result<Caller> {
     let key = secrets.service_keys.get("up").cloned().unwrap_or_default();
-    let identity = connect(&socket(data_dir, "identity"))?;
+    // Unix sockets, all of them.
+    let trust = Trust::public();
+    let identity = connect(&socket(data_dir, "identity"), &trust)?;
     let tokens = TokenSource::new(identity, key, Arc::new(SystemClock));
-    Ok(Caller::new(connect(&socket(data_dir, service))?, tokens))
+    let channel = connect(&socket(data_dir, service), &trust)?;
+    Ok(Caller::new(channel, tokens))
 }
 
 /// Where a service of the installation in `data_dir` listens.
