@@ -15,3 +15,4 @@ mod notebook;
 mod sandbox;
 mod split;
 mod structure;
+mod trust;

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod config;
+mod credentials;
 mod deletions;
 mod environment;
 mod files;
@@ -13,6 +14,7 @@ mod machine;
 mod moment;
 mod node;
 mod relay;
+mod renewal;
 mod runtime;
 pub mod shim;
 mod stage;
@@ -22,13 +24,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chassis::grpc::{Caller, TokenSource, connect};
-use chassis::tls::Trust;
 use chassis::{Address, Error, Result, Tasks};
 use kernel::Clock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Kept, Order, Supervisor};
+use crate::credentials::Credentials;
 use crate::deletions::Deletions;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
@@ -37,6 +39,7 @@ use crate::machine::Gpus;
 use crate::moment::Timekeeper;
 use crate::node::Node;
 use crate::relay::Relay;
+use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 
@@ -153,7 +156,7 @@ impl Agent {
             self.node.id.clone(),
             self.config.data_dir.clone(),
         );
-        let trust = Trust::from_file(config.authority.as_deref())?;
+        let trust = self.node.trust(config)?;
         let tokens = TokenSource::new(
             connect(&config.identity, &trust)?,
             self.node.key.clone(),
@@ -186,6 +189,13 @@ impl Agent {
             data_dir,
             board: self.board.clone(),
         };
+        let renewal = Renewal {
+            caller: caller(&config.inventory)?,
+            node_id: self.node.id.clone(),
+            credentials: Credentials::of(&config.data_dir),
+            clock: self.clock.clone(),
+        };
+        tasks.start("renewal", renewal.run(tasks.cancel()));
         tasks.start("link", link.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));

@@ -39,6 +39,7 @@ pub(crate) struct Api {
     channel: Channel,
     key: WithKey,
     server: String,
+    trust: Trust,
 }
 
 impl Api {
@@ -52,10 +53,12 @@ impl Api {
         let mut key = MetadataValue::try_from(bearer)
             .context("the API key has characters that no key has")?;
         key.set_sensitive(true);
+        let trust = profile.trust()?;
         Ok(Self {
-            channel: chassis::grpc::connect(&address, &Trust::public())?,
+            channel: chassis::grpc::connect(&address, &trust)?,
             key: WithKey(key),
             server: profile.server.clone(),
+            trust,
         })
     }
 
@@ -83,6 +86,11 @@ impl Api {
         call.await
             .map(tonic::Response::into_inner)
             .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Whom calls of this login trust; notebooks show certificates of the same authority.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Address of the API.

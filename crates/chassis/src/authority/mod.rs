@@ -4,6 +4,7 @@
 mod certificate;
 mod fingerprint;
 mod node_key;
+mod offer;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::{Error, Result};
 pub use certificate::{Description, node_of};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use node_key::NodeKey;
+pub use offer::{Offer, fetch, offered_by};
 
 /// Life of an authority.
 const AUTHORITY_LIFE: TimeDelta = TimeDelta::days(10 * 365);
@@ -220,6 +222,14 @@ fn serial_number() -> Result<SerialNumber> {
 fn wire_time(time: Timestamp) -> Result<time::OffsetDateTime> {
     time::OffsetDateTime::from_unix_timestamp(time.timestamp())
         .map_err(|cause| Error::internal("writing a time into a certificate", cause))
+}
+
+/// Whether a server's certificate can name `host`: a DNS name, perhaps with `*.` before it, or an IP address.
+///
+/// # Errors
+/// [`Error::Invalid`] when it cannot.
+pub fn check_host(host: &str) -> Result<()> {
+    read_host(host).map(|_| ())
 }
 
 fn read_host(host: &str) -> Result<SanType> {

@@ -1,5 +1,6 @@
 //! Transport security: one provider of cryptography for the whole house, what servers show, and whom clients trust.
 
+mod anybody;
 mod server;
 #[cfg(test)]
 pub(crate) mod testing;

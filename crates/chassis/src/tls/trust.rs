@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::anybody::Anybody;
 use super::{certified, protocols, provider, read, roots};
 use crate::config::TlsConfig;
 use crate::{Error, Result};
@@ -28,6 +29,8 @@ pub struct Trust {
     /// Authorities of our own; `None` = those of the machine.
     private: Option<Arc<RootCertStore>>,
     identity: Option<Arc<CertifiedKey>>,
+    /// Whoever answers is believed.
+    unchecked: bool,
 }
 
 impl fmt::Debug for Trust {
@@ -72,8 +75,17 @@ impl Trust {
     pub fn from_pem(authority: &[u8]) -> Result<Self> {
         Ok(Self {
             private: Some(Arc::new(roots("authority", authority)?)),
-            identity: None,
+            ..Self::default()
         })
+    }
+
+    /// Believes whoever answers. For the one question that nothing depends on before its answer was checked by other means: which
+    /// authority a server has.
+    pub(crate) fn unchecked() -> Self {
+        Self {
+            unchecked: true,
+            ..Self::default()
+        }
     }
 
     /// Shows a certificate of its own to servers that ask for one.
@@ -101,6 +113,10 @@ impl Trust {
                 .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.clone()))),
         };
         config.alpn_protocols = protocols(alpn);
+        if self.unchecked {
+            let anybody = Arc::new(Anybody(provider()));
+            config.dangerous().set_certificate_verifier(anybody);
+        }
         Ok(Arc::new(config))
     }
 }
