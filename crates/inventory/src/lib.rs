@@ -42,6 +42,7 @@ pub async fn run(
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
         departures: Arc::default(),
+        edges: app::LastRead::default(),
         heartbeat_ms: config.heartbeat_ms,
     };
     let ended_keys =

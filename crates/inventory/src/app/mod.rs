@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod departure;
+mod edge;
 mod heartbeat;
 mod join;
 mod liveness;
@@ -22,6 +23,7 @@ use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
 use crate::wire;
 
+pub(crate) use edge::LastRead;
 pub(crate) use heartbeat::Remembered;
 pub(crate) use join::Joined;
 
@@ -36,6 +38,7 @@ pub(crate) struct App {
     pub(crate) remembered: Remembered,
     /// A node is gone, and its keys must end.
     pub(crate) departures: Arc<Notify>,
+    pub(crate) edges: LastRead,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
 }

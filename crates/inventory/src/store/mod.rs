@@ -1,5 +1,6 @@
 //! Tables of inventory.
 
+pub(crate) mod edges;
 mod entity;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
@@ -25,6 +26,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "inventory_0002_departure",
                 sql: include_str!("migrations/0002_departure.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0003_edges",
+                sql: include_str!("migrations/0003_edges.sql"),
             }),
         ]
     }

@@ -9,6 +9,7 @@
 mod catalogue;
 mod certificate;
 mod departure;
+mod edges;
 mod heartbeat;
 mod house;
 mod join;

@@ -113,6 +113,7 @@ testkit::play! {
     renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
     delete_node(DeleteNodeRequest) -> DeleteNodeResponse,

@@ -43,7 +43,9 @@ impl House {
 
     /// The project that notebooks are made in when nothing is said.
     async fn project(&self) -> ProjectId {
-        let channel = chassis::grpc::connect(self.identity.address()).unwrap();
+        let channel =
+            chassis::grpc::connect(self.identity.address(), &chassis::tls::Trust::public())
+                .unwrap();
         let token = self
             .identity
             .token(&Principal::Service("notebook".to_owned()));

@@ -98,6 +98,7 @@ testkit::play! {
     join_node(JoinNodeRequest) -> JoinNodeResponse,
     renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
