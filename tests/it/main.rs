@@ -8,10 +8,13 @@
     reason = "tests"
 )]
 
+mod collector;
 mod crash;
+mod deploy;
 mod installation;
 mod jupyter;
 mod notebook;
+mod policy;
 mod sandbox;
 mod split;
 mod structure;

@@ -88,6 +88,11 @@ impl Bus {
                 config.password.expose_secret().to_owned(),
             );
         }
+        if let Some(authority) = &config.authority {
+            options = options
+                .add_root_certificates(authority.clone())
+                .require_tls(true);
+        }
         let client = options
             .connect(&config.url)
             .await

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::config::BusConfig;
+use chassis::config::{BusConfig, Listens};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +151,12 @@ impl Limits {
 
     pub(crate) fn answer_time(&self) -> Duration {
         Duration::from_secs(self.answer_seconds)
+    }
+}
+
+impl Listens for EdgeConfig {
+    fn listen(&self) -> Address {
+        Address::Http(self.listen.clone())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chassis::config::Listens;
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,12 @@ impl Default for GatewayConfig {
             billing: local(7715),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Listens for GatewayConfig {
+    fn listen(&self) -> Address {
+        self.listen.clone()
     }
 }
 

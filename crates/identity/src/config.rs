@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chassis::config::{ServiceConfig, redacted};
+use chassis::Address;
+use chassis::config::{Listens, ServiceConfig, redacted};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +23,10 @@ pub struct IdentityConfig {
     /// Keys of the services, by name. What stands here is in force; a service that is missing here has none.
     #[serde(skip_serializing)]
     pub service_keys: BTreeMap<String, SecretString>,
+}
+
+impl Listens for IdentityConfig {
+    fn listen(&self) -> Address {
+        self.service.listen.clone()
+    }
 }

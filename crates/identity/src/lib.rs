@@ -4,6 +4,7 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod store;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub async fn run(
         outbox: foundation.outbox.clone(),
         clock,
         signer: Arc::new(signer),
+        metrics: metrics::Metrics::new(),
     };
     let own_keys = Arc::new(OwnKeys(app.signer.public_key().to_vec()));
     let routes = Routes::new(IdentityServiceServer::new(app));

@@ -4,6 +4,7 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 mod wire;
@@ -42,6 +43,7 @@ pub async fn run(
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
         heartbeat_ms: config.heartbeat_ms,
+        metrics: metrics::Metrics::new(),
     };
     let observer = reconcile::run(
         app.clone(),
@@ -50,6 +52,8 @@ pub async fn run(
         foundation.tasks.cancel(),
     );
     foundation.tasks.start("observer", observer);
+    let counting = reconcile::count(app.clone(), foundation.tasks.cancel());
+    foundation.tasks.start("count", counting);
     foundation
         .serve(Routes::new(InventoryServiceServer::new(app)), ready)
         .await

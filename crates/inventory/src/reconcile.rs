@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::tasks::repeat;
+use chassis::telemetry::COUNT_EVERY;
 use chassis::{Result, lease};
 use chrono::TimeDelta;
 use kernel::id::EventId;
@@ -58,6 +59,15 @@ pub(crate) async fn run(
         look,
     )
     .await
+}
+
+/// Counts nodes, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn count(app: App, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("counting nodes", nudge, COUNT_EVERY, cancel, || app.count()).await
 }
 
 impl Observer {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::{ServiceConfig, redacted};
+use chassis::config::{Listens, ServiceConfig, redacted};
 use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -76,5 +76,11 @@ impl NotebookConfig {
             routes: period("routes_ms", self.routes_ms)?,
             idle: period("idle_ms", self.idle_ms)?,
         })
+    }
+}
+
+impl Listens for NotebookConfig {
+    fn listen(&self) -> Address {
+        self.service.listen.clone()
     }
 }

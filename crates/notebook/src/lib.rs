@@ -5,6 +5,7 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 
@@ -54,6 +55,7 @@ pub async fn run(
         http: http_client()?,
         traffic: Arc::default(),
         changed: Arc::default(),
+        metrics: metrics::Metrics::new(),
     };
     foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));
     let bus = foundation.bus.clone();

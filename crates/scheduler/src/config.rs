@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::ServiceConfig;
+use chassis::config::{Listens, ServiceConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -61,5 +61,11 @@ impl SchedulerConfig {
 
     pub(crate) fn compare(&self) -> Duration {
         Duration::from_millis(self.compare_ms.into())
+    }
+}
+
+impl Listens for SchedulerConfig {
+    fn listen(&self) -> Address {
+        self.service.listen.clone()
     }
 }

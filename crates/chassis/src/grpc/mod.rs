@@ -2,6 +2,7 @@
 //! trace of its caller.
 
 mod client;
+pub mod health;
 mod server;
 
 pub use client::{Caller, TokenSource, connect, retry};

@@ -176,3 +176,23 @@ async fn logs_and_health_are_the_doors_own() {
     );
     house.close().await;
 }
+
+#[tokio::test]
+async fn the_door_tells_its_health_and_no_notebook_is_asked() {
+    let house = House::open().await;
+    let door = chassis::Address::Http(house.address.to_string());
+    chassis::grpc::health::ask(&door).await.unwrap();
+
+    let notebook = house.notebook().await;
+    let stranger = house.stranger(&notebook.route);
+    let answer = stranger.ask("POST", "/grpc.health.v1.Health/Check").await;
+    assert_eq!(
+        answer.status,
+        StatusCode::UNAUTHORIZED,
+        "under a notebook's host it is the notebook's"
+    );
+
+    house.cancel.cancel();
+    house.door.await.unwrap().unwrap();
+    assert!(chassis::grpc::health::ask(&door).await.is_err());
+}

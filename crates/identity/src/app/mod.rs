@@ -16,6 +16,7 @@ use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
+use crate::metrics::Metrics;
 use crate::store::entity;
 
 pub(crate) use bootstrap::bootstrap;
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
+    pub(crate) metrics: Metrics,
 }
 
 /// A time column.

@@ -18,6 +18,7 @@ use sea_orm::DatabaseTransaction;
 
 use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
+use crate::metrics::Metrics;
 use crate::wire;
 
 pub(crate) use heartbeat::Remembered;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) remembered: Remembered,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {

@@ -44,6 +44,7 @@ pub struct Model {
     pub deleted_at: Option<i64>,
     pub revision: i64,
     pub route_revision: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

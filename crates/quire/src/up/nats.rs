@@ -114,6 +114,7 @@ impl Bus {
                 .get(service)
                 .cloned()
                 .unwrap_or_default(),
+            authority: None,
         }
     }
 }

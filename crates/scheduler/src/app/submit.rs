@@ -1,7 +1,7 @@
 //! Into the queue.
 
 use chassis::database::is_unique_violation;
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::scheduler::v1::{OnSilence, Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
 use kernel::Resources;
 use kernel::id::WorkloadId;
@@ -112,6 +112,7 @@ impl App {
             generation: 0,
             revision: 1,
             created_at: self.clock.now().timestamp_micros(),
+            traceparent: telemetry::traceparent().unwrap_or_default(),
         };
         let row = match row
             .into_active_model()

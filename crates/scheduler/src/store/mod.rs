@@ -19,6 +19,10 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0001",
                 sql: include_str!("migrations/0001_scheduler.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0002_trace",
+                sql: include_str!("migrations/0002_trace.sql"),
+            }),
         ]
     }
 }

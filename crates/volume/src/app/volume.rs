@@ -43,6 +43,13 @@ impl App {
     pub(crate) async fn list(&self, team: TeamId) -> Result<Vec<Volume>> {
         volumes::of_team(self.database.reader(), team).await
     }
+
+    /// Counts volumes by state.
+    pub(crate) async fn count(&self) -> Result<()> {
+        let counted = volumes::count(self.database.reader()).await?;
+        self.metrics.volumes.set(counted);
+        Ok(())
+    }
 }
 
 pub(super) fn not_found(id: VolumeId) -> Error {

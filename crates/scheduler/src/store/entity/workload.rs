@@ -21,6 +21,7 @@ pub struct Model {
     pub generation: i64,
     pub revision: i64,
     pub created_at: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
