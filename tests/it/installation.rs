@@ -15,6 +15,8 @@ use crate::split::Split;
 pub(crate) struct Installation {
     folder: TempDir,
     topology: Topology,
+    /// What `quire up` is told besides its ports.
+    up_arguments: &'static [&'static str],
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
 }
@@ -71,6 +73,7 @@ impl Installation {
         Self {
             folder,
             topology: Topology::OneProcess(None),
+            up_arguments: &[],
             gateway: free_port(),
             edge: free_port(),
         }
@@ -79,6 +82,14 @@ impl Installation {
     /// All services in one process, on SQLite.
     pub(crate) fn start() -> Self {
         let mut installation = Self::new();
+        installation.up();
+        installation
+    }
+
+    /// All services in one process that answers others, too: with TLS, here on loopback.
+    pub(crate) fn start_with_tls() -> Self {
+        let mut installation = Self::new();
+        installation.up_arguments = &["--listen", "127.0.0.1"];
         installation.up();
         installation
     }
@@ -130,6 +141,7 @@ impl Installation {
             .command()
             .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
             .args(["--edge", &format!("127.0.0.1:{}", self.edge)])
+            .args(self.up_arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -179,7 +191,8 @@ impl Installation {
         self.folder.path().join("d")
     }
 
-    fn command(&self) -> Command {
+    /// The command line on this installation, not run yet.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(program("quire"));
         command
             .env("QUIRE_DATA_DIR", self.data_dir())

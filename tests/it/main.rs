@@ -18,3 +18,4 @@ mod policy;
 mod sandbox;
 mod split;
 mod structure;
+mod trust;

@@ -24,6 +24,8 @@ pub struct AgentConfig {
     pub volume: Address,
     /// Where identity is found.
     pub identity: Address,
+    /// File with the authority of these, as PEM, where they are `https://`; none = whom this machine trusts.
+    pub authority: Option<PathBuf>,
     /// Name of the node; empty = the host's.
     pub name: String,
     /// CPU that may be promised for each CPU that is there, 1 to 16.
@@ -61,6 +63,7 @@ impl Default for AgentConfig {
             inventory: local(7711),
             volume: local(7712),
             identity: local(7710),
+            authority: None,
             name: String::new(),
             cpu_overcommit: 1,
             memory_reserve_mib: 1_024,

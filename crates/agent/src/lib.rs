@@ -3,6 +3,7 @@
 
 mod attempt;
 mod config;
+mod credentials;
 mod deletions;
 mod environment;
 mod files;
@@ -13,6 +14,7 @@ mod machine;
 mod moment;
 mod node;
 mod relay;
+mod renewal;
 mod runtime;
 pub mod shim;
 mod stage;
@@ -28,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Kept, Order, Supervisor};
+use crate::credentials::Credentials;
 use crate::deletions::Deletions;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
@@ -36,6 +39,7 @@ use crate::machine::Gpus;
 use crate::moment::Timekeeper;
 use crate::node::Node;
 use crate::relay::Relay;
+use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 
@@ -152,13 +156,16 @@ impl Agent {
             self.node.id.clone(),
             self.config.data_dir.clone(),
         );
+        let trust = self.node.trust(config)?;
         let tokens = TokenSource::new(
-            connect(&config.identity)?,
+            connect(&config.identity, &trust)?,
             self.node.key.clone(),
             self.clock.clone(),
         );
-        let caller =
-            |address: &Address| Ok::<_, Error>(Caller::new(connect(address)?, tokens.clone()));
+        let caller = |address: &Address| {
+            let channel = connect(address, &trust)?;
+            Ok::<_, Error>(Caller::new(channel, tokens.clone()))
+        };
         let time = Timekeeper::new(self.clock.clone());
         let link = Link::new(
             caller(&config.scheduler)?,
@@ -182,6 +189,13 @@ impl Agent {
             data_dir,
             board: self.board.clone(),
         };
+        let renewal = Renewal {
+            caller: caller(&config.inventory)?,
+            node_id: self.node.id.clone(),
+            credentials: Credentials::of(&config.data_dir),
+            clock: self.clock.clone(),
+        };
+        tasks.start("renewal", renewal.run(tasks.cancel()));
         tasks.start("link", link.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));

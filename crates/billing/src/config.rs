@@ -1,6 +1,6 @@
 //! Configuration of billing.
 
-use chassis::config::{Listens, ServiceConfig};
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +47,12 @@ impl BillingConfig {
 }
 
 impl Listens for BillingConfig {
-    fn listen(&self) -> Address {
-        self.service.listen.clone()
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }
 

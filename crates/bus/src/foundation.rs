@@ -6,6 +6,7 @@ use std::time::Duration;
 use chassis::auth::{KeySource, Verifier};
 use chassis::config::ServiceConfig;
 use chassis::grpc::{self, Caller, Listener, Server, TokenSource};
+use chassis::tls::Trust;
 use chassis::{Address, Database, Error, Result, Tasks};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use kernel::Clock;
@@ -34,6 +35,8 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
     /// Tokens for its own calls.
     pub tokens: TokenSource,
+    /// Which servers it trusts.
+    pub trust: Trust,
     /// Its background tasks.
     pub tasks: Tasks,
 }
@@ -51,7 +54,8 @@ impl Foundation {
     ) -> Result<Self> {
         let database = Database::open::<M>(&config.database).await?;
         let bus = reach_bus(area, config, &cancel).await?;
-        let identity = grpc::connect(&config.identity)?;
+        let trust = Trust::from_config(&config.tls)?;
+        let identity = grpc::connect(&config.identity, &trust)?;
         let tokens = TokenSource::new(identity.clone(), config.key.clone(), clock.clone());
         let keys: Arc<dyn KeySource> = Arc::new(IdentityServiceClient::new(identity));
         let outbox = Outbox::new(clock.clone());
@@ -62,13 +66,14 @@ impl Foundation {
         );
         Ok(Self {
             area,
-            listener: Listener::bind(&config.listen).await?,
+            listener: Listener::bind(&config.listen, &config.tls).await?,
             verifier: Verifier::new(keys, clock.clone()),
             database,
             bus,
             outbox,
             clock,
             tokens,
+            trust,
             tasks,
         })
     }
@@ -85,7 +90,8 @@ impl Foundation {
     /// # Errors
     /// [`Error::Invalid`] when the address cannot be one of a server.
     pub fn caller(&self, address: &Address) -> Result<Caller> {
-        Ok(Caller::new(grpc::connect(address)?, self.tokens.clone()))
+        let channel = grpc::connect(address, &self.trust)?;
+        Ok(Caller::new(channel, self.tokens.clone()))
     }
 
     /// Handles the events of another area with `handler`.

@@ -84,7 +84,9 @@ fn read_value(path: &str) -> std::io::Result<String> {
 /// A program that serves calls, as far as its configuration tells.
 pub trait Listens {
     /// Where it listens.
-    fn listen(&self) -> Address;
+    fn listen(&self) -> &Address;
+    /// The certificate that it shows there, and the authority that this is of.
+    fn tls(&self) -> &TlsConfig;
 }
 
 /// What every service needs to be told.
@@ -103,6 +105,20 @@ pub struct ServiceConfig {
     pub key: SecretString,
     /// The event bus.
     pub bus: BusConfig,
+    /// Certificates: what it shows where it listens by `https://`, and whom it trusts where it calls.
+    pub tls: TlsConfig,
+}
+
+/// Files with certificates, as PEM. Servers take a new certificate and key as soon as the files have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// Authorities to trust, and no others; none = those that this machine trusts.
+    pub authority: Option<PathBuf>,
+    /// Own certificate, followed by those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key.
+    pub key: Option<PathBuf>,
 }
 
 /// How the event bus is reached.
@@ -129,6 +145,7 @@ impl Default for ServiceConfig {
             identity: Address::Http("127.0.0.1:7710".to_owned()),
             key: SecretString::default(),
             bus: BusConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod auth;
+pub mod authority;
 pub mod config;
 pub mod database;
 pub mod error;

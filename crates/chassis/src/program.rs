@@ -73,7 +73,7 @@ where
                 .block_on(migrate(settings))
                 .map_err(|failure| error::chain(&failure)),
             Command::Health => runtime
-                .block_on(health::ask(&settings.listen()))
+                .block_on(health::of(&settings))
                 .map_err(|failure| error::chain(&failure)),
             Command::Serve => runtime.block_on(run(area, settings, telemetry, serve)),
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::config::{BusConfig, Listens};
+use chassis::config::{BusConfig, Listens, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EdgeConfig {
-    /// `host:port` to listen on; loopback, because TLS ends in front of it.
-    pub listen: String,
+    /// Where it listens: TCP on loopback, or TLS.
+    pub listen: Address,
+    /// The certificate that it shows where it listens by `https://`.
+    pub tls: TlsConfig,
     /// Notebooks answer under `<id>.<domain>`.
     pub domain: String,
-    /// Browsers come by `https://`: cookies are marked `Secure`, and notebooks are told so.
+    /// TLS ends in front of the door: browsers come by `https://` although it listens in the clear.
     pub secure: bool,
     /// The event bus, which has the routes.
     pub bus: BusConfig,
@@ -48,7 +50,8 @@ pub struct Limits {
 impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:7701".to_owned(),
+            listen: Address::Http("127.0.0.1:7701".to_owned()),
+            tls: TlsConfig::default(),
             domain: "localhost".to_owned(),
             secure: false,
             bus: BusConfig::default(),
@@ -78,9 +81,13 @@ impl EdgeConfig {
     /// # Errors
     /// [`Error::Invalid`] naming the key, its value and what would be right.
     pub fn check(&self) -> Result<()> {
-        Address::Http(self.listen.clone())
-            .check_listener()
-            .map_err(|problem| Error::invalid("listen", problem))?;
+        if let Address::Unix(_) = self.listen {
+            let problem = format!(
+                "is {}; use http://host:port or https://host:port",
+                self.listen
+            );
+            return Err(Error::invalid("listen", problem));
+        }
         let label = |label: &str| {
             !label.is_empty()
                 && label
@@ -95,6 +102,11 @@ impl EdgeConfig {
             return Err(Error::invalid("domain", problem));
         }
         self.limits.check()
+    }
+
+    /// Browsers come by `https://`: cookies are marked `Secure`, and notebooks are told so.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure || matches!(self.listen, Address::Https(_))
     }
 }
 
@@ -155,8 +167,12 @@ impl Limits {
 }
 
 impl Listens for EdgeConfig {
-    fn listen(&self) -> Address {
-        Address::Http(self.listen.clone())
+    fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.tls
     }
 }
 
@@ -172,8 +188,17 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
+        let socket = Address::Unix("/run/edge.sock".into());
+        let config = EdgeConfig {
+            listen: socket,
+            ..EdgeConfig::default()
+        };
         assert!(
-            refusal(|config| config.listen = "0.0.0.0:7701".to_owned()).starts_with("listen: ")
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("listen: is unix:/run")
         );
         assert!(refusal(|config| config.domain = "a..b".to_owned()).starts_with("domain: "));
         assert!(refusal(|config| config.domain = "a.b:1".to_owned()).starts_with("domain: "));

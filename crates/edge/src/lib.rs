@@ -15,12 +15,11 @@ mod upkeep;
 mod upstream;
 mod watched;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chassis::{Error, Result, Tasks};
+use chassis::grpc::Listener;
+use chassis::{Address, Error, Result, Tasks};
 use kernel::Clock;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use activity::{EdgeActivity, NotebookActivity};
@@ -37,12 +36,10 @@ pub async fn run(
     config: EdgeConfig,
     clock: Arc<dyn Clock>,
     cancel: CancellationToken,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(&Address),
 ) -> Result<()> {
     config.check()?;
-    let taken = |error| Error::Unavailable(format!("cannot listen on {}: {error}", config.listen));
-    let listener = TcpListener::bind(&config.listen).await.map_err(taken)?;
-    let address = listener.local_addr().map_err(taken)?;
+    let listener = Listener::bind(&config.listen, &config.tls).await?;
     let directory = Directory::open(&config.bus, clock.clone(), &cancel).await?;
     let door = Arc::new(Door::new(config, clock, directory));
 
@@ -58,8 +55,8 @@ pub async fn run(
     });
     let (tidier, stop) = (door.clone(), cancel.clone());
     tasks.start("tidying", async move { upkeep::tidy(&tidier, &stop).await });
-    tracing::info!(%address, "the door is open");
-    ready(address);
+    tracing::info!(address = %listener.address(), "the door is open");
+    ready(listener.address());
     tasks.start("door", door::serve(door, listener, cancel));
     tasks
         .run()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::Listens;
+use chassis::config::{Listens, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct GatewayConfig {
     /// Where it listens: loopback, a unix socket, or TLS.
     pub listen: Address,
+    /// Certificates: what it shows where it listens by `https://`, and which services it trusts.
+    pub tls: TlsConfig,
     /// Where identity is found.
     pub identity: Address,
     /// Where inventory is found.
@@ -103,6 +105,7 @@ impl Default for GatewayConfig {
         let local = |port: u16| Address::Http(format!("127.0.0.1:{port}"));
         Self {
             listen: local(7700),
+            tls: TlsConfig::default(),
             identity: local(7710),
             inventory: local(7711),
             volume: local(7712),
@@ -115,8 +118,12 @@ impl Default for GatewayConfig {
 }
 
 impl Listens for GatewayConfig {
-    fn listen(&self) -> Address {
-        self.listen.clone()
+    fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.tls
     }
 }
 

@@ -30,13 +30,13 @@ impl Door {
     /// A door to the services that `config` names.
     ///
     /// # Errors
-    /// When the configured address of identity cannot be one of a server.
+    /// When the configured address of identity cannot be one of a server, or the authority cannot be read.
     pub(crate) fn new(
         config: &GatewayConfig,
         clock: Arc<dyn Clock>,
         cancel: CancellationToken,
     ) -> Result<Self> {
-        let upstream = Upstream::new(config);
+        let upstream = Upstream::new(config)?;
         let shared = upstream.channels();
         let keys = KeyRing::new(shared.to(Area::Identity)?, clock);
         let calls = Calls::new(upstream, keys.clone(), config.limits.calls, cancel)?;

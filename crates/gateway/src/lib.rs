@@ -30,7 +30,7 @@ pub async fn run(
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
     config.limits.check()?;
-    let listener = Listener::bind(&config.listen).await?;
+    let listener = Listener::bind(&config.listen, &config.tls).await?;
     let door = door::Door::new(&config, clock, cancel.clone())?;
     tracing::info!(address = %listener.address(), "listening");
     ready(listener.address());

@@ -1,4 +1,4 @@
-//! Connections: HTTP/1.1 and HTTP/2 with prior knowledge on one listener, bounded in number, size and patience.
+//! Connections: HTTP/1.1 and HTTP/2 (with prior knowledge, or chosen by ALPN where there is TLS) on one listener, bounded in number, size and patience.
 
 use std::future::pending;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
 
 /// Answers connections until `cancel`, then lets what is in flight end.
 pub(crate) async fn serve(
-    listener: Listener,
+    mut listener: Listener,
     door: Door,
     limits: &Limits,
     cancel: CancellationToken,
@@ -90,7 +90,7 @@ pub(crate) async fn serve(
 
 async fn answer(
     builder: Builder<TokioExecutor>,
-    io: Box<dyn Connection>,
+    io: Connection,
     door: Door,
     cancel: CancellationToken,
 ) {

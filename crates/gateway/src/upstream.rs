@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex};
 
+use chassis::tls::Trust;
 use chassis::{Address, Error, Result, grpc};
 use tonic::transport::Channel;
 use tonic::{Status, TimeoutExpired};
@@ -46,10 +47,15 @@ impl Area {
 
 /// Where the services are.
 #[derive(Clone, Debug)]
-pub(crate) struct Upstream(Arc<HashMap<Area, Address>>);
+pub(crate) struct Upstream {
+    addresses: Arc<HashMap<Area, Address>>,
+    trust: Trust,
+}
 
 impl Upstream {
-    pub(crate) fn new(config: &GatewayConfig) -> Self {
+    /// # Errors
+    /// When the authority that is trusted cannot be read.
+    pub(crate) fn new(config: &GatewayConfig) -> Result<Self> {
         let addresses = [
             (Area::Identity, &config.identity),
             (Area::Inventory, &config.inventory),
@@ -59,7 +65,10 @@ impl Upstream {
             (Area::Billing, &config.billing),
         ];
         let addresses = addresses.map(|(area, address)| (area, address.clone()));
-        Self(Arc::new(addresses.into()))
+        Ok(Self {
+            addresses: Arc::new(addresses.into()),
+            trust: Trust::from_config(&config.tls)?,
+        })
     }
 
     /// Channels of their own for one caller, made when they are first used.
@@ -90,8 +99,8 @@ impl Channels {
         if let Some(channel) = open.get(&area) {
             return Ok(channel.clone());
         }
-        let address = self.upstream.0.get(&area).ok_or_else(lost)?;
-        let channel = grpc::connect(address)?;
+        let address = self.upstream.addresses.get(&area).ok_or_else(lost)?;
+        let channel = grpc::connect(address, &self.upstream.trust)?;
         open.insert(area, channel.clone());
         Ok(channel)
     }

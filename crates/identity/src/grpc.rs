@@ -7,9 +7,10 @@ use contracts::identity::v1::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
     CreateProjectRequest, CreateProjectResponse, CreateTeamRequest, CreateTeamResponse,
     CreateUserRequest, CreateUserResponse, ExchangeKeyRequest, ExchangeKeyResponse,
-    GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
-    ListApiKeysRequest, ListApiKeysResponse, ListProjectsRequest, ListProjectsResponse,
-    ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
+    GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
+    GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
+    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse, ListProjectsRequest,
+    ListProjectsResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
     ListVerificationKeysRequest, ListVerificationKeysResponse, Project, RevokeApiKeyRequest,
     RevokeApiKeyResponse, Team, User,
 };
@@ -262,6 +263,27 @@ impl IdentityService for App {
         let key = App::create_node_key(self, node).await?;
         Ok(Response::new(CreateNodeKeyResponse {
             key: key.expose_secret().to_owned(),
+        }))
+    }
+
+    async fn get_authority(
+        &self,
+        _: Request<GetAuthorityRequest>,
+    ) -> Result<Response<GetAuthorityResponse>, Status> {
+        let certificate = self.authority.certificate_pem().to_owned();
+        Ok(Response::new(GetAuthorityResponse { certificate }))
+    }
+
+    async fn issue_node_certificate(
+        &self,
+        request: Request<IssueNodeCertificateRequest>,
+    ) -> Result<Response<IssueNodeCertificateResponse>, Status> {
+        let asked = request.get_ref();
+        let certificate_chain =
+            App::issue_node_certificate(self, &asked.node_id, &asked.certificate_request)?;
+        Ok(Response::new(IssueNodeCertificateResponse {
+            certificate_chain,
+            authority: self.authority.certificate_pem().to_owned(),
         }))
     }
 }

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use config::IdentityConfig;
+pub use config::{AuthorityConfig, IdentityConfig};
 pub use store::Migrator;
 
 /// Makes what must be there before the first call: the services' keys, and at the very first start a team, its owner, a
@@ -45,12 +45,20 @@ pub async fn run(
     let foundation =
         Foundation::lay::<Migrator>("identity", &config.service, clock.clone(), cancel).await?;
     let signer = app::load_signer(&foundation.database, &config.master_key, clock.now()).await?;
+    let authority = app::load_authority(
+        &foundation.database,
+        &config.authority,
+        &config.master_key,
+        clock.now(),
+    )
+    .await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),
         clock,
         signer: Arc::new(signer),
         metrics: metrics::Metrics::new(),
+        authority: Arc::new(authority),
     };
     let own_keys = Arc::new(OwnKeys(app.signer.public_key().to_vec()));
     let routes = Routes::new(IdentityServiceServer::new(app));

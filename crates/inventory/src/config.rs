@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::{Listens, ServiceConfig};
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +53,12 @@ impl InventoryConfig {
 }
 
 impl Listens for InventoryConfig {
-    fn listen(&self) -> Address {
-        self.service.listen.clone()
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }
 

@@ -7,13 +7,14 @@ use contracts::inventory::v1::{
     CreateJoinTokenRequest, CreateJoinTokenResponse, HeartbeatRequest, HeartbeatResponse,
     JoinNodeRequest, JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse,
     ListMachineTypesRequest, ListMachineTypesResponse, ListNodesRequest, ListNodesResponse,
-    SetNodeSchedulableRequest, SetNodeSchedulableResponse,
+    RenewNodeCertificateRequest, RenewNodeCertificateResponse, SetNodeSchedulableRequest,
+    SetNodeSchedulableResponse,
 };
 use contracts::to_wire_time;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::app::App;
+use crate::app::{App, Joined};
 use crate::domain::environment;
 use crate::domain::node::{NewNode, Report};
 use crate::wire;
@@ -41,15 +42,37 @@ impl InventoryService for App {
             name,
             cpu_overcommit,
             request_id,
+            certificate_request,
         } = request.into_inner();
         let new = NewNode {
             name,
             cpu_overcommit,
         };
-        let (node, key) = App::join_node(self, &token.into(), &request_id, new).await?;
+        let Joined {
+            node,
+            key,
+            certificate,
+        } = App::join_node(self, &token.into(), &request_id, new, &certificate_request).await?;
+        let certificate = certificate.unwrap_or_default();
         Ok(Response::new(JoinNodeResponse {
             node_id: node.into(),
             node_key: key.expose_secret().to_owned(),
+            certificate_chain: certificate.certificate_chain,
+            authority: certificate.authority,
+        }))
+    }
+
+    async fn renew_node_certificate(
+        &self,
+        request: Request<RenewNodeCertificateRequest>,
+    ) -> Result<Response<RenewNodeCertificateResponse>, Status> {
+        let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
+        let issued = self
+            .renew_certificate(node, &request.get_ref().certificate_request)
+            .await?;
+        Ok(Response::new(RenewNodeCertificateResponse {
+            certificate_chain: issued.certificate_chain,
+            authority: issued.authority,
         }))
     }
 

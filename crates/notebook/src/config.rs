@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::{Listens, ServiceConfig, redacted};
+use chassis::config::{Listens, ServiceConfig, TlsConfig, redacted};
 use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct NotebookConfig {
     /// Seals the notebooks' tokens at rest: 32 bytes as URL-safe base 64.
     #[serde(serialize_with = "redacted")]
     pub master_key: SecretString,
-    /// Where this service reaches the edge to look at idle notebooks; `host:port`.
+    /// Where this service reaches an edge to look at idle notebooks: `host:port`, or `https://host:port` where the edge speaks TLS.
     pub edge_probe: String,
     /// Notebooks that are not as wanted are looked at this often, in milliseconds; changes wake the loop before.
     pub mend_ms: u32,
@@ -80,7 +80,11 @@ impl NotebookConfig {
 }
 
 impl Listens for NotebookConfig {
-    fn listen(&self) -> Address {
-        self.service.listen.clone()
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }

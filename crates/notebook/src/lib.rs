@@ -6,6 +6,7 @@ mod domain;
 mod events;
 mod grpc;
 mod metrics;
+mod probe;
 mod reconcile;
 mod store;
 
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use bus::{Foundation, Routes};
 use chassis::seal::Sealer;
-use chassis::{Address, Error, Result};
+use chassis::tls::Trust;
+use chassis::{Address, Result};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
@@ -51,8 +53,10 @@ pub async fn run(
         volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),
         scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
         edge: config.edge,
-        edge_probe: config.edge_probe,
-        http: http_client()?,
+        probe: probe::Probe::new(
+            &config.edge_probe,
+            &Trust::from_config(&config.service.tls)?,
+        )?,
         traffic: Arc::default(),
         changed: Arc::default(),
         metrics: metrics::Metrics::new(),
@@ -64,11 +68,4 @@ pub async fn run(
     tasks.start("edges", events::listen_to_edges(app.clone(), bus, cancel));
     let routes = tonic::service::Routes::new(NotebookServiceServer::new(app));
     foundation.serve(routes, ready).await
-}
-
-fn http_client() -> Result<reqwest::Client> {
-    chassis::tls::install_provider();
-    reqwest::Client::builder()
-        .build()
-        .map_err(|error| Error::internal("making an HTTP client", error))
 }

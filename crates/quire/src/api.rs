@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use anyhow::{Context, Result};
+use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
@@ -38,6 +39,7 @@ pub(crate) struct Api {
     channel: Channel,
     key: WithKey,
     server: String,
+    trust: Trust,
 }
 
 impl Api {
@@ -51,10 +53,12 @@ impl Api {
         let mut key = MetadataValue::try_from(bearer)
             .context("the API key has characters that no key has")?;
         key.set_sensitive(true);
+        let trust = profile.trust()?;
         Ok(Self {
-            channel: chassis::grpc::connect(&address)?,
+            channel: chassis::grpc::connect(&address, &trust)?,
             key: WithKey(key),
             server: profile.server.clone(),
+            trust,
         })
     }
 
@@ -82,6 +86,11 @@ impl Api {
         call.await
             .map(tonic::Response::into_inner)
             .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Whom calls of this login trust; notebooks show certificates of the same authority.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Address of the API.

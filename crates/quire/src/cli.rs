@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Agent(AgentArgs),
     /// Log in to a Quire.
     Login(LoginArgs),
+    /// The certificate authority of a cluster, and the certificates of its servers.
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
     /// Who you are.
     Whoami,
     /// Notebooks.
@@ -114,15 +117,21 @@ pub(crate) struct UpArgs {
     /// Go on in the background once everything answers.
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Where the API answers.
+    /// Answer others, too: listen with TLS on this address of the machine, such as 0.0.0.0 [default: loopback, without TLS].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<IpAddr>,
+    /// Name or address by which others reach this machine, besides its host name; several times. With --listen.
+    #[arg(long = "host", value_name = "HOST", requires = "listen")]
+    pub(crate) hosts: Vec<String>,
+    /// Where the API answers; with --listen only the port counts.
     #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDRESS")]
     pub(crate) gateway: SocketAddr,
-    /// Where notebooks answer.
+    /// Where notebooks answer; with --listen only the port counts.
     #[arg(long, default_value = "127.0.0.1:7701", value_name = "ADDRESS")]
     pub(crate) edge: SocketAddr,
-    /// Domain below which every notebook has a host of its own.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) domain: String,
+    /// Domain below which every notebook has a host of its own [default: localhost; with --listen quire.localhost].
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
     /// CPU promised for each CPU that is there.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) cpu_overcommit: u32,
@@ -149,7 +158,7 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
-    /// Address of the Quire to join, such as <http://127.0.0.1:7700>.
+    /// Address of the Quire to join, such as <https://box.lan:7700>.
     #[arg(long)]
     pub(crate) server: String,
     /// One-time token from `quire node join-token`; not needed again once joined.
@@ -166,6 +175,39 @@ pub(crate) struct AgentArgs {
     pub(crate) require_full_isolation: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorityCommand {
+    /// Make an authority: DIR/authority.pem, which others trust, and DIR/authority.key, which stays where it is.
+    Create {
+        dir: PathBuf,
+        /// What it is called.
+        #[arg(long, default_value = "Quire")]
+        name: String,
+    },
+    /// Issue a server's certificate for 90 days: DIR/NAME.pem and DIR/NAME.key, in place of older ones.
+    #[command(
+        after_help = "Example:\n  quire authority issue certs --name scheduler --host scheduler.quire.svc --host 10.0.0.7"
+    )]
+    Issue {
+        dir: PathBuf,
+        /// Name of the two files, such as the service's.
+        #[arg(long)]
+        name: String,
+        /// DNS name or IP address by which the server is reached; several times.
+        #[arg(long = "host", required = true, value_name = "HOST")]
+        hosts: Vec<String>,
+    },
+    /// Fingerprint and validity of an authority.
+    Show {
+        /// Folder of the authority.
+        #[arg(required_unless_present = "server")]
+        dir: Option<PathBuf>,
+        /// A server that is asked for its authority; what it says proves nothing by itself.
+        #[arg(long, value_name = "URL", conflicts_with = "dir")]
+        server: Option<String>,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
     /// Address of the API, such as <http://127.0.0.1:7700>.
@@ -174,6 +216,9 @@ pub(crate) struct LoginArgs {
     /// API key, as it was shown when it was made; asked for when left out.
     #[arg(long, env = "QUIRE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
+    /// SHA-256 of the server's authority, from somebody whom you trust; "quire authority show" tells it on the server.
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) fingerprint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

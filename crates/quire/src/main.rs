@@ -1,6 +1,7 @@
 //! The command line, and `quire up`: all of Quire in one process.
 
 mod api;
+mod authority;
 mod cli;
 mod command;
 mod doctor;
@@ -57,6 +58,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
         Command::Login(args) => command::login(args, &profile).await,
+        Command::Authority(command) => command::authority(command, cli.output).await,
         other => {
             let api = Api::new(&Profile::load(&profile)?)?;
             command::run(other, &api, cli.output).await

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use chassis::tls::Trust;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub(crate) struct Profile {
     pub(crate) server: String,
     /// The key.
     pub(crate) api_key: SecretString,
+    /// The authority of the server as PEM, where it is not one that this machine trusts anyway.
+    pub(crate) authority: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -23,6 +26,8 @@ pub(crate) struct Profile {
 struct File {
     server: String,
     api_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
 }
 
 impl Profile {
@@ -46,7 +51,16 @@ impl Profile {
         Ok(Self {
             server: file.server,
             api_key: file.api_key.into(),
+            authority: file.authority,
         })
+    }
+
+    /// Whom calls to the server trust.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        match &self.authority {
+            Some(pem) => Ok(Trust::from_pem(pem.as_bytes())?),
+            None => Ok(Trust::public()),
+        }
     }
 
     /// Writes the profile.
@@ -54,6 +68,7 @@ impl Profile {
         let file = File {
             server: self.server.clone(),
             api_key: self.api_key.expose_secret().to_owned(),
+            authority: self.authority.clone(),
         };
         write_private(path, &toml::to_string(&file)?)
     }

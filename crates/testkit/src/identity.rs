@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
-use chassis::config::ServiceConfig;
+use chassis::authority::Authority;
+use chassis::config::{ServiceConfig, TlsConfig};
 use chassis::grpc::{Listener, Server};
 use chassis::{Address, Error, Result};
 use contracts::common::v1::Role;
@@ -31,6 +32,7 @@ pub struct Identity {
 #[derive(Debug)]
 struct Keys {
     signer: Signer,
+    authority: Authority,
     clock: Arc<dyn Clock>,
     principals: Mutex<HashMap<String, Principal>>,
     /// The one project of each team.
@@ -48,6 +50,7 @@ impl Identity {
             .expect("a signing key");
         let keys = Arc::new(Keys {
             signer,
+            authority: Authority::create("test", clock.now()).expect("an authority"),
             clock,
             principals: Mutex::default(),
             projects: Mutex::default(),
@@ -63,6 +66,11 @@ impl Identity {
         self.keys.clone().serve(area, routes).await
     }
 
+    /// The cluster's certificate authority.
+    pub fn authority(&self) -> &Authority {
+        &self.keys.authority
+    }
+
     /// Where it listens.
     pub fn address(&self) -> &Address {
         self.service.address()
@@ -76,6 +84,7 @@ impl Identity {
             identity: self.service.address().clone(),
             key: self.keys.key(Principal::Service(name.to_owned())).into(),
             bus: nats.config(),
+            tls: TlsConfig::default(),
         }
     }
 
@@ -109,7 +118,8 @@ impl Keys {
         let verifier = Verifier::new(self.clone(), self.clock.clone());
         let server = Server::new(area, verifier, routes);
         Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            let any = Address::Http("127.0.0.1:0".to_owned());
+            let listener = Listener::bind(&any, &TlsConfig::default()).await?;
             ready(listener.address());
             server.run(listener, cancel).await
         })
@@ -205,6 +215,25 @@ crate::play! {
             let node = &request.get_ref().node_id;
             let node = node.parse().map_err(|_| Error::not_found("node", node))?;
             Ok(Response::new(wire::CreateNodeKeyResponse { key: self.node_key(node) }))
+        }
+
+        async fn get_authority(
+            &self,
+            _: Request<wire::GetAuthorityRequest>,
+        ) -> Result<Response<wire::GetAuthorityResponse>, Status> {
+            let certificate = self.authority.certificate_pem().to_owned();
+            Ok(Response::new(wire::GetAuthorityResponse { certificate }))
+        }
+
+        async fn issue_node_certificate(
+            &self,
+            request: Request<wire::IssueNodeCertificateRequest>,
+        ) -> Result<Response<wire::IssueNodeCertificateResponse>, Status> {
+            let asked = request.get_ref();
+            let now = self.clock.now();
+            let authority = self.authority.certificate_pem().to_owned();
+            let signed = self.authority.sign_node(&asked.certificate_request, &asked.node_id, now)?;
+            Ok(Response::new(wire::IssueNodeCertificateResponse { certificate_chain: signed, authority }))
         }
 
         async fn get_project(

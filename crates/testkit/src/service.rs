@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use chassis::grpc::connect;
+use chassis::tls::Trust;
 use chassis::{Address, Result};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -70,7 +72,7 @@ impl Service {
     /// # Panics
     /// When the token is no header.
     pub fn channel(&self, token: &str) -> TestChannel {
-        let channel = chassis::grpc::connect(&self.address).expect("an address to connect to");
+        let channel = connect(&self.address, &Trust::public()).expect("an address to connect to");
         let header =
             (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
         InterceptedService::new(channel, Bearer(header))

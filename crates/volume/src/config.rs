@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::{Listens, ServiceConfig};
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,11 @@ impl VolumeConfig {
 }
 
 impl Listens for VolumeConfig {
-    fn listen(&self) -> Address {
-        self.service.listen.clone()
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }

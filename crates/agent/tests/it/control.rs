@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use chassis::auth::{Principal, Verifier, caller};
+use chassis::authority::Authority;
+use chassis::config::TlsConfig;
 use chassis::grpc::{Listener, Server, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Error};
+use chrono::TimeDelta;
 use contracts::agent::v1::link_service_server::{LinkService, LinkServiceServer};
 use contracts::agent::v1::open_link_request::Message as Up;
 use contracts::agent::v1::open_link_response::Message as Down;
@@ -23,6 +27,7 @@ use contracts::scheduler::v1::{AttemptEnd, AttemptState};
 use contracts::volume::v1 as volume;
 use contracts::volume::v1::volume_service_server::{VolumeService, VolumeServiceServer};
 use futures::Stream;
+use kernel::Clock as _;
 use kernel::id::NodeId;
 use kernel::time::SystemClock;
 use secrecy::ExposeSecret as _;
@@ -58,6 +63,23 @@ pub(crate) struct Played {
     heartbeats: Mutex<Vec<inventory::HeartbeatRequest>>,
     deletions: Mutex<BTreeSet<String>>,
     join_requests: Mutex<BTreeSet<String>>,
+    authority: OnceLock<Authority>,
+    /// How many certificates were renewed.
+    pub(crate) renewals: AtomicUsize,
+}
+
+impl Played {
+    /// A certificate of a node, as it was issued so long ago, and the authority.
+    pub(crate) fn issue(
+        &self,
+        request: &str,
+        node: &str,
+        ago: TimeDelta,
+    ) -> Result<(String, String), Error> {
+        let authority = self.authority.get().unwrap();
+        let chain = authority.sign_node(request, node, SystemClock.now() - ago)?;
+        Ok((chain, authority.certificate_pem().to_owned()))
+    }
 }
 
 /// An agent's line.
@@ -80,8 +102,11 @@ impl Control {
             .to_owned();
         *played.node_key.lock().unwrap() = key;
         *played.node.lock().unwrap() = node.to_string();
+        let known = identity.authority();
+        let authority = Authority::from_pem(known.certificate_pem(), &known.key_pem()).unwrap();
+        assert!(played.authority.set(authority).is_ok());
         let keys = Arc::new(IdentityServiceClient::new(
-            connect(identity.address()).unwrap(),
+            connect(identity.address(), &Trust::public()).unwrap(),
         ));
         let mut routes = Routes::builder();
         let player = Player(played.clone());
@@ -91,7 +116,8 @@ impl Control {
             .add_service(VolumeServiceServer::new(player));
         let server = Server::new("control", Verifier::new(keys, clock), routes.routes());
         let service = Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&Address::Http("127.0.0.1:0".to_owned())).await?;
+            let any = Address::Http("127.0.0.1:0".to_owned());
+            let listener = Listener::bind(&any, &TlsConfig::default()).await?;
             ready(listener.address());
             server.run(listener, cancel).await
         })
@@ -337,7 +363,27 @@ play! {
                 return Err(Error::Unavailable("the answer is lost".to_owned()).into());
             }
             let (node_id, node_key) = (lock(&self.0.node).clone(), lock(&self.0.node_key).clone());
-            Ok(Response::new(inventory::JoinNodeResponse { node_id, node_key }))
+            let (certificate_chain, authority) = self.0.issue(&request.certificate_request, &node_id, TimeDelta::zero())?;
+            Ok(Response::new(inventory::JoinNodeResponse {
+                node_id,
+                node_key,
+                certificate_chain,
+                authority,
+            }))
+        }
+
+        async fn renew_node_certificate(
+            &self,
+            request: Request<inventory::RenewNodeCertificateRequest>,
+        ) -> Result<Response<inventory::RenewNodeCertificateResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            let asked = request.into_inner();
+            self.0.renewals.fetch_add(1, Ordering::SeqCst);
+            let (certificate_chain, authority) = self.0.issue(&asked.certificate_request, &asked.node_id, TimeDelta::zero())?;
+            Ok(Response::new(inventory::RenewNodeCertificateResponse {
+                certificate_chain,
+                authority,
+            }))
         }
 
         async fn heartbeat(

@@ -1,9 +1,13 @@
 //! Becoming a node.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chassis::authority::{Description, NodeKey};
+use chrono::TimeDelta;
+use kernel::Clock as _;
 use kernel::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 
@@ -14,12 +18,12 @@ async fn a_lost_answer_is_asked_for_again_and_a_node_stays_who_it_is() {
     let node = Node::stopped().await;
     let file = node.config.data_dir.join("node.json");
     assert_eq!(
-        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let key = std::fs::read_to_string(&file).unwrap();
+    let key = fs::read_to_string(&file).unwrap();
     agent::join(&node.config, "spent").await.unwrap();
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), key);
+    assert_eq!(fs::read_to_string(&file).unwrap(), key);
     assert_eq!(node.control.played.joins.load(Ordering::SeqCst), 1);
 
     // Another node, whose answers are lost for longer than it is patient.
@@ -34,6 +38,60 @@ async fn a_lost_answer_is_asked_for_again_and_a_node_stays_who_it_is() {
         2,
         "one of each node, however often it was asked"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_before_it_ends() {
+    let mut node = Node::stopped().await;
+    let tls = node.config.data_dir.join("tls");
+    let certificate = || {
+        let pem = fs::read_to_string(tls.join("certificate.pem")).unwrap();
+        Description::of_pem("certificate", &pem).unwrap()
+    };
+    assert_eq!(certificate().name, node.control.node.to_string());
+    assert!(certificate().not_after > SystemClock.now() + TimeDelta::days(29));
+    let authority = fs::read_to_string(tls.join("authority.pem")).unwrap();
+    assert_eq!(
+        authority,
+        node.control.identity.authority().certificate_pem()
+    );
+    let mode = |name: &str| fs::metadata(tls.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("key.pem"), 0o600);
+
+    // The agent was away for 25 days of 30.
+    let key = fs::read_to_string(tls.join("key.pem")).unwrap();
+    let request = NodeKey::from_pem(&key.clone().into())
+        .unwrap()
+        .request()
+        .unwrap();
+    let id = node.control.node.to_string();
+    let (old, _) = node
+        .control
+        .played
+        .issue(&request, &id, TimeDelta::days(25))
+        .unwrap();
+    fs::write(tls.join("certificate.pem"), old).unwrap();
+    node.start_task().await;
+    testkit::eventually("a new certificate", || async {
+        (certificate().not_after > SystemClock.now() + TimeDelta::days(29)).then_some(())
+    })
+    .await;
+    assert_eq!(certificate().name, id);
+    assert_eq!(
+        fs::read_to_string(tls.join("key.pem")).unwrap(),
+        key,
+        "the key stays"
+    );
+    node.stop().await;
+
+    // One that is young enough is left alone.
+    node.start_task().await;
+    let seen = node.control.heartbeats().len();
+    testkit::eventually("heartbeats", || async {
+        (node.control.heartbeats().len() > seen + 1).then_some(())
+    })
+    .await;
+    assert_eq!(node.control.played.renewals.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,6 +111,11 @@ async fn refusals_say_why() {
     assert!(error.contains("has not joined"), "{error}");
     let error = agent::join(&config, "wrong").await.unwrap_err().to_string();
     assert!(error.contains("not valid"), "{error}");
+    let error = agent::join(&config, "token.abc")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("token: is damaged"), "{error}");
     config.cpu_overcommit = 0;
     let error = agent::join(&config, "token").await.unwrap_err().to_string();
     assert!(error.contains("cpu_overcommit: is 0; 1 to 16"), "{error}");

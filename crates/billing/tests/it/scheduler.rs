@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chassis::auth::Verifier;
-use chassis::config::ServiceConfig;
-use chassis::grpc::{Listener, Server};
+use chassis::config::{ServiceConfig, TlsConfig};
+use chassis::grpc::{Listener, Server, connect};
+use chassis::tls::Trust;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::scheduler::v1 as wire;
 use contracts::scheduler::v1::scheduler_service_server::{
@@ -42,7 +43,7 @@ impl Scheduler {
     pub(crate) async fn start(config: &ServiceConfig, clock: Arc<dyn Clock>) -> Self {
         let list = Arc::new(List::default());
         let identity =
-            IdentityServiceClient::new(chassis::grpc::connect(&config.identity).unwrap());
+            IdentityServiceClient::new(connect(&config.identity, &Trust::public()).unwrap());
         let routes = Routes::new(SchedulerServiceServer::from_arc(list.clone()));
         let server = Server::new(
             "scheduler",
@@ -51,7 +52,7 @@ impl Scheduler {
         );
         let listen = config.listen.clone();
         let service = Service::start(|cancel, ready| async move {
-            let listener = Listener::bind(&listen).await?;
+            let listener = Listener::bind(&listen, &TlsConfig::default()).await?;
             ready(listener.address());
             server.run(listener, cancel).await
         })

@@ -6,6 +6,7 @@ use billing::BillingConfig;
 use bus::{Bus, Envelope};
 use chassis::auth::Principal;
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::tls::Trust;
 use chrono::TimeDelta;
 use contracts::billing::v1 as wire;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
@@ -91,9 +92,12 @@ impl World {
 
     /// A client of `billing` for `principal`.
     pub(crate) fn client_of(&self, billing: &Service, principal: Principal) -> Client {
-        let identity = connect(&self.config.service.identity).unwrap();
+        let identity = connect(&self.config.service.identity, &Trust::public()).unwrap();
         let tokens = TokenSource::new(identity, self.identity.key(principal), self.clock.clone());
-        BillingServiceClient::new(Caller::new(connect(billing.address()).unwrap(), tokens))
+        BillingServiceClient::new(Caller::new(
+            connect(billing.address(), &Trust::public()).unwrap(),
+            tokens,
+        ))
     }
 
     /// A client for a member of `team`.

@@ -1,5 +1,6 @@
 //! Calls to other services.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::identity::v1::{ExchangeKeyRequest, ListVerificationKeysRequest};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use kernel::{Clock, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
@@ -17,7 +18,9 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
+use super::secure;
 use crate::auth::KeySource;
+use crate::tls::{H2, Trust};
 use crate::{Address, Error, Result, telemetry};
 
 /// Longest time that a unary call may take.
@@ -26,19 +29,31 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Tokens are renewed when less than this is left.
 const RENEW_BEFORE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 
-/// A channel to `address`, made when it is first used and again after it broke.
+/// A channel to `address`, made when it is first used and again after it broke. Where the address is `https://`, the server
+/// must be one that `trust` trusts.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the address cannot be one of a server.
-pub fn connect(address: &Address) -> Result<Channel> {
-    let wrong =
-        |error: tonic::transport::Error| Error::invalid("address", format!("{address}: {error}"));
-    let endpoint = Endpoint::from_shared(address.to_string()).map_err(wrong)?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .connect_lazy())
+pub fn connect(address: &Address, trust: &Trust) -> Result<Channel> {
+    let wrong = |error: &dyn Display| Error::invalid("address", format!("{address}: {error}"));
+    let endpoint = |uri: String| {
+        let endpoint = Endpoint::from_shared(uri).map_err(|error| wrong(&error))?;
+        Ok::<_, Error>(
+            endpoint
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(Duration::from_secs(20)),
+        )
+    };
+    let Address::Https(authority) = address else {
+        return Ok(endpoint(address.to_string())?.connect_lazy());
+    };
+    let origin: Uri = address.to_string().parse().map_err(|error| wrong(&error))?;
+    let authority = authority.parse().map_err(|error| wrong(&error))?;
+    let secure = secure::connector(&authority, trust.client_config(&[H2])?, CONNECT_TIMEOUT)?;
+    // The channel itself sees plain bytes; its calls say https all the same.
+    let endpoint = endpoint(format!("http://{authority}"))?.origin(origin);
+    Ok(endpoint.connect_with_connector_lazy(secure))
 }
 
 /// Runs a call that is safe to repeat until it succeeds, fails for good, or has been tried for some seconds.

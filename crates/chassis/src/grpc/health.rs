@@ -7,18 +7,28 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::connect;
+use crate::config::Listens;
+use crate::tls::Trust;
 use crate::{Address, Error, Result};
 
 /// A program that does not answer within this time does not serve.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Asks the program that listens on `listen` on this machine.
+/// Asks the program that serves with these settings on this machine.
+///
+/// # Errors
+/// Those of [`ask`], and certificates that cannot be used.
+pub(crate) async fn of(settings: &impl Listens) -> Result<()> {
+    ask(settings.listen(), &Trust::from_config(settings.tls())?).await
+}
+
+/// Asks the program that listens on `listen` on this machine, if `trust` trusts it.
 ///
 /// # Errors
 /// [`Error::Unavailable`] or [`Error::Deadline`] when it does not serve.
-pub async fn ask(listen: &Address) -> Result<()> {
+pub async fn ask(listen: &Address, trust: &Trust) -> Result<()> {
     let address = here(listen);
-    let mut client = HealthClient::new(connect(&address)?);
+    let mut client = HealthClient::new(connect(&address, trust)?);
     let check = client.check(HealthCheckRequest::default());
     let answer = tokio::time::timeout(PATIENCE, check)
         .await
@@ -71,18 +81,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let address = Address::Unix(path.clone());
-        assert!(ask(&address).await.is_err(), "nobody listens");
+        assert!(ask(&address, &Trust::public()).await.is_err(), "nobody listens");
 
         let (reporter, service) = tonic_health::server::health_reporter();
         let incoming = UnixListenerStream::new(UnixListener::bind(&path).unwrap());
         let server = Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(incoming));
-        ask(&address).await.unwrap();
+        ask(&address, &Trust::public()).await.unwrap();
 
         reporter
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;
-        let error = ask(&address).await.unwrap_err().to_string();
+        let error = ask(&address, &Trust::public()).await.unwrap_err().to_string();
         assert!(error.contains("NOT_SERVING"), "{error}");
     }
 }

@@ -3,7 +3,14 @@
 
 mod client;
 pub mod health;
+mod connection;
+mod listener;
+mod secure;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Caller, TokenSource, connect, retry};
-pub use server::{Connection, Listener, Server};
+pub use connection::Connection;
+pub use listener::Listener;
+pub use server::Server;

@@ -40,7 +40,7 @@ impl Door {
         let visitor = Visitor {
             peer: sender.peer,
             host: &host,
-            secure: self.config.secure,
+            secure: self.config.is_secure(),
         };
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
         let (response, lease) = self.ask(route, request, &visit).await?;

@@ -1,20 +1,19 @@
 //! Taking connections in, each with its limits, and letting them go at the end.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Result;
+use chassis::grpc::{Connection, Listener};
 use chassis::tasks::GRACE;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustix::net::sockopt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +41,6 @@ const REFUSE: Duration = Duration::from_secs(5);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// A peer that is silent so long is asked whether it is there.
-const PROBE: Duration = Duration::from_secs(60);
 
 /// A connection's place among all.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl Drop for Slot {
 /// Takes connections in until `cancel`; then waits for what is open, at most [`DRAIN`].
 pub(crate) async fn serve(
     door: Arc<Door>,
-    listener: TcpListener,
+    mut listener: Listener,
     cancel: CancellationToken,
 ) -> Result<()> {
     let slots = Arc::new(Semaphore::new(
@@ -84,8 +81,8 @@ pub(crate) async fn serve(
             () = cancel.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        let stream = match accepted {
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "taking a connection in");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -94,7 +91,7 @@ pub(crate) async fn serve(
         };
         if let Ok(permit) = slots.clone().try_acquire_owned() {
             let slot = Slot::new(permit, door.metrics.clone());
-            let connection = door.clone().converse(stream, peer, slot, cancel.clone());
+            let connection = door.clone().converse(stream, slot, cancel.clone());
             door.open
                 .spawn(abort.clone().run_until_cancelled_owned(connection));
         } else {
@@ -113,15 +110,15 @@ impl Door {
     /// Answers the requests of one connection.
     async fn converse(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: Connection,
         slot: Arc<Slot>,
         cancel: CancellationToken,
     ) {
-        keep_alive(&stream);
         let pulse = Arc::new(Pulse::default());
         let sender = Sender {
-            peer: peer.ip(),
+            peer: stream
+                .peer()
+                .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip()),
             slot,
         };
         let limits = self.config.limits.clone();
@@ -209,7 +206,7 @@ fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 }
 
 /// Tells a connection that there are too many.
-async fn refuse(stream: TcpStream, _permit: OwnedSemaphorePermit) {
+async fn refuse(stream: Connection, _permit: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<Incoming>| async move {
         let html = headers::wants_html(request.headers());
         let mut response: Response<Body> = answer::refuse(&Refusal::DoorFull, html);
@@ -222,15 +219,4 @@ async fn refuse(stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let protocol = protocol(&Limits::default());
     let connection = protocol.serve_connection(TokioIo::new(stream), service);
     tokio::time::timeout(REFUSE, connection).await.ok();
-}
-
-/// Small messages go out at once, and peers that vanished are noticed.
-fn keep_alive(stream: &TcpStream) {
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| Ok(sockopt::set_socket_keepalive(stream, true)?))
-        .and_then(|()| Ok(sockopt::set_tcp_keepidle(stream, PROBE)?));
-    if let Err(error) = set {
-        tracing::debug!(%error, "setting up a connection");
-    }
 }

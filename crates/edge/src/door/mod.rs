@@ -171,7 +171,7 @@ impl Door {
             return None;
         }
         let token = credential::right_one(&route.token_sha256, query)?;
-        let cookie = credential::cookie(token, self.config.secure)?;
+        let cookie = credential::cookie(token, self.config.is_secure())?;
         answer::redirect(&query::local_redirect(request.uri().path(), query), cookie)
     }
 }

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use bus::{Bus, Route, Routes, Target};
+use chassis::Address;
 use edge::{EdgeConfig, Limits};
 use futures::StreamExt as _;
 use kernel::id::{NodeId, NotebookId, WorkloadId};
@@ -62,7 +63,7 @@ impl House {
         let mut limits = Limits::default();
         limit(&mut limits);
         let config = EdgeConfig {
-            listen: "127.0.0.1:0".to_owned(),
+            listen: "http://127.0.0.1:0".parse().unwrap(),
             bus: nats.config(),
             relay_dir: folder.path().to_owned(),
             limits,
@@ -159,8 +160,10 @@ pub(crate) async fn start_door(
 ) {
     let cancel = CancellationToken::new();
     let (tell, told) = tokio::sync::oneshot::channel();
-    let ready = |address| {
-        tell.send(address).ok();
+    let ready = |address: &Address| {
+        let text = address.to_string();
+        let (_, authority) = text.split_once("://").unwrap();
+        tell.send(authority.parse().unwrap()).ok();
     };
     let door = tokio::spawn(edge::run(
         config,

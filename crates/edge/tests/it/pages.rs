@@ -1,5 +1,6 @@
 //! What the door answers when it cannot serve.
 
+use chassis::tls::Trust;
 use http::StatusCode;
 
 use crate::house::House;
@@ -181,7 +182,8 @@ async fn logs_and_health_are_the_doors_own() {
 async fn the_door_tells_its_health_and_no_notebook_is_asked() {
     let house = House::open().await;
     let door = chassis::Address::Http(house.address.to_string());
-    chassis::grpc::health::ask(&door).await.unwrap();
+    let ask = || chassis::grpc::health::ask(&door, &Trust::public());
+    ask().await.unwrap();
 
     let notebook = house.notebook().await;
     let stranger = house.stranger(&notebook.route);
@@ -194,5 +196,5 @@ async fn the_door_tells_its_health_and_no_notebook_is_asked() {
 
     house.cancel.cancel();
     house.door.await.unwrap().unwrap();
-    assert!(chassis::grpc::health::ask(&door).await.is_err());
+    assert!(ask().await.is_err());
 }

@@ -45,6 +45,11 @@ impl Services {
             billing: channels.to(Area::Billing)?,
         })
     }
+
+    /// Identity, in nobody's name: for what is open to all.
+    pub(super) fn open_identity(&self) -> IdentityServiceClient<Channel> {
+        IdentityServiceClient::new(self.identity.clone())
+    }
 }
 
 /// A channel whose calls carry the caller's token.

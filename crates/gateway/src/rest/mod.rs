@@ -7,6 +7,7 @@
 
 mod about;
 mod api_keys;
+mod authority;
 mod billing;
 mod caller;
 mod catalog;
@@ -62,6 +63,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(about::get_about))
         .routes(routes!(about::get_health))
         .routes(routes!(about::get_openapi))
+        .routes(routes!(authority::get_authority))
         .routes(routes!(session::get_session))
         .routes(routes!(teams::list_team_users))
         .routes(routes!(projects::list_projects, projects::create_project))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chassis::Address;
 use chassis::auth::{KeySource, Signer, Verifier};
+use chassis::config::TlsConfig;
 use chassis::grpc::{Listener, Server};
 use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::billing::v1::billing_service_server::BillingServiceServer;
@@ -69,7 +70,7 @@ struct Services {
 
 impl Services {
     async fn serve(&mut self, area: &'static str, at: Address, routes: Routes) -> Address {
-        let listener = Listener::bind(&at).await.unwrap();
+        let listener = Listener::bind(&at, &TlsConfig::default()).await.unwrap();
         let address = listener.address().clone();
         let cancel = self.cancel.child_token();
         tokio::spawn(
@@ -121,6 +122,7 @@ impl House {
 
         let config = GatewayConfig {
             listen: any_port(),
+            tls: TlsConfig::default(),
             identity: identity_at,
             inventory: inventory_at,
             volume: Address::Unix(folder.path().join("nobody.sock")),

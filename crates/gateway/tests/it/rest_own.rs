@@ -5,6 +5,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::house::{House, OWNER, VIEWER};
+use crate::identity::AUTHORITY;
 use crate::notebook::BROKEN;
 
 #[tokio::test]
@@ -273,6 +274,17 @@ async fn anyone_may_ask_what_this_is() {
     assert_eq!(answer.ok()["info"]["title"], "Quire");
     let answer = house.client.get("/v1/nothing", "").await;
     assert!(answer.headers["x-request-id"].len() > 30);
+}
+
+#[tokio::test]
+async fn anyone_may_have_the_authority() {
+    let house = House::start().await;
+    let answer = house.client.get("/v1/authority", "").await;
+    assert_eq!(answer.headers["content-type"], "application/x-pem-file");
+    assert_eq!(answer.ok(), AUTHORITY);
+    house.end_service("identity");
+    let gone = house.client.get("/v1/authority", "").await;
+    gone.failed(503, "INTERNAL_SERVER_ERROR");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Use cases of identity, one file a resource.
 
+mod authority;
 mod bootstrap;
 mod key;
 mod project;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use bus::Outbox;
 use chassis::auth::Signer;
+use chassis::authority::Authority;
 use chassis::{Database, Error, Result};
 use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
@@ -19,6 +21,7 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 use crate::metrics::Metrics;
 use crate::store::entity;
 
+pub(crate) use authority::load_authority;
 pub(crate) use bootstrap::bootstrap;
 pub(crate) use key::NewKey;
 pub(crate) use signing::load_signer;
@@ -32,6 +35,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) metrics: Metrics,
+    /// Signs the certificates of nodes.
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// A time column.

@@ -18,6 +18,10 @@ impl MigratorTrait for Migrator {
                 name: "identity_0001",
                 sql: include_str!("migrations/0001_identity.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "identity_0002",
+                sql: include_str!("migrations/0002_authority.sql"),
+            }),
         ]
     }
 }

@@ -11,7 +11,7 @@ use contracts::identity::v1::{
     CreateTeamRequest, CreateUserRequest, ExchangeKeyRequest, GetSessionRequest,
     GetSessionResponse, ListProjectsRequest,
 };
-use identity::IdentityConfig;
+use identity::{AuthorityConfig, IdentityConfig};
 use kernel::time::{ManualClock, from_micros};
 use secrecy::{ExposeSecret, SecretString};
 use testkit::{Database, Engine, Nats, Service, TestChannel};
@@ -43,6 +43,7 @@ pub(crate) fn config(database: &Database, nats: &Nats) -> IdentityConfig {
         master_key: random_secret().unwrap(),
         service_keys: BTreeMap::from(keys),
         first_key: None,
+        authority: AuthorityConfig::default(),
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "a test that finds something else fails"
 )]
 
+mod authority;
 mod bootstrap;
 mod house;
 mod keys;

@@ -1,9 +1,13 @@
 //! How nodes join.
 
+use chassis::authority::Description;
 use chassis::database::is_unique_violation;
 use chassis::{Error, Result, grpc};
 use chrono::TimeDelta;
-use contracts::identity::v1::CreateNodeKeyRequest;
+use contracts::identity::v1::{
+    CreateNodeKeyRequest, GetAuthorityRequest, IssueNodeCertificateRequest,
+    IssueNodeCertificateResponse,
+};
 use kernel::id::NodeId;
 use kernel::{Timestamp, text};
 use sea_orm::DatabaseTransaction;
@@ -19,6 +23,14 @@ const LONGEST_REQUEST_ID: usize = 100;
 /// Tokens are forgotten so long after their end; by then nobody can ask again.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(1);
 
+/// What a node gets that is let in.
+pub(crate) struct Joined {
+    pub(crate) node: NodeId,
+    pub(crate) key: SecretString,
+    /// `None` when it did not ask for one.
+    pub(crate) certificate: Option<IssueNodeCertificateResponse>,
+}
+
 impl App {
     /// A new token that lets one node in, and when it ends.
     pub(crate) async fn create_join_token(
@@ -28,6 +40,7 @@ impl App {
         let now = self.clock.now();
         let expires_at = now + join::lifetime(ttl_seconds)?;
         let token = join::generate()?;
+        let authority = self.authority().await?.fingerprint;
         let transaction = self.database.begin().await?;
         join_tokens::forget(&transaction, now - FORGOTTEN_AFTER).await?;
         join_tokens::insert(
@@ -38,21 +51,35 @@ impl App {
         )
         .await?;
         transaction.commit().await?;
-        Ok((token, expires_at))
+        Ok((join::with_fingerprint(&token, authority), expires_at))
     }
 
-    /// Lets a node in, and gives its key. The node's row and the spent token are one transaction; the key comes after it from
-    /// identity, and who does not get it asks again and gets a new one.
+    async fn authority(&self) -> Result<Description> {
+        let answer = grpc::retry(|| {
+            let mut identity = self.identity.clone();
+            async move { Ok(identity.get_authority(GetAuthorityRequest {}).await?) }
+        });
+        Description::of_pem("authority", &answer.await?.into_inner().certificate)
+    }
+
+    /// Lets a node in, and gives its key and certificate. The node's row and the spent token are one transaction; key and
+    /// certificate come after it from identity, and who does not get them asks again and gets new ones.
     pub(crate) async fn join_node(
         &self,
         token: &SecretString,
         request_id: &str,
         new: NewNode,
-    ) -> Result<(NodeId, SecretString)> {
+        certificate_request: &str,
+    ) -> Result<Joined> {
         text::name("request_id", request_id, LONGEST_REQUEST_ID)?;
         let node = self
             .admit(&join::hash(token.expose_secret()), request_id, new.check()?)
             .await?;
+        // A request that is refused must not have ended the key that an earlier answer gave.
+        let certificate = match certificate_request {
+            "" => None,
+            request => Some(self.issue_certificate(node, request).await?),
+        };
         let key = grpc::retry(|| {
             let mut identity = self.identity.clone();
             let request = CreateNodeKeyRequest {
@@ -61,7 +88,39 @@ impl App {
             async move { Ok(identity.create_node_key(request).await?.into_inner().key) }
         })
         .await?;
-        Ok((node, key.into()))
+        Ok(Joined {
+            node,
+            key: key.into(),
+            certificate,
+        })
+    }
+
+    /// A new certificate for a node that is still one of ours.
+    pub(crate) async fn renew_certificate(
+        &self,
+        node: NodeId,
+        request: &str,
+    ) -> Result<IssueNodeCertificateResponse> {
+        if !nodes::exists(self.database.reader(), node).await? {
+            return Err(Error::not_found("node", &node.to_string()));
+        }
+        self.issue_certificate(node, request).await
+    }
+
+    async fn issue_certificate(
+        &self,
+        node: NodeId,
+        request: &str,
+    ) -> Result<IssueNodeCertificateResponse> {
+        let issued = grpc::retry(|| {
+            let mut identity = self.identity.clone();
+            let request = IssueNodeCertificateRequest {
+                node_id: node.into(),
+                certificate_request: request.to_owned(),
+            };
+            async move { Ok(identity.issue_node_certificate(request).await?) }
+        });
+        Ok(issued.await?.into_inner())
     }
 
     async fn admit(&self, token_hash: &str, request_id: &str, new: NewNode) -> Result<NodeId> {

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::wire;
 
 pub(crate) use heartbeat::Remembered;
+pub(crate) use join::Joined;
 
 /// The use cases, on one database.
 #[derive(Clone, Debug)]

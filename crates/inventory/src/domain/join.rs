@@ -1,6 +1,7 @@
 //! Joining: a token of full entropy lets one node in, once. The node that spent it may ask again, so that a lost answer loses
 //! nothing; but not for ever, because a token and its request together are worth a node's key.
 
+use chassis::authority::Fingerprint;
 use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result};
 use chrono::TimeDelta;
@@ -45,9 +46,14 @@ pub(crate) fn generate() -> Result<SecretString> {
     Ok(format!("{PREFIX}{}", random_secret()?.expose_secret()).into())
 }
 
-/// How a token is stored and looked up.
+/// What is handed out: the token with the authority's fingerprint, by which the new node knows whom it may trust.
+pub(crate) fn with_fingerprint(token: &SecretString, authority: Fingerprint) -> SecretString {
+    format!("{}.{authority}", token.expose_secret()).into()
+}
+
+/// How a token is stored and looked up: by its secret part, with or without a fingerprint behind it.
 pub(crate) fn hash(token: &str) -> String {
-    sha256_hex(token)
+    sha256_hex(token.split_once('.').map_or(token, |(secret, _)| secret))
 }
 
 /// How long a token is to work; 0 = one hour.
@@ -130,6 +136,8 @@ mod tests {
         let (one, two) = (generate().unwrap(), generate().unwrap());
         assert!(one.expose_secret().starts_with("qj_") && one.expose_secret().len() > 40);
         assert_ne!(hash(one.expose_secret()), hash(two.expose_secret()));
+        let handed_out = with_fingerprint(&one, Fingerprint::of(b"authority"));
+        assert_eq!(hash(handed_out.expose_secret()), hash(one.expose_secret()));
         assert_eq!(lifetime(0).unwrap(), TimeDelta::hours(1));
         assert!(lifetime(60).is_ok() && lifetime(86_400).is_ok());
         assert!(lifetime(59).is_err() && lifetime(86_401).is_err());

@@ -36,6 +36,12 @@ pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Node>> 
     Ok(nodes)
 }
 
+/// Whether a node is known.
+pub(crate) async fn exists(connection: &impl ConnectionTrait, id: NodeId) -> Result<bool> {
+    let row = node::Entity::find_by_id(id.to_string()).one(connection);
+    Ok(row.await?.is_some())
+}
+
 /// One node, locked until the transaction ends.
 pub(crate) async fn lock(transaction: &DatabaseTransaction, id: NodeId) -> Result<Option<Node>> {
     lock_where(transaction, node::Column::Id.eq(id.to_string()).into()).await

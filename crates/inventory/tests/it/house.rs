@@ -125,6 +125,7 @@ pub(crate) fn ask(token: &str, name: &str, request_id: &str) -> JoinNodeRequest 
         name: name.to_owned(),
         cpu_overcommit: 2,
         request_id: request_id.to_owned(),
+        certificate_request: String::new(),
     }
 }
 

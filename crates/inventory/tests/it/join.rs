@@ -84,7 +84,9 @@ async fn exchange(house: &House, key: &str) -> Result<(), Code> {
         .identity
         .config("test", house.database.url(), &house.nats)
         .identity;
-    let mut client = IdentityServiceClient::new(chassis::grpc::connect(&identity).unwrap());
+    let mut client = IdentityServiceClient::new(
+        chassis::grpc::connect(&identity, &chassis::tls::Trust::public()).unwrap(),
+    );
     let exchanged = client
         .exchange_key(ExchangeKeyRequest {
             key: key.to_owned(),

@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod certificate;
 mod heartbeat;
 mod house;
 mod join;

@@ -127,9 +127,8 @@ impl App {
         };
         let token = self.sealer.open(&row.id, &row.token_sealed)?;
         let response = self
-            .http
-            .get(format!("http://{}/api/{what}", self.edge_probe))
-            .header("host", origin::fqdn(&self.edge, &row.id))
+            .probe
+            .get(&origin::fqdn(&self.edge, &row.id), &format!("/api/{what}"))
             .header("authorization", format!("token {}", token.expose_secret()))
             .header("x-quire-probe", "idle")
             .timeout(ASK)

@@ -28,6 +28,8 @@ use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::{Clock, Timestamp};
 use tokio::sync::Notify;
 
+use crate::probe::Probe;
+
 pub(crate) use create::NewNotebook;
 
 use crate::metrics::Metrics;
@@ -47,8 +49,7 @@ pub(crate) struct App {
     /// Where people reach the edge.
     pub(crate) edge: Address,
     /// Where this service reaches it.
-    pub(crate) edge_probe: String,
-    pub(crate) http: reqwest::Client,
+    pub(crate) probe: Probe,
     /// Since when this program hears of traffic.
     pub(crate) watching_since: Timestamp,
     /// When each running notebook last had traffic, as the edges say.

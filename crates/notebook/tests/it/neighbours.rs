@@ -99,6 +99,7 @@ testkit::play! {
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     join_node(JoinNodeRequest) -> JoinNodeResponse,
+    renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,

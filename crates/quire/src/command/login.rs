@@ -3,7 +3,9 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use chassis::Address;
+use chassis::authority::{fetch, offered_by};
 use contracts::identity::v1::GetSessionRequest;
 
 use crate::api::Api;
@@ -13,18 +15,25 @@ use crate::profile::Profile;
 
 /// Checks the key with the server, then writes the profile.
 pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
-    let key = match args.api_key {
-        Some(key) => key,
+    let key = match &args.api_key {
+        Some(key) => key.clone(),
         None => read_key()?,
+    };
+    let server: Address = args.server.parse().context("reading --server")?;
+    let authority = match &args.fingerprint {
+        Some(fingerprint) => Some(fetch(&server, fingerprint.parse()?).await?),
+        None => known_authority(&args.server, path),
     };
     let profile = Profile {
         server: args.server,
         api_key: key.trim().to_owned().into(),
+        authority,
     };
     let api = Api::new(&profile)?;
-    let session = api
-        .ask(api.identity().get_session(GetSessionRequest {}))
-        .await?;
+    let session = match api.identity().get_session(GetSessionRequest {}).await {
+        Ok(session) => session.into_inner(),
+        Err(status) => return Err(explain(&status, &profile, &server).await),
+    };
     profile.save(path)?;
     let user = session.user.unwrap_or_default().email;
     let team = session.team.unwrap_or_default().namespace;
@@ -33,6 +42,37 @@ pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
         profile.server
     ));
     Ok(())
+}
+
+/// What an earlier login to the same server came to trust.
+fn known_authority(server: &str, path: &Path) -> Option<String> {
+    Profile::load(path)
+        .ok()
+        .filter(|before| before.server == server)
+        .and_then(|before| before.authority)
+}
+
+/// A server that answers those who believe anybody, and not those who look, has an authority that is not known here. The key was
+/// not sent: a connection that is not trusted carries nothing.
+async fn explain(status: &tonic::Status, profile: &Profile, server: &Address) -> anyhow::Error {
+    let failure = crate::failure(status, &profile.server);
+    let unreachable = chassis::Error::from(status.clone()).code().is_retryable();
+    if !unreachable || !matches!(server, Address::Https(_)) {
+        return failure;
+    }
+    let Ok(offer) = offered_by(server).await else {
+        return failure;
+    };
+    let why = match profile.authority {
+        None => "its authority is not known here",
+        Some(_) => "its authority is another one than at your last login",
+    };
+    let (server, found) = (&profile.server, offer.fingerprint);
+    anyhow!(
+        "{server} is not trusted: {why}. The fingerprint that it shows is\n  {found}\n\
+         Compare it with \"quire authority show\" on the server, or with what its operator tells you. If it is the same:\n  \
+         quire login --server {server} --fingerprint {found}"
+    )
 }
 
 fn read_key() -> Result<String> {

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod authority;
 mod catalog;
 mod login;
 mod money;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use crate::api::Api;
 use crate::cli::{Command, Output};
 
+pub(crate) use authority::run as authority;
 pub(crate) use login::login;
 
 /// Runs a command that talks to the API.
@@ -38,6 +40,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         | Command::Doctor
         | Command::Agent(_)
         | Command::Login(_)
+        | Command::Authority(_)
         | Command::Shim { .. }
         | Command::Stage { .. } => unreachable_command(),
     }

@@ -1,8 +1,10 @@
 //! `quire notebook` and `quire why`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use chassis::tls::{HTTP1, Trust};
 use contracts::billing::v1::ListPricesRequest;
 use contracts::common::v1::PageRequest;
 use contracts::notebook::v1::{
@@ -378,7 +380,7 @@ async fn logs(api: &Api, id: &str, follow: bool, tail: Option<u32>) -> Result<()
         url.query_pairs_mut()
             .append_pair("tail", &lines.to_string());
     }
-    let response = edge_client(&url)?
+    let response = edge_client(&url, api.trust())?
         .get(url)
         .header("authorization", format!("token {}", notebook.token))
         .send()
@@ -406,8 +408,10 @@ async fn logs(api: &Api, id: &str, follow: bool, tail: Option<u32>) -> Result<()
 }
 
 /// `*.localhost` is this machine, also where the system's resolver does not know it (RFC 6761, 6.3).
-fn edge_client(url: &reqwest::Url) -> Result<reqwest::Client> {
-    let mut client = reqwest::Client::builder();
+fn edge_client(url: &reqwest::Url, trust: &Trust) -> Result<reqwest::Client> {
+    let tls = trust.client_config(&[HTTP1])?;
+    let mut client =
+        reqwest::Client::builder().tls_backend_preconfigured(Arc::unwrap_or_clone(tls));
     if let Some(host) = url.host_str().filter(|host| host.ends_with(".localhost")) {
         let port = url.port_or_known_default().unwrap_or(80);
         client = client.resolve(host, std::net::SocketAddr::from(([127, 0, 0, 1], port)));

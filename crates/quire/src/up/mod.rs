@@ -1,6 +1,7 @@
 //! `quire up` and `quire down`: all of Quire on one machine, in one process, with SQLite and a private event bus.
 
 mod detach;
+mod doors;
 mod lock;
 mod nats;
 mod secrets;
@@ -13,17 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use chassis::authority::Description;
 use chassis::telemetry::{self, TelemetryConfig};
+use chassis::tls::Trust;
 use chassis::{Tasks, program, tasks};
+use contracts::identity::v1::GetAuthorityRequest;
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::notebook::v1::StopAllNotebooksRequest;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
-use kernel::Clock;
 use kernel::time::SystemClock;
 use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::doors::Doors;
+use crate::authority::{Folder, read};
 use crate::cli::{DownArgs, UpArgs};
 use crate::print::out;
 use crate::profile::Profile;
@@ -38,11 +44,11 @@ const BACKGROUND: &str = "QUIRE_BACKGROUND";
 
 /// Starts everything; with `--detach` returns once it answers, else runs until it is told to stop.
 pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+    let doors = Doors::of(&args)?;
     if let Some(pid) = running(data_dir)? {
         if args.detach {
             print::note(&format!("already up (process {})", pid.as_raw_nonzero()));
-            say_addresses(&args);
-            return Ok(());
+            return say_addresses(&doors, data_dir);
         }
         bail!(
             "already up (process {}); \"quire down\" stops it",
@@ -51,32 +57,41 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
     }
     doctor::refuse_errors(&doctor::examine(
         data_dir,
-        &[args.gateway, args.edge],
+        &[doors.gateway, doors.edge],
         false,
     ))?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
         detach::start(data_dir)?;
-        return greet(&args, data_dir, profile);
+        return greet(&doors, data_dir, profile);
     }
-    run(args, data_dir, profile).await
+    run(args, doors, data_dir, profile).await
 }
 
 /// Shows the first user's key, once, and tells where everything is.
-fn greet(args: &UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+fn greet(doors: &Doors, data_dir: &Path, profile: &Path) -> Result<()> {
     if let Some(key) = secrets::load(data_dir)?.first_key {
+        let authority = authority(data_dir);
         let first = Profile {
-            server: format!("http://{}", args.gateway),
+            server: doors.api().to_string(),
             api_key: key,
+            authority: doors
+                .secure
+                .then(|| read(&authority.certificate()))
+                .transpose()?,
         };
         print::note("the first user's key, shown this once:");
         out!("{}", first.api_key.expose_secret());
         log_in(&first, profile)?;
         secrets::forget_first_key(data_dir)?;
     }
-    say_addresses(args);
-    Ok(())
+    say_addresses(doors, data_dir)
+}
+
+/// Where the installation's certificate authority lies.
+fn authority(data_dir: &Path) -> Folder {
+    Folder::new(data_dir.join("authority"))
 }
 
 /// Logs the first user in, unless somebody is logged in to another Quire.
@@ -93,17 +108,25 @@ fn log_in(first: &Profile, profile: &Path) -> Result<()> {
     }
 }
 
-fn say_addresses(args: &UpArgs) {
+fn say_addresses(doors: &Doors, data_dir: &Path) -> Result<()> {
+    let (api, notebooks) = (doors.api(), doors.notebooks().to_string());
     print::note(&format!(
-        "API        http://{}/v1   (document: /v1/openapi.json)",
-        args.gateway
+        "API        {api}/v1   (document: /v1/openapi.json)"
     ));
     print::note(&format!(
-        "notebooks  http://ID.{}:{}/",
-        args.domain,
-        args.edge.port()
+        "notebooks  {}/",
+        notebooks.replacen("://", "://ID.", 1)
     ));
+    if doors.secure {
+        let pem = read(&authority(data_dir).certificate())?;
+        let found = Description::of_pem("authority", &pem)?.fingerprint;
+        print::note(&format!("authority  {found}"));
+        print::note(&format!(
+            "others     quire login --server {api} --fingerprint {found}"
+        ));
+    }
     print::note("next       quire notebook create --name first");
+    Ok(())
 }
 
 #[allow(
@@ -114,7 +137,7 @@ fn is_background() -> bool {
     std::env::var(BACKGROUND).is_ok()
 }
 
-async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Result<()> {
     let _lock = lock::take(data_dir)?;
     let log = TelemetryConfig {
         log: args.log.clone(),
@@ -145,7 +168,15 @@ async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
             program::serve_metrics(listener, page, cancel.clone()),
         );
     }
-    let outcome = serve(&args, data_dir, profile, &secrets, &bus, tasks).await;
+    let plan = services::Plan {
+        args: &args,
+        doors: &doors,
+        data_dir,
+        secrets: &secrets,
+        bus: &bus,
+        clock: Arc::new(SystemClock),
+    };
+    let outcome = serve(&plan, profile, tasks).await;
     cancel.cancel();
     end_of_bus.cancel();
     keeper.await.context("ending the event bus")?;
@@ -153,28 +184,15 @@ async fn run(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
     outcome
 }
 
-async fn serve(
-    args: &UpArgs,
-    data_dir: &Path,
-    profile: &Path,
-    secrets: &secrets::Secrets,
-    bus: &nats::Bus,
-    mut tasks: Tasks,
-) -> Result<()> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let plan = services::Plan {
-        args,
-        data_dir,
-        secrets,
-        bus,
-        clock: clock.clone(),
-    };
-    identity::bootstrap(&plan.identity(), clock.as_ref()).await?;
+async fn serve(plan: &services::Plan<'_>, profile: &Path, mut tasks: Tasks) -> Result<()> {
+    let now = plan.clock.now();
+    authority(plan.data_dir).load_or_create("Quire", now)?;
+    identity::bootstrap(&plan.identity(), plan.clock.as_ref()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
-    plan.start(&mut tasks);
+    plan.start(&mut tasks)?;
     let ready = async {
         plan.start_agent(&mut tasks).await?;
-        wait_for_gateway(args).await
+        wait_for_gateway(plan).await
     };
     // A service that cannot start must not leave this waiting for ever.
     tokio::time::timeout(Duration::from_secs(60), ready)
@@ -183,20 +201,23 @@ async fn serve(
     if is_background() {
         out!("{}", detach::READY);
     } else {
-        greet(args, data_dir, profile)?;
+        greet(plan.doors, plan.data_dir, profile)?;
         print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");
     }
     tasks.run().await.map_err(|failure| anyhow!(failure))
 }
 
-async fn wait_for_gateway(args: &UpArgs) -> Result<()> {
-    let url = format!("http://{}/v1/health", args.gateway);
-    let client = reqwest::Client::new();
-    wait::until(Duration::from_millis(50), || async {
-        let answer = client.get(&url).send().await;
-        Ok(answer
-            .is_ok_and(|answer| answer.status().is_success())
-            .then_some(()))
+/// The gateway answers, and identity behind it; by TLS with a certificate that is believed.
+async fn wait_for_gateway(plan: &services::Plan<'_>) -> Result<()> {
+    let pem = read(&authority(plan.data_dir).certificate())?;
+    let trust = Trust::from_pem(pem.as_bytes())?;
+    let channel = chassis::grpc::connect(&plan.doors.local_gateway(), &trust)?;
+    wait::until(Duration::from_millis(50), || {
+        let mut identity = IdentityServiceClient::new(channel.clone());
+        async move {
+            let answer = identity.get_authority(GetAuthorityRequest {}).await;
+            Ok(answer.is_ok().then_some(()))
+        }
     })
     .await
 }

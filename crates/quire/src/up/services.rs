@@ -2,37 +2,49 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::AgentConfig;
 use anyhow::{Context, Result, bail};
 use billing::BillingConfig;
-use chassis::config::ServiceConfig;
+use chassis::authority::Description;
+use chassis::config::{ServiceConfig, TlsConfig};
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Tasks};
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::inventory::v1::{CreateJoinTokenRequest, ListNodesRequest, Node, NodeLiveness};
 use edge::EdgeConfig;
 use gateway::GatewayConfig;
-use identity::IdentityConfig;
+use identity::{AuthorityConfig, IdentityConfig};
 use inventory::InventoryConfig;
-use kernel::Clock;
 use kernel::time::SystemClock;
+use kernel::{Clock, Timestamp};
 use notebook::NotebookConfig;
 use scheduler::SchedulerConfig;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 use volume::VolumeConfig;
 
+use super::doors::Doors;
 use super::nats::Bus;
 use super::secrets::Secrets;
+use crate::authority::{Folder, read};
 use crate::cli::UpArgs;
 
 /// Longest path of a socket that the kernel takes (`sun_path`), less the longest name that is put below a folder.
 const MAX_RUN_DIR: usize = 107 - 50;
 
+/// Name of the certificate that gateway and edge show.
+const SERVER: &str = "server";
+/// How often its age is looked at.
+const LOOK: Duration = Duration::from_secs(3_600);
+
 /// Where everything lies and how it is reached.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) args: &'a UpArgs,
+    pub(super) doors: &'a Doors,
     pub(super) data_dir: &'a Path,
     pub(super) secrets: &'a Secrets,
     pub(super) bus: &'a Bus,
@@ -75,6 +87,7 @@ impl Plan<'_> {
             identity: self.socket("identity"),
             key: self.key(service),
             bus: self.bus.config_for(service, self.secrets),
+            tls: TlsConfig::default(),
         }
     }
 
@@ -84,7 +97,46 @@ impl Plan<'_> {
             master_key: self.secrets.master_key.clone(),
             service_keys: self.secrets.service_keys.clone(),
             first_key: self.secrets.first_key.clone(),
+            authority: AuthorityConfig {
+                certificate: Some(self.authority().certificate()),
+                key: Some(self.authority().key()),
+            },
         }
+    }
+
+    fn authority(&self) -> Folder {
+        super::authority(self.data_dir)
+    }
+
+    /// Certificates: whom all trust, and what gateway and edge show.
+    fn tls(&self) -> TlsConfig {
+        let authority = self.authority();
+        TlsConfig {
+            authority: Some(authority.certificate()),
+            certificate: Some(authority.certificate_of(SERVER)),
+            key: Some(authority.key_of(SERVER)),
+        }
+    }
+
+    /// Issues the certificate that gateway and edge show, now and whenever two thirds of its life are over.
+    fn keep_certificate(&self, tasks: &mut Tasks) -> Result<()> {
+        let (authority, names, clock) = (
+            self.authority(),
+            self.doors.names.clone(),
+            self.clock.clone(),
+        );
+        authority.issue(SERVER, &names, clock.now())?;
+        let cancel = tasks.cancel();
+        let renewing = async move {
+            let doing = "renewing the servers' certificate";
+            chassis::tasks::repeat(doing, Arc::new(Notify::new()), LOOK, cancel, || async {
+                renew(&authority, &names, clock.now())
+                    .map_err(|failure| chassis::Error::internal(doing, failure))
+            })
+            .await
+        };
+        tasks.start("certificate", renewing);
+        Ok(())
     }
 
     fn agent(&self) -> AgentConfig {
@@ -108,15 +160,21 @@ impl Plan<'_> {
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
-            edge: Address::Http(format!("{}:{}", self.args.domain, self.args.edge.port())),
-            edge_probe: self.args.edge.to_string(),
+            edge: self.doors.notebooks(),
+            edge_probe: self.doors.local_edge().to_string(),
             master_key: self.secrets.master_key.clone(),
             ..NotebookConfig::default()
         }
     }
 
     /// Starts every service as a task. A service that ends, ends the program.
-    pub(super) fn start(&self, tasks: &mut Tasks) {
+    ///
+    /// # Errors
+    /// When no certificate can be issued.
+    pub(super) fn start(&self, tasks: &mut Tasks) -> Result<()> {
+        if self.doors.secure {
+            self.keep_certificate(tasks)?;
+        }
         let cancel = tasks.cancel();
         let clock = || self.clock.clone();
         let quiet = |_: &Address| {};
@@ -165,15 +223,17 @@ impl Plan<'_> {
             notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
         );
         let config = EdgeConfig {
-            listen: self.args.edge.to_string(),
-            domain: self.args.domain.clone(),
+            listen: self.doors.edge_listener(),
+            tls: self.tls(),
+            domain: self.doors.domain.clone(),
             bus: self.bus.config_for("edge", self.secrets),
             relay_dir: self.data_dir.join("run"),
             ..EdgeConfig::default()
         };
         tasks.start("edge", edge::run(config, clock(), cancel.clone(), |_| {}));
         let config = GatewayConfig {
-            listen: Address::Http(self.args.gateway.to_string()),
+            listen: self.doors.gateway_listener(),
+            tls: self.tls(),
             identity: self.socket("identity"),
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
@@ -183,6 +243,7 @@ impl Plan<'_> {
             ..GatewayConfig::default()
         };
         tasks.start("gateway", gateway::run(config, clock(), cancel, quiet));
+        Ok(())
     }
 
     /// Joins this machine as a node, unless it has, and starts its agent.
@@ -208,7 +269,7 @@ impl Plan<'_> {
             "agent",
             agent::run(config, self.clock.clone(), tasks.cancel(), || {}),
         );
-        crate::wait::until(std::time::Duration::from_millis(50), || {
+        crate::wait::until(Duration::from_millis(50), || {
             let mut inventory = inventory.clone();
             async move {
                 // Inventory may still be starting; whoever waits for this has an end.
@@ -223,12 +284,26 @@ impl Plan<'_> {
     }
 }
 
+/// Issues the servers' certificate anew when it is due; they take it from its files.
+fn renew(authority: &Folder, names: &[String], now: Timestamp) -> Result<()> {
+    let shown = read(&authority.certificate_of(SERVER))?;
+    if now < Description::of_pem("certificate", &shown)?.renew_at() {
+        return Ok(());
+    }
+    authority.issue(SERVER, names, now)?;
+    tracing::info!("gateway and edge have a new certificate");
+    Ok(())
+}
+
 /// A caller of a service of the installation in `data_dir`, as the installation itself.
 pub(super) fn caller(data_dir: &Path, secrets: &Secrets, service: &str) -> Result<Caller> {
     let key = secrets.service_keys.get("up").cloned().unwrap_or_default();
-    let identity = connect(&socket(data_dir, "identity"))?;
+    // Unix sockets, all of them.
+    let trust = Trust::public();
+    let identity = connect(&socket(data_dir, "identity"), &trust)?;
     let tokens = TokenSource::new(identity, key, Arc::new(SystemClock));
-    Ok(Caller::new(connect(&socket(data_dir, service))?, tokens))
+    let channel = connect(&socket(data_dir, service), &trust)?;
+    Ok(Caller::new(channel, tokens))
 }
 
 /// Where a service of the installation in `data_dir` listens.

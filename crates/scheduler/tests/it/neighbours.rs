@@ -74,6 +74,7 @@ testkit::play! {
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     join_node(JoinNodeRequest) -> JoinNodeResponse,
+    renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,

@@ -5,6 +5,7 @@
     reason = "sea-orm derives public items; the columns are explained in the migration"
 )]
 
+pub(crate) mod authority;
 pub(crate) mod key;
 pub(crate) mod member;
 pub(crate) mod project;
