@@ -137,6 +137,16 @@ fn programs_understand_what_they_are_told() {
     assert_eq!(told, programs);
 }
 
+#[test]
+fn users_of_the_bus_may_do_what_they_do_and_nothing_else() {
+    let variable = |user: &str| bus::Password::Variable(format!("{}_PASSWORD", user.to_uppercase()));
+    let block = bus::authorization(variable);
+    assert!(
+        read("nats.conf").ends_with(&block),
+        "deploy/nats.conf must end with\n{block}"
+    );
+}
+
 /// Whether a setting holds a secret, going by its last word; a path to a key file is none.
 fn is_secret(key: &str) -> bool {
     let path = key.ends_with("TLS__KEY") || key.ends_with("AUTHORITY__KEY");

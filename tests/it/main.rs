@@ -11,6 +11,7 @@
 mod collector;
 mod crash;
 mod deploy;
+mod events;
 mod installation;
 mod jupyter;
 mod notebook;

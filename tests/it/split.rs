@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use testkit::{Nats, Postgres};
 
 use crate::collector::Collector;
@@ -13,13 +14,14 @@ use crate::installation::{package_cache, program};
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// Services with a database and a key, in the order in which they are started.
-pub(crate) const SERVICES: [&str; 6] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "identity",
     "inventory",
     "volume",
     "scheduler",
     "billing",
     "notebook",
+    "journal",
 ];
 
 /// The running programs.
@@ -39,7 +41,7 @@ impl Split {
         let databases = SERVICES.map(|service| (service, Postgres::shared().database()));
         let mut split = Self {
             folder: folder.to_owned(),
-            nats: Nats::start(),
+            nats: Nats::guarded(),
             databases: databases.into(),
             gateway,
             edge,
@@ -78,7 +80,10 @@ impl Split {
             set("SERVICE__DATABASE", database.clone());
             set("SERVICE__IDENTITY", self.socket("identity"));
             set("SERVICE__KEY", format!("qs_test_{area}"));
-            set("SERVICE__BUS__URL", self.nats.config().url);
+            let bus = self.nats.config_of(area);
+            set("SERVICE__BUS__URL", bus.url);
+            set("SERVICE__BUS__USER", bus.user);
+            set("SERVICE__BUS__PASSWORD", password(&bus.password));
         }
         match area {
             "identity" => {
@@ -106,7 +111,10 @@ impl Split {
             "edge" => {
                 set("LISTEN", format!("127.0.0.1:{}", self.edge));
                 set("RELAY_DIR", self.run_dir().display().to_string());
-                set("BUS__URL", self.nats.config().url);
+                let bus = self.nats.config_of("edge");
+                set("BUS__URL", bus.url);
+                set("BUS__USER", bus.user);
+                set("BUS__PASSWORD", password(&bus.password));
             }
             "gateway" => {
                 set("LISTEN", format!("http://127.0.0.1:{}", self.gateway));
@@ -205,6 +213,10 @@ impl Split {
             .map(|name| format!("--- {name}\n{}", self.log(name)))
             .collect()
     }
+}
+
+fn password(secret: &SecretString) -> String {
+    secret.expose_secret().to_owned()
 }
 
 impl Drop for Split {

@@ -234,6 +234,7 @@ const KINDS: &[&str] = &[
     "team",
     "API key",
     "price",
+    "dead letter",
 ];
 
 fn not_found_kind(text: &str) -> &'static str {

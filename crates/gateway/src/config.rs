@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub notebook: Address,
     /// Where billing is found.
     pub billing: Address,
+    /// Where journal is found.
+    pub journal: Address,
     /// Bounds on what callers may ask for.
     pub limits: Limits,
 }
@@ -112,6 +114,7 @@ impl Default for GatewayConfig {
             scheduler: local(7713),
             notebook: local(7714),
             billing: local(7715),
+            journal: local(7716),
             limits: Limits::default(),
         }
     }

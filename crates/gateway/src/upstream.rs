@@ -26,6 +26,8 @@ pub(crate) enum Area {
     Notebook,
     /// Prices, usage, invoices.
     Billing,
+    /// What happened.
+    Journal,
 }
 
 impl Area {
@@ -40,6 +42,7 @@ impl Area {
             "scheduler" | "agent" => Self::Scheduler,
             "notebook" => Self::Notebook,
             "billing" => Self::Billing,
+            "journal" => Self::Journal,
             _ => return None,
         })
     }
@@ -63,6 +66,7 @@ impl Upstream {
             (Area::Scheduler, &config.scheduler),
             (Area::Notebook, &config.notebook),
             (Area::Billing, &config.billing),
+            (Area::Journal, &config.journal),
         ];
         let addresses = addresses.map(|(area, address)| (area, address.clone()));
         Ok(Self {

@@ -1,12 +1,14 @@
 //! The API, by gRPC through the gateway: one address, one key.
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use secrecy::ExposeSecret;
 use tonic::metadata::MetadataValue;
@@ -17,16 +19,24 @@ use tonic::{Request, Status};
 
 use crate::profile::Profile;
 
+/// Longest time that a call may take which is not a stream.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// Puts the key on every call.
 #[derive(Clone, Debug)]
-pub(crate) struct WithKey(MetadataValue<tonic::metadata::Ascii>);
+pub(crate) struct WithKey {
+    key: MetadataValue<tonic::metadata::Ascii>,
+    deadline: Option<Duration>,
+}
 
 impl Interceptor for WithKey {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request
             .metadata_mut()
-            .insert("authorization", self.0.clone());
-        request.set_timeout(std::time::Duration::from_secs(30));
+            .insert("authorization", self.key.clone());
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
         Ok(request)
     }
 }
@@ -56,7 +66,10 @@ impl Api {
         let trust = profile.trust()?;
         Ok(Self {
             channel: chassis::grpc::connect(&address, &trust)?,
-            key: WithKey(key),
+            key: WithKey {
+                key,
+                deadline: Some(DEADLINE),
+            },
             server: profile.server.clone(),
             trust,
         })
@@ -76,6 +89,19 @@ impl Api {
 
     pub(crate) fn billing(&self) -> BillingServiceClient<Logged> {
         BillingServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn journal(&self) -> JournalServiceClient<Logged> {
+        JournalServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    /// The journal, for a stream that lasts.
+    pub(crate) fn lasting_journal(&self) -> JournalServiceClient<Logged> {
+        let key = WithKey {
+            deadline: None,
+            ..self.key.clone()
+        };
+        JournalServiceClient::with_interceptor(self.channel.clone(), key)
     }
 
     /// Makes a call; a refusal becomes the text that people read.

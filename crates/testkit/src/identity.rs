@@ -83,7 +83,7 @@ impl Identity {
             database,
             identity: self.service.address().clone(),
             key: self.keys.key(Principal::Service(name.to_owned())).into(),
-            bus: nats.config(),
+            bus: nats.config_of(name),
             tls: TlsConfig::default(),
         }
     }

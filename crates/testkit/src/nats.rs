@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use bus::{Bus, Delivery, Envelope};
+use bus::{Bus, Delivery, Envelope, Password};
 use chassis::config::BusConfig;
 use contracts::Event;
 use kernel::{Clock as _, time::SystemClock};
@@ -11,34 +11,76 @@ use tempfile::TempDir;
 
 use crate::{Program, wait_for};
 
+/// User of tests.
+const TEST: &str = "test";
+const CONFIGURATION: &str = "nats.conf";
+
 /// A private event bus; it ends with this value.
 #[derive(Debug)]
 pub struct Nats {
     program: Program,
     folder: TempDir,
     port: u16,
+    /// It asks who somebody is.
+    guarded: bool,
 }
 
 impl Nats {
-    /// Starts a server on a free port.
+    /// Starts a server on a free port that lets everybody do everything.
     ///
     /// # Panics
     /// When `nats-server` is not installed or does not start.
     pub fn start() -> Self {
+        Self::configured("")
+    }
+
+    /// Starts a server on a free port with more configuration, such as users and what they may do.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn configured(configuration: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join(CONFIGURATION), configuration).expect("a configuration");
         let (program, port) = launch(&folder, -1);
         Self {
             program,
             folder,
             port,
+            guarded: false,
         }
     }
 
-    /// How to reach it.
+    /// Starts a server on a free port that holds every user of the bus to its permissions; tests themselves may do everything.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn guarded() -> Self {
+        let users = bus::authorization(|user| Password::Text(password(user)));
+        let test = format!("{{ user: {TEST}, password: {} }}\n] }}", password(TEST));
+        let mut server = Self::configured(&users.replace("] }\n", &test));
+        server.guarded = true;
+        server
+    }
+
+    /// How tests reach it.
     pub fn config(&self) -> BusConfig {
+        self.config_of(TEST)
+    }
+
+    /// How a user of the bus reaches it.
+    pub fn config_of(&self, user: &str) -> BusConfig {
+        let url = format!("nats://127.0.0.1:{}", self.port);
+        if !self.guarded {
+            return BusConfig {
+                url,
+                ..BusConfig::default()
+            };
+        }
         BusConfig {
-            url: format!("nats://127.0.0.1:{}", self.port),
-            ..BusConfig::default()
+            url,
+            user: user.to_owned(),
+            password: password(user).into(),
+            authority: None,
         }
     }
 
@@ -57,29 +99,49 @@ impl Nats {
         let mut events = Vec::new();
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream.get_raw_message(sequence).await.expect("a message");
-            let delivery =
-                Delivery::read(Some(&message.headers), message.payload).expect("an event");
+            let headers = Some(&message.headers);
+            let delivery = Delivery::read(message.subject.as_str(), headers, message.payload)
+                .expect("an event");
             events.extend(delivery.decode().expect("an event of its type"));
         }
         events
     }
 
-    /// Publishes `event`, which is about the aggregate `about`.
+    /// Publishes `event`, which is about the aggregate `about` of no team.
     ///
     /// # Panics
     /// When the bus does not take it.
     pub async fn publish<E: Event>(&self, event: &E, about: &str) {
+        self.send([Envelope::new(event, about, None, SystemClock.now())])
+            .await;
+    }
+
+    /// Publishes `event`, which is about the aggregate `about` of `team`.
+    ///
+    /// # Panics
+    /// When the bus does not take it.
+    pub async fn publish_for<E: Event>(&self, event: &E, about: &str, team: &str) {
+        self.send([Envelope::new(event, about, Some(team), SystemClock.now())])
+            .await;
+    }
+
+    /// Publishes envelopes that the test has made, one after the other.
+    ///
+    /// # Panics
+    /// When the bus does not take them.
+    pub async fn send(&self, envelopes: impl IntoIterator<Item = Envelope>) {
         let bus = self.connect().await;
-        let envelope = Envelope::new(event, about, None, SystemClock.now());
-        let sent = bus.jetstream().publish_with_headers(
-            envelope.subject.clone(),
-            envelope.headers(),
-            envelope.payload.into(),
-        );
-        sent.await
-            .expect("a publication")
-            .await
-            .expect("its confirmation");
+        for envelope in envelopes {
+            let sent = bus.jetstream().publish_with_headers(
+                envelope.subject.clone(),
+                envelope.headers(),
+                envelope.payload.into(),
+            );
+            sent.await
+                .expect("a publication")
+                .await
+                .expect("its confirmation");
+        }
     }
 
     async fn connect(&self) -> Bus {
@@ -104,6 +166,10 @@ impl Nats {
     }
 }
 
+fn password(user: &str) -> String {
+    format!("password-of-{user}")
+}
+
 fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     let ports = folder.path().join("ports");
     fs::remove_dir_all(&ports).ok();
@@ -121,6 +187,8 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
             .arg(&ports)
             .arg("-sd")
             .arg(folder.path())
+            .arg("-c")
+            .arg(folder.path().join(CONFIGURATION))
             .stderr(Stdio::null()),
     );
     let port = wait_for("nats-server's ports file", || {

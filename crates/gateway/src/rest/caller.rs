@@ -7,6 +7,7 @@ use chassis::{Error, Result, telemetry};
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use http::request::Parts;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -30,6 +31,7 @@ pub(super) struct Services {
     inventory: Channel,
     notebook: Channel,
     billing: Channel,
+    journal: Channel,
 }
 
 impl Services {
@@ -43,6 +45,7 @@ impl Services {
             inventory: channels.to(Area::Inventory)?,
             notebook: channels.to(Area::Notebook)?,
             billing: channels.to(Area::Billing)?,
+            journal: channels.to(Area::Journal)?,
         })
     }
 
@@ -124,6 +127,12 @@ impl Caller {
     /// Billing, in the caller's name.
     pub(super) fn billing(&self) -> BillingServiceClient<Authorized> {
         BillingServiceClient::with_interceptor(self.services.billing.clone(), self.stamp.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Journal, in the caller's name.
+    pub(super) fn journal(&self) -> JournalServiceClient<Authorized> {
+        JournalServiceClient::with_interceptor(self.services.journal.clone(), self.stamp.clone())
             .max_decoding_message_size(LARGEST_ANSWER)
     }
 }

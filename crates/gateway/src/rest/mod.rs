@@ -12,6 +12,7 @@ mod billing;
 mod caller;
 mod catalog;
 mod document;
+mod events;
 mod extract;
 mod failure;
 mod json_body;
@@ -88,6 +89,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(billing::list_prices))
         .routes(routes!(billing::set_price))
         .routes(routes!(billing::run_audit))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::list_dead_letters))
+        .routes(routes!(events::resend_dead_letter))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
 }

@@ -11,6 +11,7 @@ use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::billing::v1::billing_service_server::BillingServiceServer;
 use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
+use contracts::journal::v1::journal_service_server::JournalServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
 use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
@@ -25,6 +26,7 @@ use crate::billing::Billing;
 use crate::client::Client;
 use crate::identity::Identity;
 use crate::inventory::Inventory;
+use crate::journal::Journal;
 use crate::link::Link;
 use crate::notebook::Notebooks;
 
@@ -117,6 +119,8 @@ impl House {
         let notebook_at = services.serve("notebook", socket, routes).await;
         let routes = Routes::new(BillingServiceServer::new(Billing));
         let billing_at = services.serve("billing", any_port(), routes).await;
+        let routes = Routes::new(JournalServiceServer::new(Journal));
+        let journal_at = services.serve("journal", any_port(), routes).await;
         let routes = Routes::new(LinkServiceServer::new(Link));
         let scheduler_at = services.serve("scheduler", any_port(), routes).await;
 
@@ -129,6 +133,7 @@ impl House {
             scheduler: scheduler_at,
             notebook: notebook_at,
             billing: billing_at,
+            journal: journal_at,
             limits,
         };
         let cancel = CancellationToken::new();

@@ -11,6 +11,7 @@ mod client;
 mod house;
 mod identity;
 mod inventory;
+mod journal;
 mod keys;
 mod limits;
 mod link;

@@ -116,6 +116,7 @@ async fn every_route_answers_as_the_document_says() {
     let mut answered = 0;
     for (template, item) in document["paths"].as_object().unwrap() {
         let path = template
+            .replace("/dead/{id}", "/dead/7")
             .replace("{id}", "box")
             .replace("{machineType}", "C3")
             .replace("{month}", "2026-01")

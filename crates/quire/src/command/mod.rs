@@ -2,6 +2,7 @@
 
 mod authority;
 mod catalog;
+mod event;
 mod login;
 mod money;
 mod node;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::MachineType(_) => catalog::machine_types(api, output).await,
         Command::Environment(_) => catalog::environments(api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
+        Command::Event(command) => event::run(command, api, output).await,
         Command::Team(command) => team::team(command, api, output).await,
         Command::User(command) => team::user(command, api, output).await,
         Command::Project(command) => team::project(command, api, output).await,
