@@ -20,6 +20,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -107,9 +108,12 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
     } else {
         lines.with_ansi(false).boxed()
     };
-    let spans = traces
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    // Those of libraries are finer than that, and the sending of spans would make more of them.
+    let spans = traces.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(service))
+            .with_filter(LevelFilter::INFO)
+    });
     tracing_subscriber::registry()
         .with(spans)
         .with(lines.with_filter(filter))
