@@ -19,6 +19,7 @@ pub(crate) struct Installation {
     up_arguments: &'static [&'static str],
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
+    relay: u16,
 }
 
 /// How the programs are arranged.
@@ -76,6 +77,7 @@ impl Installation {
             up_arguments: &[],
             gateway: free_port(),
             edge: free_port(),
+            relay: free_port(),
         }
     }
 
@@ -141,6 +143,7 @@ impl Installation {
             .command()
             .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
             .args(["--edge", &format!("127.0.0.1:{}", self.edge)])
+            .args(["--relay", &format!("127.0.0.1:{}", self.relay)])
             .args(self.up_arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)

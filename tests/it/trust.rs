@@ -144,6 +144,7 @@ impl Agent {
             .env("QUIRE_DATA_DIR", folder)
             .env("QUIRE_JOIN_TOKEN", token)
             .args(["agent", "--server", &server(quire), "--name", "second"])
+            .args(["--workload-network", "10.233.0.0/16"])
             .stdout(written.try_clone().unwrap())
             .stderr(written)
             .spawn()
@@ -223,4 +224,54 @@ fn a_second_machine_joins_with_a_certificate() {
             .contains("this machine is a node now")
             .then_some(())
     });
+}
+
+/// The edge cannot see the second agent's socket: it goes over the connection that the agent keeps to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notebook_of_a_second_machine_is_reached_over_the_network() {
+    let quire = Installation::start_with_tls();
+    let token = quire.quire(&["node", "join-token"])["token"].clone();
+    let folder = quire.data_dir().with_file_name("b");
+    let agent = Agent::start(&quire, &folder, token.as_str().unwrap());
+    let first = wait_for("the second node", || {
+        let nodes = quire.quire(&["node", "list"]);
+        let (second, first): (Vec<&Value>, Vec<&Value>) = nodes
+            .as_array()?
+            .iter()
+            .partition(|node| node["name"] == "second");
+        (second.first()?["liveness"] == "ready").then_some(())?;
+        Some(first.first()?["name"].as_str()?.to_owned())
+    });
+    quire.quire(&["node", "cordon", &first]);
+    let created = quire.quire(&["notebook", "create", "--name", "far"]);
+    let runs = std::fs::read_dir(folder.join("agent/attempts")).unwrap();
+    assert_eq!(runs.count(), 1, "{}", agent.said());
+
+    let id = created["id"].as_str().unwrap();
+    let host = format!("{id}.quire.localhost");
+    let url = format!("https://{host}:{}/", quire.edge);
+    let authorization = format!("token {}", created["token"].as_str().unwrap());
+    let client = client(&quire, &host);
+    let ask = |method, path: &str| {
+        let request = client.request(method, format!("{url}{path}"));
+        request.header("authorization", &authorization).send()
+    };
+    let answer = ask(reqwest::Method::GET, "api/status").await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let status: Value = answer.json().await.unwrap();
+    assert!(status["kernels"].is_number(), "{status}");
+    let answer = ask(reqwest::Method::GET, ".quire/logs?tail=5").await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let logs = quire.try_quire(&["notebook", "logs", "far"]);
+    assert!(logs.status.success() && !logs.stdout.is_empty());
+
+    // The agent may go and come back: what it runs stays, and is reached again.
+    drop(agent);
+    let _again = Agent::start(&quire, &folder, "");
+    let answer = testkit::eventually("the notebook again", || async {
+        let answer = ask(reqwest::Method::GET, "api/status").await.ok()?;
+        (answer.status() == 200).then_some(answer)
+    });
+    answer.await;
+    quire.quire(&["notebook", "stop", "far"]);
 }

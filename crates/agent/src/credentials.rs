@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chassis::authority::{Description, NodeKey};
+use chassis::tls::Trust;
 use chassis::{Error, Result};
 use kernel::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -64,6 +65,14 @@ impl Credentials {
         Description::of_pem("authority", pem)?;
         files::private_folder(&self.folder).map_err(failed)?;
         files::write(&self.authority(), pem.as_bytes()).map_err(failed)
+    }
+
+    /// Trusts the cluster's authority alone, and shows the node's certificate.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        let [certificate, key] = [self.certificate(), self.key()].map(std::fs::read);
+        let missing = |error| Error::Unavailable(format!("the node's certificate: {error}"));
+        Trust::from_file(Some(&self.authority()))?
+            .with_identity(&certificate.map_err(missing)?, &key.map_err(missing)?)
     }
 
     /// When the certificate should be replaced; `None` while there is none that could be read.

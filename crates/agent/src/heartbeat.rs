@@ -1,4 +1,4 @@
-//! Tells inventory that this node lives, and what it has.
+//! Tells inventory that this node lives, and what it has; hears which edges there are.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::machine::{Gpus, hardware};
 use crate::moment;
+use crate::relay::Listing;
 
 /// Pause after one that failed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,6 +28,7 @@ pub(crate) struct Heartbeat {
     pub(crate) reserve_mib: u32,
     pub(crate) gpus: Gpus,
     pub(crate) missing_isolation: Vec<String>,
+    pub(crate) edges: Listing,
 }
 
 impl Heartbeat {
@@ -63,6 +65,7 @@ impl Heartbeat {
             .heartbeat(request)
             .await?
             .into_inner();
+        self.edges.hear(&answer.edges);
         Ok(Duration::from_millis(answer.next_in_ms.into()).clamp(SHORTEST, LONGEST))
     }
 

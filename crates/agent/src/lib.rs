@@ -38,7 +38,7 @@ use crate::link::Link;
 use crate::machine::Gpus;
 use crate::moment::Timekeeper;
 use crate::node::Node;
-use crate::relay::Relay;
+use crate::relay::{Edges, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
@@ -77,8 +77,13 @@ pub async fn run(
     let (orders, ordered) = mpsc::channel(ORDERS);
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
-    tasks.start("relay", agent.relay().run(listener, cancel));
-    agent.call_control_plane(&mut tasks, orders)?;
+    let relay = agent.relay();
+    let credentials = Credentials::of(&agent.config.data_dir);
+    let edges = agent.config.data_dir.join("edges.json");
+    let (edges, listing) = Edges::load(relay.clone(), credentials, edges)?;
+    tasks.start("edges", edges.run(cancel.clone()));
+    tasks.start("relay", relay.run(listener, cancel));
+    agent.call_control_plane(&mut tasks, orders, listing)?;
     tracing::info!(node_id = agent.node.id, "the agent runs");
     ready();
     let ended = tasks.run().await;
@@ -146,11 +151,17 @@ impl Agent {
             board: self.board.clone(),
             kept: self.kept.clone(),
             runtime: self.runtime(),
+            metrics: Arc::new(relay::Metrics::new()),
         }
     }
 
     /// Starts what talks to scheduler, inventory and volume.
-    fn call_control_plane(&self, tasks: &mut Tasks, orders: mpsc::Sender<Order>) -> Result<()> {
+    fn call_control_plane(
+        &self,
+        tasks: &mut Tasks,
+        orders: mpsc::Sender<Order>,
+        edges: Listing,
+    ) -> Result<()> {
         let (config, node_id, data_dir) = (
             &self.config,
             self.node.id.clone(),
@@ -182,6 +193,7 @@ impl Agent {
             reserve_mib: config.memory_reserve_mib,
             gpus: self.gpus.clone(),
             missing_isolation: self.lacks.clone(),
+            edges,
         };
         let deletions = Deletions {
             caller: caller(&config.volume)?,

@@ -11,6 +11,7 @@ pub mod lease;
 pub mod page;
 pub mod program;
 pub mod seal;
+pub mod socket;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;

@@ -47,12 +47,16 @@ impl Passing {
     }
 
     /// To the visitor; without `visit`, it does not count as use of the notebook.
-    pub(crate) fn outwards(inner: Incoming, visit: Option<Arc<Visit>>, lease: Lease) -> Body {
+    pub(crate) fn outwards(
+        inner: Incoming,
+        visit: Option<Arc<Visit>>,
+        lease: Option<Lease>,
+    ) -> Body {
         Self {
             inner,
             direction: Direction::Out,
             visit,
-            lease: Some(lease),
+            lease,
             ended: false,
         }
         .boxed_unsync()

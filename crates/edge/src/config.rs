@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::config::{BusConfig, Listens, TlsConfig};
+use chassis::config::{BusConfig, Listens, TlsConfig, redacted};
 use chassis::{Address, Error, Result};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// What the door is told.
@@ -23,6 +24,20 @@ pub struct EdgeConfig {
     pub bus: BusConfig,
     /// Folder in which each agent of this host offers its relay, `<node>.sock`.
     pub relay_dir: PathBuf,
+    /// `https://host:port` where agents of other hosts connect, with their node's certificate; absent = they do not.
+    pub relay_listen: Option<Address>,
+    /// `https://host:port` by which agents reach that; absent = as it is listened on.
+    pub relay_address: Option<Address>,
+    /// Certificate of the relay, and the authority of nodes and services; absent = `tls`. Browsers may want one of a public
+    /// authority at the door, agents trust the cluster's own only.
+    pub relay_tls: Option<TlsConfig>,
+    /// Where inventory is found, which tells agents of this edge.
+    pub inventory: Address,
+    /// Where identity is found.
+    pub identity: Address,
+    /// The edge's own key, for its call to inventory.
+    #[serde(serialize_with = "redacted")]
+    pub key: SecretString,
     /// How much of everything.
     pub limits: Limits,
 }
@@ -56,6 +71,12 @@ impl Default for EdgeConfig {
             secure: false,
             bus: BusConfig::default(),
             relay_dir: PathBuf::from("relays"),
+            relay_listen: None,
+            relay_address: None,
+            relay_tls: None,
+            inventory: Address::Http("127.0.0.1:7711".to_owned()),
+            identity: Address::Http("127.0.0.1:7710".to_owned()),
+            key: SecretString::default(),
             limits: Limits::default(),
         }
     }
@@ -101,12 +122,43 @@ impl EdgeConfig {
             );
             return Err(Error::invalid("domain", problem));
         }
+        self.check_relay()?;
         self.limits.check()
+    }
+
+    /// Certificates between this edge, agents and services.
+    pub(crate) fn relay_tls(&self) -> &TlsConfig {
+        self.relay_tls.as_ref().unwrap_or(&self.tls)
     }
 
     /// Browsers come by `https://`: cookies are marked `Secure`, and notebooks are told so.
     pub(crate) fn is_secure(&self) -> bool {
         self.secure || matches!(self.listen, Address::Https(_))
+    }
+
+    fn check_relay(&self) -> Result<()> {
+        let Some(listen) = &self.relay_listen else {
+            return Ok(());
+        };
+        for (key, address) in [
+            ("relay_listen", Some(listen)),
+            ("relay_address", self.relay_address.as_ref()),
+        ] {
+            if let Some(Address::Http(_) | Address::Unix(_)) = address {
+                let problem = "is not https://host:port; agents connect by TLS only";
+                return Err(Error::invalid(key, problem));
+            }
+        }
+        let everywhere = |address: &Address| {
+            let text = address.to_string();
+            text.starts_with("https://0.0.0.0:") || text.starts_with("https://[::]:")
+        };
+        if everywhere(self.relay_address.as_ref().unwrap_or(listen)) {
+            let problem =
+                "is needed where relay_listen is all addresses: how do agents reach this machine?";
+            return Err(Error::invalid("relay_address", problem));
+        }
+        Ok(())
     }
 }
 
@@ -209,6 +261,36 @@ mod tests {
         assert!(
             refusal(|config| config.limits.idle_seconds = 0).starts_with("limits.idle_seconds")
         );
+    }
+
+    #[test]
+    fn a_relay_has_tls_and_an_address_that_others_reach() {
+        let refusal = |listen: &str, told: Option<&str>| {
+            let config = EdgeConfig {
+                relay_listen: Some(listen.parse().unwrap()),
+                relay_address: told.map(|told| told.parse().unwrap()),
+                ..EdgeConfig::default()
+            };
+            config.check().err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal("https://10.0.0.1:7702", None), None);
+        assert_eq!(
+            refusal("https://0.0.0.0:7702", Some("https://edge:7702")),
+            None
+        );
+        let starts = |refused: Option<String>, with| refused.unwrap().starts_with(with);
+        assert!(starts(
+            refusal("http://127.0.0.1:7702", None),
+            "relay_listen: "
+        ));
+        assert!(starts(
+            refusal("https://0.0.0.0:7702", None),
+            "relay_address: "
+        ));
+        assert!(starts(
+            refusal("https://10.0.0.1:7702", Some("http://edge:7702")),
+            "relay_address: "
+        ));
     }
 
     #[test]

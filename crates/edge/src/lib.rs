@@ -11,6 +11,7 @@ mod door;
 mod metrics;
 mod page;
 mod refusal;
+mod registration;
 mod upkeep;
 mod upstream;
 mod watched;
@@ -27,6 +28,17 @@ pub use config::{EdgeConfig, Limits};
 
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::registration::Registration;
+use crate::upstream::RelayListener;
+
+/// Where an edge is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The door.
+    pub door: Address,
+    /// What agents of other hosts are told, if they connect here.
+    pub relay: Option<Address>,
+}
 
 /// Serves until `cancel`; calls `ready` once the routes are known and requests are taken.
 ///
@@ -36,10 +48,12 @@ pub async fn run(
     config: EdgeConfig,
     clock: Arc<dyn Clock>,
     cancel: CancellationToken,
-    ready: impl FnOnce(&Address),
+    ready: impl FnOnce(&Reached),
 ) -> Result<()> {
     config.check()?;
     let listener = Listener::bind(&config.listen, &config.tls).await?;
+    let relay = RelayListener::bind(&config).await?;
+    let registration = Registration::of(&config, relay.as_ref(), clock.clone())?;
     let directory = Directory::open(&config.bus, clock.clone(), &cancel).await?;
     let door = Arc::new(Door::new(config, clock, directory));
 
@@ -55,8 +69,19 @@ pub async fn run(
     });
     let (tidier, stop) = (door.clone(), cancel.clone());
     tasks.start("tidying", async move { upkeep::tidy(&tidier, &stop).await });
-    tracing::info!(address = %listener.address(), "the door is open");
-    ready(listener.address());
+    let reached = Reached {
+        door: listener.address().clone(),
+        relay: relay.as_ref().map(|relay| relay.told().clone()),
+    };
+    if let Some(relay) = relay {
+        let relays = door.upstream.relays.clone();
+        tasks.start("relays", relay.serve(relays, cancel.clone()));
+    }
+    if let Some(registration) = registration {
+        tasks.start("registration", registration.run(cancel.clone()));
+    }
+    tracing::info!(?reached, "the door is open");
+    ready(&reached);
     tasks.start("door", door::serve(door, listener, cancel));
     tasks
         .run()

@@ -13,10 +13,30 @@ pub(crate) struct Metrics {
     bytes: Counter<u64>,
     upstream_errors: Counter<u64>,
     overhead: Histogram<f64>,
+    relays: UpDownCounter<i64>,
+    relay_streams: UpDownCounter<i64>,
+    relays_refused: Counter<u64>,
     /// Connections that are open.
     pub(crate) connections: UpDownCounter<i64>,
     /// WebSockets that are open.
     pub(crate) websockets: UpDownCounter<i64>,
+}
+
+/// Counts one as long as it lasts.
+#[derive(Debug)]
+pub(crate) struct Open(UpDownCounter<i64>, Vec<KeyValue>);
+
+impl Open {
+    fn new(gauge: &UpDownCounter<i64>, labels: Vec<KeyValue>) -> Self {
+        gauge.add(1, &labels);
+        Self(gauge.clone(), labels)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.add(-1, &self.1);
+    }
 }
 
 /// Which way bytes go.
@@ -63,6 +83,18 @@ impl Metrics {
                     "time from a request's head until the notebook's connection has it",
                 )
                 .build(),
+            relays: gauge(
+                "quire_edge_relays",
+                "connections of agents that are open, by node",
+            ),
+            relay_streams: gauge(
+                "quire_edge_relay_streams",
+                "streams to workloads of other hosts that are open",
+            ),
+            relays_refused: counter(
+                "quire_edge_relays_refused",
+                "connections to the relay that showed no certificate of a node",
+            ),
             connections: gauge("quire_edge_connections", "connections that are open"),
             websockets: gauge("quire_edge_websockets", "websockets that are open"),
         }
@@ -96,5 +128,20 @@ impl Metrics {
     /// A request was handed on.
     pub(crate) fn handed_on(&self, took: Duration) {
         self.overhead.record(took.as_secs_f64(), &[]);
+    }
+
+    /// A connection of an agent is open as long as the value lasts.
+    pub(crate) fn relay(&self, node: &str) -> Open {
+        Open::new(&self.relays, vec![KeyValue::new("node", node.to_owned())])
+    }
+
+    /// A stream to a workload of another host is open as long as the value lasts.
+    pub(crate) fn relay_stream(&self) -> Open {
+        Open::new(&self.relay_streams, Vec::new())
+    }
+
+    /// A connection to the relay was refused.
+    pub(crate) fn relay_refused(&self) {
+        self.relays_refused.add(1, &[]);
     }
 }

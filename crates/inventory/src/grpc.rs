@@ -7,7 +7,8 @@ use contracts::inventory::v1::{
     CreateJoinTokenRequest, CreateJoinTokenResponse, HeartbeatRequest, HeartbeatResponse,
     JoinNodeRequest, JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse,
     ListMachineTypesRequest, ListMachineTypesResponse, ListNodesRequest, ListNodesResponse,
-    RenewNodeCertificateRequest, RenewNodeCertificateResponse, SetNodeSchedulableRequest,
+    RegisterEdgeRequest, RegisterEdgeResponse, RenewNodeCertificateRequest,
+    RenewNodeCertificateResponse, SetNodeSchedulableRequest,
     SetNodeSchedulableResponse,
 };
 use contracts::to_wire_time;
@@ -15,6 +16,7 @@ use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, Joined};
+use crate::domain::edge::{Edge, REGISTER_EVERY};
 use crate::domain::environment;
 use crate::domain::node::{NewNode, Report};
 use crate::wire;
@@ -95,8 +97,24 @@ impl InventoryService for App {
             missing_isolation,
         };
         self.hear(node, report).await?;
+        let edges = self.living_edges().await?;
         Ok(Response::new(HeartbeatResponse {
             next_in_ms: self.heartbeat_ms,
+            edges: edges.iter().map(wire::edge).collect(),
+        }))
+    }
+
+    async fn register_edge(
+        &self,
+        request: Request<RegisterEdgeRequest>,
+    ) -> Result<Response<RegisterEdgeResponse>, Status> {
+        let RegisterEdgeRequest {
+            edge_id,
+            relay_address,
+        } = request.into_inner();
+        App::register_edge(self, Edge::read(edge_id, &relay_address)?).await?;
+        Ok(Response::new(RegisterEdgeResponse {
+            next_in_ms: u32::try_from(REGISTER_EVERY.num_milliseconds()).unwrap_or(u32::MAX),
         }))
     }
 

@@ -42,6 +42,7 @@ pub async fn run(
         identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
+        edges: app::LastRead::default(),
         heartbeat_ms: config.heartbeat_ms,
         metrics: metrics::Metrics::new(),
     };

@@ -3,6 +3,7 @@
 use contracts::inventory::v1 as wire;
 use contracts::to_wire_time;
 
+use crate::domain::edge::Edge;
 use crate::domain::environment::Environment;
 use crate::domain::machine_type::{MachineType, Offer};
 use crate::domain::node::{Gpu, Hardware, Liveness, Node, Schedulable};
@@ -20,6 +21,13 @@ pub(crate) fn node(node: Node) -> wire::Node {
         missing_isolation: node.report.missing_isolation,
         revision: node.revision,
         created_at: Some(to_wire_time(node.created_at)),
+    }
+}
+
+pub(crate) fn edge(edge: &Edge) -> wire::Edge {
+    wire::Edge {
+        id: edge.id.clone(),
+        relay_address: edge.relay_address.clone(),
     }
 }
 

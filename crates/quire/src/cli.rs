@@ -132,6 +132,9 @@ pub(crate) struct UpArgs {
     /// Where notebooks answer; with --listen only the port counts.
     #[arg(long, default_value = "127.0.0.1:7701", value_name = "ADDRESS")]
     pub(crate) edge: SocketAddr,
+    /// Where agents of other machines connect the edge to their notebooks; only with --listen, and only the port counts.
+    #[arg(long, default_value = "127.0.0.1:7702", value_name = "ADDRESS")]
+    pub(crate) relay: SocketAddr,
     /// Domain below which every notebook has a host of its own [default: localhost; with --listen quire.localhost].
     #[arg(long)]
     pub(crate) domain: Option<String>,
@@ -176,6 +179,9 @@ pub(crate) struct AgentArgs {
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,
+    /// Addresses that workloads get, a private IPv4 network of 16 bits that this machine does not use [default: 10.231.0.0/16].
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) workload_network: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

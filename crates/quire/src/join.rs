@@ -30,6 +30,9 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
         name: args.name.unwrap_or(defaults.name.clone()),
         cpu_overcommit: args.cpu_overcommit,
         require_full_isolation: args.require_full_isolation,
+        workload_network: args
+            .workload_network
+            .unwrap_or(defaults.workload_network.clone()),
         ..defaults
     };
     if let Some(token) = &args.token {

@@ -1,11 +1,16 @@
-//! What an edge on this host asks the agent: where a workload answers, and what it logged. A socket that only this user may
-//! open; whoever may, is trusted.
+//! What edges ask the agent: where a workload answers, what it logged, and a stream to it. An edge on this host asks over a
+//! socket that only this user may open ([`local`]), and goes to the workload's socket itself; edges on other hosts are dialled
+//! and ask over that connection ([`remote`]).
 
+mod dial;
+mod edges;
+mod local;
 mod logs;
+mod metrics;
+mod remote;
+mod stream;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,14 +19,15 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use chassis::{Error, Result};
+use chassis::Error;
 use serde::{Deserialize, Serialize};
-use tokio::net::{UnixListener, UnixStream};
-use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Board, Kept};
-use crate::files;
+use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
+
+pub(crate) use edges::{Edges, Listing};
+pub(crate) use local::bind;
+pub(crate) use metrics::Metrics;
 
 /// Most lines that can be asked for.
 const MAX_TAIL: usize = 100_000;
@@ -32,6 +38,7 @@ pub(crate) struct Relay {
     pub(crate) board: Arc<Board>,
     pub(crate) kept: Arc<Kept>,
     pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Where a workload answers.
@@ -48,52 +55,24 @@ struct LogQuery {
     tail: Option<usize>,
 }
 
-/// Listens at `path`, in place of an agent that is gone.
-///
-/// # Errors
-/// When another agent answers there, or the file system refuses.
-pub(crate) async fn bind(path: &Path) -> Result<UnixListener> {
-    let failed = |error: std::io::Error| {
-        Error::Unavailable(format!("cannot listen on {}: {error}", path.display()))
-    };
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(Error::Unavailable(format!(
-            "cannot listen on {}: another agent answers there",
-            path.display()
-        )));
-    }
-    files::private_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-    // Bound under another name first, so that nobody but this user can ever connect under the known one.
-    let fresh = path.with_extension("new");
-    fs::remove_file(&fresh).ok();
-    let listener = UnixListener::bind(&fresh).map_err(failed)?;
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    fs::rename(&fresh, path).map_err(failed)?;
-    Ok(listener)
-}
-
 impl Relay {
-    /// Answers until `cancel`.
-    ///
-    /// # Errors
-    /// When the listener breaks.
-    pub(crate) async fn run(self, listener: UnixListener, cancel: CancellationToken) -> Result<()> {
-        let router = Router::new()
-            .route(
-                "/v1/workloads/{workload}/{generation}/upstream",
-                get(upstream),
-            )
-            .route("/v1/workloads/{workload}/{generation}/logs", get(read_logs))
-            .with_state(self);
-        // Not the graceful way: who follows a log would hold up the stop.
-        tokio::select! {
-            () = cancel.cancelled() => Ok(()),
-            ended = axum::serve(listener, router) => ended.map_err(|error| Error::internal("serving the relay", error)),
-        }
+    /// The questions, and what answers them.
+    fn questions(self) -> Router {
+        let upstream = get(upstream);
+        let logs = get(read_logs);
+        Router::new()
+            .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
+            .route("/v1/workloads/{workload}/{generation}/logs", logs)
+            .with_state(self)
     }
-}
 
-impl Relay {
+    /// A running attempt, and the socket on which it listens.
+    fn find(&self, workload: &str, generation: u64) -> Option<(Entry, PathBuf)> {
+        let entry = self.board.find(workload, generation)?;
+        let socket = self.runtime.upstream(&entry.job)?;
+        Some((entry, socket))
+    }
+
     /// Reads the log of an attempt that is held or kept; `None` when it is neither.
     async fn log_reader(
         &self,
@@ -128,10 +107,7 @@ async fn upstream(
     State(relay): State<Relay>,
     Segments((workload, generation)): Segments<(String, u64)>,
 ) -> Response {
-    let entry = relay.board.find(&workload, generation);
-    let Some((entry, socket)) =
-        entry.and_then(|entry| Some((entry.clone(), relay.runtime.upstream(&entry.job)?)))
-    else {
+    let Some((entry, socket)) = relay.find(&workload, generation) else {
         return not_here(&workload, generation);
     };
     match tokio::fs::read_to_string(entry.job.folder.token()).await {
@@ -160,6 +136,10 @@ async fn read_logs(
 
 fn not_here(workload: &str, generation: u64) -> Response {
     let error = Error::not_found("workload", &format!("{workload}/{generation}"));
+    refuse(StatusCode::NOT_FOUND, &error)
+}
+
+fn refuse(status: StatusCode, error: &Error) -> Response {
     let body = serde_json::json!({ "code": error.code().rest(), "message": error.public_text() });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
+    (status, Json(body)).into_response()
 }

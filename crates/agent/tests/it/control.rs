@@ -61,6 +61,7 @@ pub(crate) struct Played {
     hellos: Mutex<Vec<Hello>>,
     reports: Mutex<Vec<Report>>,
     heartbeats: Mutex<Vec<inventory::HeartbeatRequest>>,
+    edges: Mutex<Vec<inventory::Edge>>,
     deletions: Mutex<BTreeSet<String>>,
     join_requests: Mutex<BTreeSet<String>>,
     authority: OnceLock<Authority>,
@@ -194,6 +195,11 @@ impl Control {
 
     pub(crate) fn heartbeats(&self) -> Vec<inventory::HeartbeatRequest> {
         lock(&self.played.heartbeats).clone()
+    }
+
+    /// What the next heartbeats are answered about edges.
+    pub(crate) fn list_edges(&self, edges: Vec<inventory::Edge>) {
+        *lock(&self.played.edges) = edges;
     }
 
     /// How many different joins were asked for.
@@ -392,12 +398,14 @@ play! {
         ) -> Result<Response<inventory::HeartbeatResponse>, Status> {
             self.check(&request, &request.get_ref().node_id)?;
             lock(&self.0.heartbeats).push(request.into_inner());
-            Ok(Response::new(inventory::HeartbeatResponse { next_in_ms: 200 }))
+            let edges = lock(&self.0.edges).clone();
+            Ok(Response::new(inventory::HeartbeatResponse { next_in_ms: 200, edges }))
         }
     }
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,

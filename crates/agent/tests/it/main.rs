@@ -11,6 +11,7 @@
 mod adopt;
 mod control;
 mod degraded;
+mod edge;
 mod environments;
 mod gpu;
 mod join;
@@ -20,5 +21,6 @@ mod limits;
 mod link;
 mod node;
 mod relay;
+mod remote;
 mod sandbox;
 mod shim;

@@ -191,5 +191,5 @@ fn to_visitor(response: Response<Incoming>, visit: Arc<Visit>, lease: Lease) -> 
     headers::to_visitor(&mut parts.headers, false);
     // Each connection speaks its own version.
     parts.version = Version::default();
-    Response::from_parts(parts, Passing::outwards(body, Some(visit), lease))
+    Response::from_parts(parts, Passing::outwards(body, Some(visit), Some(lease)))
 }

@@ -30,7 +30,7 @@ use crate::domain::origin::{self, Host};
 use crate::domain::query::{self, Query};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
-use crate::upstream::Upstream;
+use crate::upstream::{Relays, Upstream};
 use listener::Slot;
 pub(crate) use listener::serve;
 
@@ -74,8 +74,9 @@ impl Door {
     pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, directory: Directory) -> Self {
         let metrics = Arc::new(Metrics::new());
         let domain = config.domain.to_ascii_lowercase();
+        let relays = Relays::new(config.relay_listen.is_some(), metrics.clone());
         Self {
-            upstream: Upstream::new(config.relay_dir.clone()),
+            upstream: Upstream::new(config.relay_dir.clone(), relays.into()),
             activity: Activity::new(clock.clone(), metrics.clone()),
             config: EdgeConfig { domain, ..config },
             clock,

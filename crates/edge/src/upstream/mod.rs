@@ -1,8 +1,11 @@
-//! The way to a notebook. Today the node is this host: its agent says on which socket the workload listens and with which token
-//! it is asked, and from then on the workload is asked directly, whether its agent lives or not.
+//! The way to a notebook. Its agent says with which token it is asked; on this host also on which socket it listens, and from
+//! then on the workload is asked directly, whether its agent lives or not. On another host it is asked over streams of the
+//! connection that the agent keeps to this edge.
 
+mod agents;
 mod pool;
-mod relay;
+mod relays;
+mod way;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,32 +15,37 @@ use bus::Target;
 use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 
+pub(crate) use agents::LogsQuery;
+use agents::{Agents, At, Place};
 use pool::Pool;
 pub(crate) use pool::{Lease, SendError};
-pub(crate) use relay::LogsQuery;
-use relay::{Place, Relay};
+pub(crate) use relays::{RelayListener, Relays};
+use way::{Attempt, Way};
 
 /// A notebook cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
     /// Nobody answers on a socket.
-    #[error("connecting to {socket}")]
+    #[error("connecting to {to}")]
     Connect {
         /// The socket.
-        socket: String,
+        to: String,
         /// Why.
         #[source]
         cause: std::io::Error,
     },
     /// A connection broke, or what came is no HTTP.
-    #[error("talking to {socket}")]
+    #[error("talking to {to}")]
     Broken {
-        /// The socket.
-        socket: String,
+        /// The other end.
+        to: String,
         /// Why.
         #[source]
         cause: hyper::Error,
     },
+    /// The node's agent is neither on this host nor connected.
+    #[error("the agent of {0} is neither on this host nor connected to this edge")]
+    NoAgent(String),
     /// The agent does not run this attempt.
     #[error("the agent does not run it: {0}")]
     NotThere(String),
@@ -55,6 +63,7 @@ impl UpstreamError {
         match self {
             Self::Connect { .. } => "connect",
             Self::Broken { .. } => "broken",
+            Self::NoAgent(_) => "no_agent",
             Self::NotThere(_) => "not_there",
             Self::BadAnswer(_) => "bad_answer",
             Self::Slow => "slow",
@@ -71,23 +80,22 @@ pub(crate) struct Opened {
     pub(crate) authorization: HeaderValue,
 }
 
-/// One attempt of a workload.
-type Attempt = (String, u64);
-
 /// The way to all notebooks.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    relay: Relay,
+    pub(crate) relays: Arc<Relays>,
+    agents: Agents,
     pool: Arc<Pool>,
     places: Mutex<HashMap<Attempt, Arc<Place>>>,
 }
 
 impl Upstream {
-    /// By way of the agents whose relays are in `relay_dir`.
-    pub(crate) fn new(relay_dir: PathBuf) -> Self {
+    /// By way of the agents whose relays are in `relay_dir`, and of those in `relays`.
+    pub(crate) fn new(relay_dir: PathBuf, relays: Arc<Relays>) -> Self {
         let pool = Arc::new(Pool::default());
         Self {
-            relay: Relay::new(relay_dir, pool.clone()),
+            agents: Agents::new(relay_dir, relays.clone(), pool.clone()),
+            relays,
             pool,
             places: Mutex::default(),
         }
@@ -98,10 +106,10 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamError`] when there is none.
     pub(crate) async fn open(&self, target: &Target) -> Result<Opened, UpstreamError> {
-        let attempt = attempt_of(target);
+        let attempt = Attempt::of(target);
         let known = self.places().get(&attempt).cloned();
         if let Some(place) = known {
-            match self.connect(&place).await {
+            match self.connect(&attempt, &place).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => tracing::debug!(
                     error = chassis::error::chain(&error),
@@ -109,11 +117,11 @@ impl Upstream {
                 ),
             }
         }
-        match self.relay.find(target).await {
+        match self.agents.find(target).await {
             Ok(place) => {
                 let place = Arc::new(place);
-                self.places().insert(attempt, place.clone());
-                self.connect(&place).await
+                self.places().insert(attempt.clone(), place.clone());
+                self.connect(&attempt, &place).await
             }
             Err(error) => {
                 if let UpstreamError::NotThere(_) = error {
@@ -124,8 +132,12 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self, place: &Place) -> Result<Opened, UpstreamError> {
-        let lease = self.pool.connect(&place.socket).await?;
+    async fn connect(&self, attempt: &Attempt, place: &Place) -> Result<Opened, UpstreamError> {
+        let way = match &place.at {
+            At::Socket(socket) => Way::Socket(socket.clone()),
+            At::Node(node) => Way::Stream(self.agents.relay(node).await?, attempt.clone()),
+        };
+        let lease = self.pool.connect(&way).await?;
         Ok(Opened {
             lease,
             authorization: place.authorization.clone(),
@@ -140,13 +152,13 @@ impl Upstream {
         &self,
         target: &Target,
         query: LogsQuery,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        self.relay.logs(target, query).await
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+        self.agents.logs(target, query).await
     }
 
     /// Forgets the places of all but `targets`, and connections that were not used for a while.
     pub(crate) fn keep_only<'a>(&self, targets: impl Iterator<Item = &'a Target>) {
-        let wanted: HashSet<Attempt> = targets.map(attempt_of).collect();
+        let wanted: HashSet<Attempt> = targets.map(Attempt::of).collect();
         self.places().retain(|attempt, _| wanted.contains(attempt));
         self.pool.close_unused();
     }
@@ -154,8 +166,4 @@ impl Upstream {
     fn places(&self) -> MutexGuard<'_, HashMap<Attempt, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn attempt_of(target: &Target) -> Attempt {
-    (target.workload_id.clone(), target.generation)
 }

@@ -40,6 +40,7 @@ pub(crate) struct House {
     pub(crate) routes: Routes,
     pub(crate) agent: Agent,
     pub(crate) address: SocketAddr,
+    pub(crate) relay: Option<Address>,
     pub(crate) config: EdgeConfig,
     pub(crate) cancel: CancellationToken,
     pub(crate) door: JoinHandle<chassis::Result<()>>,
@@ -52,33 +53,43 @@ pub(crate) struct Notebook {
     pub(crate) played: Arc<Played>,
 }
 
+impl Notebook {
+    /// Where it runs.
+    pub(crate) fn target(&self) -> Target {
+        self.route.target.clone().unwrap()
+    }
+}
+
 impl House {
     pub(crate) async fn open() -> Self {
         Self::open_with(|_| {}).await
     }
 
     pub(crate) async fn open_with(limit: impl FnOnce(&mut Limits)) -> Self {
+        Self::open_as(|config| limit(&mut config.limits)).await
+    }
+
+    pub(crate) async fn open_as(change: impl FnOnce(&mut EdgeConfig)) -> Self {
         let nats = Nats::start();
         let folder = tempfile::tempdir().unwrap();
-        let mut limits = Limits::default();
-        limit(&mut limits);
-        let config = EdgeConfig {
+        let mut config = EdgeConfig {
             listen: "http://127.0.0.1:0".parse().unwrap(),
             bus: nats.config(),
             relay_dir: folder.path().to_owned(),
-            limits,
             ..EdgeConfig::default()
         };
+        change(&mut config);
         let bus = Bus::connect(&config.bus, "test").await.unwrap();
         let routes = Routes::open(&bus).await.unwrap();
         let agent = Agent::start(&folder);
-        let (address, door, cancel) = start_door(config.clone()).await;
+        let (reached, door, cancel) = start_door(config.clone()).await;
         Self {
             nats,
             bus,
             routes,
             agent,
-            address,
+            address: socket_address(&reached.door),
+            relay: reached.relay,
             config,
             cancel,
             door,
@@ -88,8 +99,13 @@ impl House {
 
     /// A notebook that runs.
     pub(crate) async fn notebook(&self) -> Notebook {
+        self.notebook_of(&self.agent).await
+    }
+
+    /// A notebook that runs on the node of `agent`.
+    pub(crate) async fn notebook_of(&self, agent: &Agent) -> Notebook {
         let target = Target {
-            node_id: self.agent.node.to_string(),
+            node_id: agent.node.to_string(),
             workload_id: WorkloadId::generate().to_string(),
             generation: 1,
         };
@@ -105,7 +121,7 @@ impl House {
                 .collect(),
             revision: 1,
         };
-        let played = self.play(&target);
+        let played = self.play_on(agent, &target);
         let mut notebook = Notebook { route, played };
         self.publish(&mut notebook.route, |_| {}).await;
         notebook
@@ -113,12 +129,17 @@ impl House {
 
     /// Plays a workload and tells the agent of it.
     pub(crate) fn play(&self, target: &Target) -> Arc<Played> {
+        self.play_on(&self.agent, target)
+    }
+
+    /// Plays a workload of another node.
+    pub(crate) fn play_on(&self, agent: &Agent, target: &Target) -> Arc<Played> {
         let socket = self
             .folder
             .path()
             .join(format!("{}-{}.sock", target.workload_id, target.generation));
         let played = Arc::new(Played::start(socket, target.generation));
-        self.agent.runs(target, &played);
+        agent.runs(target, &played);
         played
     }
 
@@ -151,19 +172,24 @@ impl House {
     }
 }
 
+/// Where TCP comes in at a door.
+pub(crate) fn socket_address(address: &Address) -> SocketAddr {
+    let text = address.to_string();
+    let (_, authority) = text.split_once("://").unwrap();
+    authority.parse().unwrap()
+}
+
 pub(crate) async fn start_door(
     config: EdgeConfig,
 ) -> (
-    SocketAddr,
+    edge::Reached,
     JoinHandle<chassis::Result<()>>,
     CancellationToken,
 ) {
     let cancel = CancellationToken::new();
     let (tell, told) = tokio::sync::oneshot::channel();
-    let ready = |address: &Address| {
-        let text = address.to_string();
-        let (_, authority) = text.split_once("://").unwrap();
-        tell.send(authority.parse().unwrap()).ok();
+    let ready = |reached: &edge::Reached| {
+        tell.send(reached.clone()).ok();
     };
     let door = tokio::spawn(edge::run(
         config,
@@ -178,31 +204,59 @@ pub(crate) async fn start_door(
 pub(crate) struct Agent {
     pub(crate) node: NodeId,
     pub(crate) questions: Arc<AtomicUsize>,
+    /// Each permit lets a followed log go on to its end.
+    pub(crate) go_on: Arc<Semaphore>,
     places: Places,
-    server: JoinHandle<()>,
+    server: Option<JoinHandle<()>>,
 }
 
 type Places = Arc<Mutex<HashMap<(String, u64), PathBuf>>>;
 
 impl Agent {
+    /// One on the door's host.
     fn start(folder: &TempDir) -> Self {
-        let node = NodeId::generate();
-        let (places, questions) = (Places::default(), Arc::new(AtomicUsize::new(0)));
-        let router = Router::new()
-            .route(
-                "/v1/workloads/{workload}/{generation}/upstream",
-                get(upstream),
-            )
-            .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
-            .with_state((places.clone(), questions.clone()));
-        let listener = UnixListener::bind(folder.path().join(format!("{node}.sock"))).unwrap();
+        let mut agent = Self::elsewhere();
+        let router = agent.questions();
+        let listener =
+            UnixListener::bind(folder.path().join(format!("{}.sock", agent.node))).unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        agent.server = Some(server);
+        agent
+    }
+
+    /// One on another host.
+    pub(crate) fn elsewhere() -> Self {
+        Self::of(NodeId::generate())
+    }
+
+    /// Another agent's process of a node.
+    pub(crate) fn of(node: NodeId) -> Self {
         Self {
             node,
-            questions,
-            places,
-            server,
+            questions: Arc::default(),
+            go_on: Arc::new(Semaphore::new(0)),
+            places: Places::default(),
+            server: None,
         }
+    }
+
+    /// What it answers.
+    pub(crate) fn questions(&self) -> Router {
+        let upstream = get(upstream);
+        Router::new()
+            .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
+            .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
+            .with_state(Answers {
+                places: self.places.clone(),
+                questions: self.questions.clone(),
+                go_on: self.go_on.clone(),
+            })
+    }
+
+    /// The socket of a workload that runs there.
+    pub(crate) fn socket(&self, workload: &str, generation: u64) -> Option<PathBuf> {
+        let places = self.places.lock().unwrap();
+        places.get(&(workload.to_owned(), generation)).cloned()
     }
 
     pub(crate) fn runs(&self, target: &Target, played: &Played) {
@@ -221,18 +275,20 @@ impl Agent {
     }
 
     pub(crate) fn die(&self) {
-        self.server.abort();
+        self.server.as_ref().unwrap().abort();
     }
 }
 
-type Asked = State<(Places, Arc<AtomicUsize>)>;
+#[derive(Clone)]
+struct Answers {
+    places: Places,
+    questions: Arc<AtomicUsize>,
+    go_on: Arc<Semaphore>,
+}
 
-async fn upstream(
-    State((places, questions)): Asked,
-    Path(attempt): Path<(String, u64)>,
-) -> Response {
-    questions.fetch_add(1, Ordering::SeqCst);
-    match places.lock().unwrap().get(&attempt) {
+async fn upstream(State(answers): State<Answers>, Path(attempt): Path<(String, u64)>) -> Response {
+    answers.questions.fetch_add(1, Ordering::SeqCst);
+    match answers.places.lock().unwrap().get(&attempt) {
         Some(socket) => {
             Json(serde_json::json!({ "socket": socket, "token": JUPYTER })).into_response()
         }
@@ -241,7 +297,7 @@ async fn upstream(
 }
 
 async fn logs(
-    State(_): Asked,
+    State(answers): State<Answers>,
     Path((_, generation)): Path<(String, u64)>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
@@ -249,6 +305,9 @@ async fn logs(
         return not_there();
     }
     let (follow, tail) = (query["follow"].clone(), query.get("tail").cloned());
+    if follow == "true" && tail.is_none() {
+        return in_two("so far\n", "from now on\n", answers.go_on);
+    }
     format!("generation {generation} follow {follow} tail {tail:?}\n").into_response()
 }
 
@@ -266,6 +325,8 @@ pub(crate) struct Played {
     pub(crate) waits: Arc<Notify>,
     /// Bytes of uploads that have arrived.
     pub(crate) uploaded: Arc<AtomicUsize>,
+    /// Bytes of `/bytes` that were taken.
+    pub(crate) downloaded: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -275,21 +336,20 @@ struct Stage {
     go_on: Arc<Semaphore>,
     waits: Arc<Notify>,
     uploaded: Arc<AtomicUsize>,
+    downloaded: Arc<AtomicUsize>,
 }
 
 impl Played {
     fn start(socket: PathBuf, generation: u64) -> Self {
-        let (go_on, waits, uploaded) = (
-            Arc::new(Semaphore::new(0)),
-            Arc::new(Notify::new()),
-            Arc::new(AtomicUsize::new(0)),
-        );
         let stage = Stage {
             generation,
-            go_on: go_on.clone(),
-            waits: waits.clone(),
-            uploaded: uploaded.clone(),
+            go_on: Arc::new(Semaphore::new(0)),
+            waits: Arc::default(),
+            uploaded: Arc::default(),
+            downloaded: Arc::default(),
         };
+        let (go_on, waits) = (stage.go_on.clone(), stage.waits.clone());
+        let (uploaded, downloaded) = (stage.uploaded.clone(), stage.downloaded.clone());
         let router = Router::new()
             .route(
                 "/generation",
@@ -298,6 +358,7 @@ impl Played {
             .route("/echo", get(echo))
             .route("/stream", get(stream))
             .route("/wait", get(wait))
+            .route("/bytes/{count}", get(bytes))
             .route("/never", any(std::future::pending::<String>))
             .route("/upload", post(upload))
             .fallback(seen)
@@ -309,6 +370,7 @@ impl Played {
             go_on,
             waits,
             uploaded,
+            downloaded,
             server,
         }
     }
@@ -336,12 +398,26 @@ async fn seen(request: Request) -> Response {
 }
 
 async fn stream(State(stage): State<Stage>) -> Response {
+    in_two("first ", "second", stage.go_on)
+}
+
+/// A text, of which the second part comes when it may.
+fn in_two(first: &'static str, second: &'static str, go_on: Arc<Semaphore>) -> Response {
     let second = async move {
-        stage.go_on.acquire().await.unwrap().forget();
-        Ok::<_, std::io::Error>(Bytes::from("second"))
+        go_on.acquire().await.unwrap().forget();
+        Ok::<_, std::io::Error>(Bytes::from(second))
     };
-    let first = futures::stream::once(async { Ok(Bytes::from("first ")) });
+    let first = futures::stream::once(async move { Ok(Bytes::from(first)) });
     Body::from_stream(first.chain(futures::stream::once(second))).into_response()
+}
+
+/// So many bytes, as fast as they are taken.
+async fn bytes(State(stage): State<Stage>, Path(count): Path<usize>) -> Response {
+    let chunks = futures::stream::iter(0..count / CHUNK).map(move |_| {
+        stage.downloaded.fetch_add(CHUNK, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(Bytes::from_static(&[7; CHUNK]))
+    });
+    Body::from_stream(chunks).into_response()
 }
 
 async fn wait(State(stage): State<Stage>) -> &'static str {
@@ -381,6 +457,9 @@ async fn say_back(mut socket: WebSocket, authorization: String) {
         }
     }
 }
+
+/// Size of the pieces of `/bytes`.
+const CHUNK: usize = 64 << 10;
 
 /// Longest time that something may take that should not happen at all.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

@@ -14,5 +14,7 @@ mod house;
 mod limits;
 mod pages;
 mod passing;
+mod relay;
+mod remote;
 mod routes;
 mod websocket;

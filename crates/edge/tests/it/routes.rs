@@ -8,7 +8,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::house::{House, start_door};
+use crate::house::{House, socket_address, start_door};
 
 #[tokio::test]
 async fn without_bus_and_agent_what_was_reached_is_served_on() {
@@ -62,8 +62,8 @@ async fn the_door_opens_once_it_knows_the_routes() {
     let opened = tokio::time::timeout(Duration::from_millis(500), &mut second).await;
     assert!(opened.is_err(), "there is no bus");
     house.nats.restart(false);
-    let (address, door, cancel) = second.await.unwrap();
-    house.address = address;
+    let (reached, door, cancel) = second.await.unwrap();
+    house.address = socket_address(&reached.door);
     assert_eq!(
         house
             .client(&notebook.route)

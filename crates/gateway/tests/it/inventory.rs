@@ -90,7 +90,14 @@ impl InventoryService for Inventory {
     }
 
     async fn heartbeat(&self, _: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
-        Ok(Response::new(HeartbeatResponse { next_in_ms: 5_000 }))
+        Ok(Response::new(HeartbeatResponse {
+            next_in_ms: 5_000,
+            edges: Vec::new(),
+        }))
+    }
+
+    async fn register_edge(&self, _: Request<RegisterEdgeRequest>) -> Reply<RegisterEdgeResponse> {
+        Err(Error::not_found("call", "RegisterEdge").into())
     }
 
     async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Reply<ListNodesResponse> {

@@ -1,6 +1,7 @@
 //! Use cases of inventory, one file a resource.
 
 mod catalogue;
+mod edge;
 mod heartbeat;
 mod join;
 mod liveness;
@@ -21,6 +22,7 @@ use crate::domain::node::Node;
 use crate::metrics::Metrics;
 use crate::wire;
 
+pub(crate) use edge::LastRead;
 pub(crate) use heartbeat::Remembered;
 pub(crate) use join::Joined;
 
@@ -33,6 +35,7 @@ pub(crate) struct App {
     pub(crate) identity: IdentityServiceClient<Caller>,
     pub(crate) catalogue: Arc<[MachineType]>,
     pub(crate) remembered: Remembered,
+    pub(crate) edges: LastRead,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
     pub(crate) metrics: Metrics,

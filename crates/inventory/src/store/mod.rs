@@ -1,5 +1,6 @@
 //! Tables of inventory.
 
+pub(crate) mod edges;
 mod entity;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
@@ -20,6 +21,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "inventory_0001",
                 sql: include_str!("migrations/0001_inventory.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0002_edges",
+                sql: include_str!("migrations/0002_edges.sql"),
             }),
         ]
     }

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod certificate;
+mod edges;
 mod heartbeat;
 mod house;
 mod join;

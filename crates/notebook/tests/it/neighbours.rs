@@ -102,6 +102,7 @@ testkit::play! {
     renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
 }
 

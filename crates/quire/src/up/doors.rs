@@ -25,6 +25,8 @@ pub(super) struct Doors {
     pub(super) gateway: SocketAddr,
     /// Where the edge listens.
     pub(super) edge: SocketAddr,
+    /// Where agents of other machines connect to the edge, when anybody else does.
+    relay: Option<SocketAddr>,
     /// Domain below which every notebook has a host of its own.
     pub(super) domain: String,
     /// Name or address by which others reach this machine.
@@ -44,6 +46,7 @@ impl Doors {
                 secure: false,
                 gateway: args.gateway,
                 edge: args.edge,
+                relay: None,
                 domain: args.domain.clone().unwrap_or_else(|| DOMAIN.to_owned()),
                 host: args.gateway.ip().to_string(),
                 names: Vec::new(),
@@ -93,6 +96,7 @@ impl Doors {
             secure: true,
             gateway: SocketAddr::new(listen, args.gateway.port()),
             edge: SocketAddr::new(listen, args.edge.port()),
+            relay: Some(SocketAddr::new(listen, args.relay.port())),
             domain: domain.to_owned(),
             host,
             names,
@@ -127,9 +131,31 @@ impl Doors {
         self.address(local(self.edge).to_string())
     }
 
+    /// All addresses that are listened on.
+    pub(super) fn listeners(&self) -> Vec<SocketAddr> {
+        [self.gateway, self.edge]
+            .into_iter()
+            .chain(self.relay)
+            .collect()
+    }
+
+    /// Where agents of other machines connect to the edge.
+    pub(super) fn relay_listener(&self) -> Option<Address> {
+        Some(self.address(self.relay?.to_string()))
+    }
+
+    /// How agents of other machines reach that.
+    pub(super) fn relay(&self) -> Option<Address> {
+        Some(self.reached(self.relay?.port()))
+    }
+
     /// How people reach the API.
     pub(super) fn api(&self) -> Address {
-        let port = self.gateway.port();
+        self.reached(self.gateway.port())
+    }
+
+    /// How others reach a port of this machine.
+    fn reached(&self, port: u16) -> Address {
         match self.host.parse::<Ipv6Addr>() {
             Ok(address) => self.address(format!("[{address}]:{port}")),
             Err(_) => self.address(format!("{}:{port}", self.host)),
@@ -193,6 +219,7 @@ mod tests {
         );
         assert_eq!(doors.api().to_string(), "http://127.0.0.1:7700");
         assert_eq!(doors.notebooks().to_string(), "http://localhost:7701");
+        assert_eq!((doors.relay_listener(), doors.relay()), (None, None));
         assert!(doors.names.is_empty());
     }
 
@@ -203,6 +230,10 @@ mod tests {
         assert_eq!(doors.local_edge().to_string(), "https://127.0.0.1:7701");
         assert_eq!(doors.api().to_string(), "https://192.168.1.5:7700");
         assert_eq!(doors.notebooks().to_string(), "https://quire.lan:7701");
+        let relay = doors.relay_listener().unwrap().to_string();
+        assert_eq!(relay, "https://0.0.0.0:7702");
+        let relay = doors.relay().unwrap().to_string();
+        assert_eq!(relay, "https://192.168.1.5:7702");
         for name in [
             "localhost",
             "127.0.0.1",

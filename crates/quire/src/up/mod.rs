@@ -57,7 +57,7 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
     }
     doctor::refuse_errors(&doctor::examine(
         data_dir,
-        &[doors.gateway, doors.edge],
+        &doors.listeners(),
         false,
     ))?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;

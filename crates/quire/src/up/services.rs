@@ -237,6 +237,11 @@ impl Plan<'_> {
             domain: self.doors.domain.clone(),
             bus: self.bus.config_for("edge", self.secrets),
             relay_dir: self.data_dir.join("run"),
+            relay_listen: self.doors.relay_listener(),
+            relay_address: self.doors.relay(),
+            inventory: self.socket("inventory"),
+            identity: self.socket("identity"),
+            key: self.key("edge"),
             ..EdgeConfig::default()
         };
         tasks.start("edge", edge::run(config, clock(), cancel.clone(), |_| {}));

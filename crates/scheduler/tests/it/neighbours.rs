@@ -76,6 +76,7 @@ testkit::play! {
     join_node(JoinNodeRequest) -> JoinNodeResponse,
     renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,

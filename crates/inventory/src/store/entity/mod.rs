@@ -5,6 +5,7 @@
     reason = "sea-orm derives public items; the columns are explained in the migration"
 )]
 
+pub(crate) mod edge;
 pub(crate) mod gpu;
 pub(crate) mod join_token;
 pub(crate) mod node;

@@ -1,4 +1,4 @@
-//! What the agent of a node answers on its relay's socket.
+//! What the agent of a node is asked: on its relay's socket when it is on this host, else over its connection to this edge.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 
+use super::relays::{Relay, Relays};
+use super::way::Way;
 use super::{Lease, Pool, UpstreamError};
-use crate::body::full;
+use crate::body::{Body, full};
 
 /// Time that an agent has to begin its answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -23,10 +25,19 @@ const LONGEST: usize = 64 << 10;
 /// Where a workload listens.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// Its socket.
-    pub(crate) socket: Arc<Path>,
+    /// Where.
+    pub(crate) at: At,
     /// What it wants in `Authorization`.
     pub(crate) authorization: HeaderValue,
+}
+
+/// On which side of the network a workload is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// On this host, with this socket.
+    Socket(Arc<Path>),
+    /// On another: this node.
+    Node(String),
 }
 
 /// Which part of the logs is wanted.
@@ -49,26 +60,46 @@ struct Refusal {
     message: String,
 }
 
-/// The relays of this host's agents.
+/// The agents of this host, and those that are connected.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub(crate) struct Agents {
     folder: PathBuf,
+    relays: Arc<Relays>,
     pool: Arc<Pool>,
 }
 
-impl Relay {
-    /// The relays in `folder`.
-    pub(crate) fn new(folder: PathBuf, pool: Arc<Pool>) -> Self {
-        Self { folder, pool }
+/// Who answered a question.
+enum Asked {
+    /// An agent of this host; its connection may be used again after the answer.
+    Here(Lease),
+    /// An agent that is connected.
+    Connected,
+}
+
+impl Agents {
+    /// Those whose relays are in `folder`, and `relays`.
+    pub(crate) fn new(folder: PathBuf, relays: Arc<Relays>, pool: Arc<Pool>) -> Self {
+        Self {
+            folder,
+            relays,
+            pool,
+        }
     }
 
     /// Asks where a workload listens.
     pub(crate) async fn find(&self, target: &Target) -> Result<Place, UpstreamError> {
         in_time(async {
-            let (answer, lease) = self.ask(target, "upstream").await?;
+            let (answer, asked) = self.ask(target, "upstream").await?;
             let body = short_body(answer).await?;
-            lease.give_back();
-            place(&body)
+            let (socket, authorization) = place(&body)?;
+            let at = match asked {
+                Asked::Here(lease) => {
+                    lease.give_back();
+                    At::Socket(socket.into())
+                }
+                Asked::Connected => At::Node(target.node_id.clone()),
+            };
+            Ok(Place { at, authorization })
         })
         .await
     }
@@ -78,45 +109,77 @@ impl Relay {
         &self,
         target: &Target,
         query: LogsQuery,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
         let tail = query
             .tail
             .map(|tail| format!("&tail={tail}"))
             .unwrap_or_default();
         let what = format!("logs?follow={}{tail}", query.follow);
-        in_time(self.ask(target, &what)).await
+        let (answer, asked) = in_time(self.ask(target, &what)).await?;
+        let lease = match asked {
+            Asked::Here(lease) => Some(lease),
+            Asked::Connected => None,
+        };
+        Ok((answer, lease))
+    }
+
+    /// The connection of a node's agent.
+    pub(crate) async fn relay(&self, node: &str) -> Result<Relay, UpstreamError> {
+        let relay = self.relays.of(node).await;
+        relay.ok_or_else(|| UpstreamError::NoAgent(node.to_owned()))
     }
 
     async fn ask(
         &self,
         target: &Target,
         what: &str,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    ) -> Result<(Response<Incoming>, Asked), UpstreamError> {
         let node = one_name(&target.node_id)?;
-        let socket: Arc<Path> = self.folder.join(format!("{node}.sock")).into();
         let path = format!(
             "/v1/workloads/{}/{}/{what}",
             one_name(&target.workload_id)?,
             target.generation
         );
-        let request = Request::get(path)
-            .header(HOST, "relay")
-            .body(full(Bytes::new()))
-            .map_err(|error| UpstreamError::BadAnswer(error.to_string()))?;
-        let mut lease = self.pool.connect(&socket).await?;
-        let answer = lease.send(request).await.map_err(|failed| failed.error)?;
-        match answer.status() {
-            StatusCode::OK => Ok((answer, lease)),
-            StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
-            other => Err(UpstreamError::BadAnswer(format!(
-                "{other}: {}",
-                refusal(answer).await
-            ))),
-        }
+        let socket = Way::Socket(self.folder.join(format!("{node}.sock")).into());
+        let (answer, asked) = match self.pool.connect(&socket).await {
+            Ok(mut lease) => {
+                let request = question(path)?;
+                let answer = lease.send(request).await.map_err(|failed| failed.error)?;
+                (answer, Asked::Here(lease))
+            }
+            Err(UpstreamError::Connect { .. }) => {
+                let relay = self.relay(node).await?;
+                let request = question(format!("http://relay{path}"))?;
+                (relay.send(request).await?, Asked::Connected)
+            }
+            Err(error) => return Err(error),
+        };
+        accepted(answer).await.map(|answer| (answer, asked))
     }
 }
 
-async fn in_time<T>(
+fn question(uri: String) -> Result<Request<Body>, UpstreamError> {
+    Request::get(uri)
+        .header(HOST, "relay")
+        .body(full(Bytes::new()))
+        .map_err(|error| UpstreamError::BadAnswer(error.to_string()))
+}
+
+/// The answer, unless it is a refusal.
+pub(super) async fn accepted(
+    answer: Response<Incoming>,
+) -> Result<Response<Incoming>, UpstreamError> {
+    match answer.status() {
+        StatusCode::OK => Ok(answer),
+        StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
+        other => Err(UpstreamError::BadAnswer(format!(
+            "{other}: {}",
+            refusal(answer).await
+        ))),
+    }
+}
+
+pub(super) async fn in_time<T>(
     asked: impl Future<Output = Result<T, UpstreamError>>,
 ) -> Result<T, UpstreamError> {
     tokio::time::timeout(ANSWER, asked)
@@ -130,7 +193,7 @@ async fn short_body(answer: Response<Incoming>) -> Result<Bytes, UpstreamError> 
         .map_err(|error| UpstreamError::BadAnswer(error.to_string()))
 }
 
-fn place(answer: &[u8]) -> Result<Place, UpstreamError> {
+fn place(answer: &[u8]) -> Result<(PathBuf, HeaderValue), UpstreamError> {
     let bad = |error: &dyn std::fmt::Display| UpstreamError::BadAnswer(error.to_string());
     let answer: UpstreamAnswer = serde_json::from_slice(answer).map_err(|error| bad(&error))?;
     let text = format!("token {}", answer.token);
@@ -143,10 +206,7 @@ fn place(answer: &[u8]) -> Result<Place, UpstreamError> {
             answer.socket
         )));
     }
-    Ok(Place {
-        socket: answer.socket.into(),
-        authorization,
-    })
+    Ok((answer.socket, authorization))
 }
 
 async fn refusal(answer: Response<Incoming>) -> String {
@@ -175,8 +235,9 @@ mod tests {
     #[test]
     fn answers_are_checked() {
         let good = place(br#"{"socket": "/run/w/http.sock", "token": "t"}"#).unwrap();
+        let (socket, authorization) = &good;
         assert_eq!(
-            (&*good.socket, good.authorization.as_bytes()),
+            (socket.as_path(), authorization.as_bytes()),
             (Path::new("/run/w/http.sock"), &b"token t"[..])
         );
         assert!(!format!("{good:?}").contains("token t"));
