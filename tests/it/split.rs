@@ -10,6 +10,7 @@ use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use testkit::{Authority, Nats, Postgres};
 
+use crate::collector::Collector;
 use crate::installation::{free_port, package_cache, program};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
@@ -39,6 +40,7 @@ pub(crate) struct Split {
     databases: BTreeMap<&'static str, String>,
     /// Where each program listens.
     ports: BTreeMap<&'static str, u16>,
+    collector: Collector,
     programs: BTreeMap<String, Child>,
 }
 
@@ -66,6 +68,7 @@ impl Split {
             _postgres: postgres,
             authority,
             ports,
+            collector: Collector::start(),
             programs: BTreeMap::new(),
         };
         std::fs::create_dir_all(split.run_dir()).unwrap();
@@ -181,6 +184,8 @@ impl Split {
         let mut command = Command::new(program(&format!("quire-{name}")));
         command
             .envs(self.settings(name))
+            .env("QUIRE_TELEMETRY_OTLP", self.collector.address())
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "500")
             .env("UV_CACHE_DIR", package_cache())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -218,6 +223,17 @@ impl Split {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// What the programs' traces are sent to.
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    /// Whether a program says that it serves.
+    pub(crate) fn is_healthy(&self, name: &str) -> bool {
+        let asked = self.command(name).arg("health").status();
+        asked.unwrap().success()
     }
 
     fn log(&self, name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::TlsConfig;
+use chassis::config::{Listens, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,16 @@ impl Default for GatewayConfig {
             journal: local(7716),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Listens for GatewayConfig {
+    fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.tls
     }
 }
 

@@ -4,6 +4,7 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod store;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub async fn run(
         clock,
         signer: Arc::new(signer),
         sealer: Arc::new(Sealer::new(&config.master_key)?),
+        metrics: metrics::Metrics::new(),
         authority: Arc::new(authority),
     };
     let forgets = app.clone();

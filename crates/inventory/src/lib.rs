@@ -4,6 +4,7 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 mod wire;
@@ -44,6 +45,7 @@ pub async fn run(
         departures: Arc::default(),
         edges: app::LastRead::default(),
         heartbeat_ms: config.heartbeat_ms,
+        metrics: metrics::Metrics::new(),
     };
     let ended_keys =
         reconcile::end_keys(app.clone(), config.heartbeat(), foundation.tasks.cancel());
@@ -55,6 +57,8 @@ pub async fn run(
         foundation.tasks.cancel(),
     );
     foundation.tasks.start("observer", observer);
+    let counting = reconcile::count(app.clone(), foundation.tasks.cancel());
+    foundation.tasks.start("count", counting);
     foundation
         .serve(Routes::new(InventoryServiceServer::new(app)), ready)
         .await

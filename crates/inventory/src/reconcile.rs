@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::tasks::repeat;
+use chassis::telemetry::COUNT_EVERY;
 use chassis::{Result, lease};
 use chrono::TimeDelta;
 use kernel::id::EventId;
@@ -71,6 +72,15 @@ pub(crate) async fn end_keys(app: App, period: Duration, cancel: CancellationTok
         app.end_keys()
     })
     .await
+}
+
+/// Counts nodes, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn count(app: App, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("counting nodes", nudge, COUNT_EVERY, cancel, || app.count()).await
 }
 
 impl Observer {

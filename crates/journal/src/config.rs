@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chassis::config::ServiceConfig;
-use chassis::{Error, Result};
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
+use chassis::{Address, Error, Result};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -59,5 +59,15 @@ impl JournalConfig {
             tails: usize::try_from(self.tails).unwrap_or(usize::MAX),
             slow_reader: Duration::from_millis(u64::from(self.slow_reader_ms)),
         })
+    }
+}
+
+impl Listens for JournalConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 
@@ -49,7 +50,7 @@ pub async fn run(
         placeable: Arc::default(),
         dispatchable: Arc::default(),
         node_changes: Arc::default(),
-        metrics: app::Metrics::new(),
+        metrics: metrics::Metrics::new(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);

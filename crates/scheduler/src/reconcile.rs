@@ -21,6 +21,7 @@ pub(crate) async fn lead(app: App, renew: Duration, cancel: CancellationToken) -
             }
         };
         let leads = held.is_some();
+        app.metrics.leads(leads);
         if app.leadership.set(held) {
             tracing::info!(leads, "leadership changed");
             app.placeable.notify_one();

@@ -86,6 +86,12 @@ fn unknown_key() -> Error {
 impl App {
     /// The token for a key, and when it ends.
     pub(crate) async fn exchange_key(&self, secret: &str) -> Result<(String, Timestamp)> {
+        let exchanged = self.token_for(secret).await;
+        self.metrics.exchanged(&exchanged);
+        exchanged
+    }
+
+    async fn token_for(&self, secret: &str) -> Result<(String, Timestamp)> {
         let row = entity::key::Entity::find()
             .filter(entity::key::Column::Hash.eq(key::hash(secret)))
             .one(self.database.reader())

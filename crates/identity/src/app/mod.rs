@@ -21,6 +21,7 @@ use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
+use crate::metrics::Metrics;
 use crate::store::entity;
 
 pub(crate) use authority::load_authority;
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) sealer: Arc<Sealer>,
+    pub(crate) metrics: Metrics,
     /// Signs the certificates of nodes.
     pub(crate) authority: Arc<Authority>,
 }

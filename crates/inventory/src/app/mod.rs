@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
+use crate::metrics::Metrics;
 use crate::wire;
 
 pub(crate) use edge::LastRead;
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) edges: LastRead,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {

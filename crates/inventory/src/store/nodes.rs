@@ -1,6 +1,7 @@
 //! Nodes with their GPUs, between rows and the domain.
 
 use chassis::Result;
+use chassis::database::count_by;
 use kernel::Timestamp;
 use kernel::id::NodeId;
 use kernel::time::from_micros;
@@ -122,6 +123,11 @@ pub(crate) async fn ready(connection: &impl ConnectionTrait) -> Result<Vec<Heard
         })
     };
     rows.into_iter().map(heard).collect()
+}
+
+/// How many nodes there are, by liveness.
+pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(String, u64)>> {
+    Ok(count_by(node::Entity::find(), node::Column::Liveness, connection).await?)
 }
 
 /// Notes that a node was heard, if it is still at `revision`; whether it was.

@@ -3,7 +3,7 @@
 use chassis::auth::User;
 use chassis::database::is_unique_violation;
 use chassis::seal::{random_secret, sha256_hex};
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::common::v1::Role;
 use contracts::identity::v1::GetProjectRequest;
 use contracts::inventory::v1::{ListEnvironmentsRequest, ListMachineTypesRequest, MachineType};
@@ -145,6 +145,7 @@ impl App {
             lost_reason: String::new(),
             revision: 1,
             route_revision: 0,
+            traceparent: telemetry::traceparent().unwrap_or_default(),
             id,
         };
         let row = self.insert(row, &new).await?;

@@ -1,5 +1,6 @@
 //! Use cases of notebooks.
 
+mod count;
 mod create;
 mod explain;
 mod find;
@@ -30,6 +31,8 @@ use tokio::sync::Notify;
 
 pub(crate) use create::NewNotebook;
 
+use crate::metrics::Metrics;
+
 /// The use cases, on one database.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
@@ -53,6 +56,7 @@ pub(crate) struct App {
     pub(crate) traffic: Arc<Mutex<HashMap<String, Timestamp>>>,
     /// Some notebook is not as it is wanted.
     pub(crate) changed: Arc<Notify>,
+    pub(crate) metrics: Metrics,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -2,7 +2,7 @@
 
 use chassis::auth::User;
 use chassis::database::is_unique_violation;
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::Notebook;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
@@ -47,6 +47,7 @@ impl App {
                 row.started_at = None;
                 row.state = view::state_number(State::Pending);
                 row.reason = "is being submitted".to_owned();
+                row.traceparent = telemetry::traceparent().unwrap_or_default();
                 Ok(true)
             })
             .await;
@@ -91,6 +92,7 @@ impl App {
                 row.wanted = view::wanted_number(Wanted::Deleted);
                 row.stop_reason = "deleted".to_owned();
                 row.reason = "is being deleted".to_owned();
+                row.traceparent = telemetry::traceparent().unwrap_or_default();
                 Ok(true)
             })
             .await?;
@@ -105,6 +107,7 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
     }
     row.wanted = view::wanted_number(Wanted::Stopped);
     row.stop_reason = why.to_owned();
+    row.traceparent = telemetry::traceparent().unwrap_or_default();
     if row.workload_id.is_empty() && row.launch.is_empty() {
         row.state = view::state_number(State::Cancelled);
         row.reason = why.to_owned();

@@ -45,6 +45,7 @@ pub struct Model {
     pub lost_reason: String,
     pub revision: i64,
     pub route_revision: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,7 +1,9 @@
 //! From the queue to a node.
 
+use std::collections::BTreeMap;
+
 use chassis::lease::{self, Held};
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::inventory::v1::{NodeLiveness, NodeSchedulable};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault, WorkloadState};
 use kernel::Resources;
@@ -10,6 +12,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
+use tracing::Instrument as _;
 
 use super::submit::request_of;
 use super::{App, unsigned_32, view};
@@ -52,6 +55,7 @@ impl App {
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
         let mut nodes = self.node_views(self.database.reader()).await?;
+        let mut waiting = BTreeMap::<&'static str, u64>::new();
         let mut after = String::new();
         loop {
             let page = entity::workload::Entity::find()
@@ -62,21 +66,25 @@ impl App {
                 .all(self.database.reader())
                 .await?;
             let Some(last) = page.last() else {
+                self.metrics.queue.set(waiting);
                 return Ok(());
             };
             after.clone_from(&last.id);
             for workload in &page {
-                self.place_one(&held, workload, &mut nodes).await?;
+                if let Some(what) = self.place_one(&held, workload, &mut nodes).await? {
+                    *waiting.entry(what).or_default() += 1;
+                }
             }
         }
     }
 
+    /// Places one workload, or gives what it waits for.
     async fn place_one(
         &self,
         held: &Held,
         workload: &entity::workload::Model,
         nodes: &mut Vec<NodeView>,
-    ) -> Result<()> {
+    ) -> Result<Option<&'static str>> {
         let spec = view::decode_spec(&workload.spec)?;
         let request = request_of(&spec, &workload.files_on);
         match engine::place(nodes, &request) {
@@ -86,12 +94,13 @@ impl App {
                     node_id,
                     gpu_uuids,
                 };
-                if !self
-                    .commit_placement(held, &workload.id, &placement)
-                    .await?
-                {
+                let span =
+                    tracing::info_span!("place", workload = workload.id, node = placement.node_id);
+                telemetry::continue_trace_from(&span, &workload.traceparent);
+                let committed = self.commit_placement(held, &workload.id, &placement);
+                if !committed.instrument(span).await? {
                     *nodes = self.node_views(self.database.reader()).await?;
-                    return Ok(());
+                    return Ok(None);
                 }
                 let chosen = nodes.iter_mut().find(|node| node.id == placement.node_id);
                 if let Some(chosen) = chosen {
@@ -100,15 +109,16 @@ impl App {
                 self.metrics.placements.add(1, &[]);
                 self.outbox.nudge();
                 self.dispatchable.notify_one();
-                Ok(())
+                Ok(None)
             }
             Decision::Wait(obstacles) => {
                 let stranded = nodes.iter().any(|node| node.gone && node.binds(&request));
                 if stranded && self.settle_stranded(held, workload, &spec).await? {
-                    return Ok(());
+                    return Ok(None);
                 }
                 self.note_waiting(held, workload, &waiting_reason(&obstacles))
-                    .await
+                    .await?;
+                Ok(Some(obstacles.first().map_or("place", |first| first.what)))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Into the queue.
 
 use chassis::database::is_unique_violation;
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::scheduler::v1::{OnSilence, Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
 use kernel::Resources;
 use kernel::id::WorkloadId;
@@ -113,6 +113,7 @@ impl App {
             files_on: String::new(),
             revision: 1,
             created_at: self.clock.now().timestamp_micros(),
+            traceparent: telemetry::traceparent().unwrap_or_default(),
         };
         let row = match row
             .into_active_model()

@@ -23,6 +23,10 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0002_departure",
                 sql: include_str!("migrations/0002_departure.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0003_trace",
+                sql: include_str!("migrations/0003_trace.sql"),
+            }),
         ]
     }
 }

@@ -56,6 +56,13 @@ impl App {
         volumes.retain(|volume| user.sees(&volume.project));
         Ok(volumes)
     }
+
+    /// Counts volumes by state.
+    pub(crate) async fn count(&self) -> Result<()> {
+        let counted = volumes::count(self.database.reader()).await?;
+        self.metrics.volumes.set(counted);
+        Ok(())
+    }
 }
 
 pub(super) fn not_found(id: VolumeId) -> Error {

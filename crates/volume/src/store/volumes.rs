@@ -1,5 +1,6 @@
 //! Volumes, between rows and the domain.
 
+use chassis::database::count_by;
 use chassis::{Error, Result};
 use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
 use kernel::time::from_micros;
@@ -94,6 +95,12 @@ pub(crate) async fn of_team(
         .all(connection)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// How many volumes have files or may get some, by state.
+pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(String, u64)>> {
+    let there = volume::Entity::find().filter(volume::Column::State.ne(DELETED));
+    Ok(count_by(there, volume::Column::State, connection).await?)
 }
 
 /// Volumes whose files a node must remove, oldest first.

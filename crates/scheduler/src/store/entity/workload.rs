@@ -22,6 +22,7 @@ pub struct Model {
     pub files_on: String,
     pub revision: i64,
     pub created_at: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
