@@ -16,13 +16,14 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use bus::{Bus, Route, Routes, Target};
 use chassis::Address;
+use chassis::tls::Trust;
 use edge::{EdgeConfig, Limits};
 use futures::StreamExt as _;
 use kernel::id::{NodeId, NotebookId, WorkloadId};
 use kernel::time::SystemClock;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use testkit::Nats;
+use testkit::{Authority, Nats};
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -41,6 +42,8 @@ pub(crate) struct House {
     pub(crate) agent: Agent,
     pub(crate) address: SocketAddr,
     pub(crate) config: EdgeConfig,
+    /// Whom visitors trust, where the door speaks TLS.
+    pub(crate) trust: Option<Trust>,
     pub(crate) cancel: CancellationToken,
     pub(crate) door: JoinHandle<chassis::Result<()>>,
     pub(crate) folder: TempDir,
@@ -58,16 +61,33 @@ impl House {
     }
 
     pub(crate) async fn open_with(limit: impl FnOnce(&mut Limits)) -> Self {
+        let mut config = EdgeConfig {
+            listen: "http://127.0.0.1:0".parse().unwrap(),
+            ..EdgeConfig::default()
+        };
+        limit(&mut config.limits);
+        Self::open_as(config, None).await
+    }
+
+    /// A door that listens by `https://`, with a certificate of `authority`.
+    pub(crate) async fn open_secure(authority: &Authority) -> Self {
+        let config = EdgeConfig {
+            listen: "https://127.0.0.1:0".parse().unwrap(),
+            tls: authority.issue(&["*.notebooks.test"]),
+            domain: "notebooks.test".to_owned(),
+            ..EdgeConfig::default()
+        };
+        let trust = Trust::from_config(&config.tls).unwrap();
+        Self::open_as(config, Some(trust)).await
+    }
+
+    async fn open_as(config: EdgeConfig, trust: Option<Trust>) -> Self {
         let nats = Nats::start();
         let folder = tempfile::tempdir().unwrap();
-        let mut limits = Limits::default();
-        limit(&mut limits);
         let config = EdgeConfig {
-            listen: "http://127.0.0.1:0".parse().unwrap(),
             bus: nats.config(),
             relay_dir: folder.path().to_owned(),
-            limits,
-            ..EdgeConfig::default()
+            ..config
         };
         let bus = Bus::connect(&config.bus, "test").await.unwrap();
         let routes = Routes::open(&bus).await.unwrap();
@@ -80,6 +100,7 @@ impl House {
             agent,
             address,
             config,
+            trust,
             cancel,
             door,
             folder,

@@ -15,4 +15,5 @@ mod limits;
 mod pages;
 mod passing;
 mod routes;
+mod secure;
 mod websocket;

@@ -20,4 +20,5 @@ mod passage;
 mod rest;
 mod rest_own;
 mod rest_wrong;
+mod secure;
 mod stop;
