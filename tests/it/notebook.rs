@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use crate::installation::Installation;
-use crate::jupyter::Jupyter;
 use crate::split::SERVICES;
 
 fn number(value: &Value) -> i64 {

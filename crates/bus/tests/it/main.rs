@@ -12,5 +12,6 @@ mod house;
 mod permissions;
 mod relay;
 mod routes;
+mod secure;
 mod streams;
 mod wipe;

@@ -17,4 +17,5 @@ mod passing;
 mod relay;
 mod remote;
 mod routes;
+mod secure;
 mod websocket;

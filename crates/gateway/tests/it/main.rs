@@ -22,4 +22,5 @@ mod rest;
 mod rest_own;
 mod rest_wrong;
 mod scheduler;
+mod secure;
 mod stop;
