@@ -69,7 +69,19 @@ impl App {
         seen: &entity::workload::Model,
         spec: &WorkloadSpec,
     ) -> Result<bool> {
-        let hope = self.hope_of(spec, &seen.files_on).await?;
+        // Whoever waits behind it must not wait for the volume service.
+        let hope = match self.hope_of(spec, &seen.files_on).await {
+            Ok(hope) => hope,
+            Err(error) => {
+                let error = chassis::error::chain(&error);
+                tracing::warn!(
+                    workload = seen.id,
+                    error,
+                    "cannot ask for its files; asking again"
+                );
+                return Ok(false);
+            }
+        };
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, held).await?;
         let locked = self.lock(&transaction, &seen.id).await?;
