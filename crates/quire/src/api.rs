@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use anyhow::{Context, Result};
+use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
