@@ -88,7 +88,7 @@ impl Plan<'_> {
             identity: self.socket("identity"),
             key: self.key(service),
             bus: self.bus.config_for(service, self.secrets),
-            tls: TlsConfig::default(),
+            tls: self.tls(),
         }
     }
 
