@@ -42,7 +42,11 @@ impl Listing {
         let address = |edge: &Edge| match edge.relay_address.parse() {
             Ok(Address::Https(authority)) => Some(authority),
             Ok(Address::Http(_) | Address::Unix(_)) | Err(_) => {
-                tracing::debug!(edge = edge.id, address = edge.relay_address, "no address of an edge");
+                tracing::debug!(
+                    edge = edge.id,
+                    address = edge.relay_address,
+                    "no address of an edge"
+                );
                 None
             }
         };
@@ -100,7 +104,7 @@ impl Edges {
     }
 
     /// Keeps a connection to one edge for as long as it is listed; gives its name back.
-    fn keep(&self, edge: String) -> impl Future<Output = String> + Send + 'static {
+    fn keep(&self, edge: String) -> impl Future<Output = String> + Send + use<> {
         let way = Way {
             relay: self.relay.clone(),
             credentials: self.credentials.clone(),

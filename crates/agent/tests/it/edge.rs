@@ -8,7 +8,6 @@ use chassis::authority::{Authority, node_of};
 use chassis::config::TlsConfig;
 use chassis::grpc::Listener;
 use chassis::tls::Clients;
-use chassis::Address;
 use contracts::inventory::v1::Edge as Listed;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Empty};
@@ -43,28 +42,20 @@ impl Edge {
     /// One whose certificate is of `authority`.
     pub(crate) async fn start(authority: &Authority) -> Self {
         let any = "https://127.0.0.1:0".parse().unwrap();
-        Self::start_at(authority, &any).await
-    }
-
-    pub(crate) async fn start_at(authority: &Authority, address: &Address) -> Self {
         let files = tempfile::tempdir().unwrap();
         let tls = server_files(authority, files.path());
-        let listener = Listener::bind_for(address, &tls, Clients::WithCertificate).await;
+        let listener = Listener::bind_for(&any, &tls, Clients::WithCertificate).await;
         Self {
             listener: listener.unwrap(),
             _files: files,
         }
     }
 
-    pub(crate) fn address(&self) -> &Address {
-        self.listener.address()
-    }
-
     /// As inventory names it.
     pub(crate) fn listed(&self) -> Listed {
         Listed {
-            id: self.address().to_string(),
-            relay_address: self.address().to_string(),
+            id: self.listener.address().to_string(),
+            relay_address: self.listener.address().to_string(),
         }
     }
 
@@ -73,10 +64,9 @@ impl Edge {
         let accepted = tokio::time::timeout(Duration::from_secs(30), self.listener.accept());
         let connection = accepted.await.expect("an agent dials").unwrap();
         let node = node_of(connection.certificate().unwrap()).unwrap();
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(connection))
-                .await
-                .unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(connection))
+            .await
+            .unwrap();
         Dialled {
             node,
             sender,
