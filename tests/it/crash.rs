@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::installation::Installation;
-use crate::jupyter::Jupyter;
 use crate::split::SERVICES;
 
 /// `kill -9` of everything but the notebook: it goes on, its kernel keeps its memory, and no second is lost or billed twice.
@@ -11,7 +10,7 @@ use crate::split::SERVICES;
 async fn a_notebook_outlives_the_process_that_started_it() {
     let mut quire = Installation::start();
     let created = quire.quire(&["notebook", "create", "--name", "survivor"]);
-    let jupyter = Jupyter::new(&created, quire.edge);
+    let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
 
@@ -38,7 +37,7 @@ async fn a_notebook_outlives_the_process_that_started_it() {
 async fn a_notebook_serves_on_without_a_control_plane() {
     let mut quire = Installation::start_split();
     let created = quire.quire(&["notebook", "create", "--name", "steady"]);
-    let jupyter = Jupyter::new(&created, quire.edge);
+    let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 1").await, Ok(String::new()));
 
@@ -75,7 +74,7 @@ async fn a_notebook_serves_on_without_a_control_plane() {
 async fn every_program_may_be_killed() {
     let mut quire = Installation::start_split();
     let created = quire.quire(&["notebook", "create", "--name", "target"]);
-    let jupyter = Jupyter::new(&created, quire.edge);
+    let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
     for name in SERVICES.into_iter().chain(["edge", "gateway", "agent"]) {

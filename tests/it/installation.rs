@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use chassis::tls::Trust;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::wait_for;
 
+use crate::jupyter::Jupyter;
 use crate::split::Split;
 
 /// A running installation; it ends with this value.
@@ -29,7 +31,7 @@ enum Topology {
     Split(Box<Split>),
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -96,7 +98,7 @@ impl Installation {
         installation
     }
 
-    /// Every service as a process of its own, on PostgreSQL and NATS.
+    /// Every service as a process of its own, on PostgreSQL and NATS, all of them over TLS.
     pub(crate) fn start_split() -> Self {
         let mut installation = Self::new();
         let (split, key) = Split::start(
@@ -105,14 +107,10 @@ impl Installation {
             installation.edge,
         );
         installation.topology = Topology::Split(Box::new(split));
-        let server = format!("http://127.0.0.1:{}", installation.gateway);
+        let profile = installation.profile("profile");
         wait_for("a first login", || {
-            let login = ["login", "--server", &server, "--api-key", &key];
-            installation
-                .try_quire(&login)
-                .status
-                .success()
-                .then_some(())
+            let login = installation.login(&profile, &key);
+            login.status.success().then_some(())
         });
         let token = wait_for("a join token", || {
             let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
@@ -151,6 +149,31 @@ impl Installation {
             .unwrap();
         self.topology = Topology::OneProcess(Some(child));
         self.wait_for_node();
+    }
+
+    /// Logs in with `key`.
+    pub(crate) fn login(&self, profile: &Path, key: &str) -> Output {
+        let mut arguments = vec!["login".to_owned(), "--api-key".to_owned(), key.to_owned()];
+        let (scheme, authority) = match &self.topology {
+            Topology::OneProcess(_) => ("http", None),
+            Topology::Split(split) => ("https", Some(split.authority())),
+        };
+        let server = format!("{scheme}://127.0.0.1:{}", self.gateway);
+        arguments.extend(["--server".to_owned(), server]);
+        if let Some(file) = authority {
+            arguments.extend(["--authority".to_owned(), file.display().to_string()]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.quire_as(profile, &arguments)
+    }
+
+    /// A notebook, from the JSON of `quire notebook`, as its user reaches it.
+    pub(crate) fn jupyter(&self, notebook: &Value) -> Jupyter {
+        let trust = match &self.topology {
+            Topology::OneProcess(_) => Trust::public(),
+            Topology::Split(split) => Trust::from_file(Some(&split.authority())).unwrap(),
+        };
+        Jupyter::new(notebook, &trust)
     }
 
     fn wait_for_node(&mut self) {

@@ -1,46 +1,78 @@
 //! A person at a notebook: HTTP and the kernel's WebSocket through the edge (Jupyter's messaging protocol, version 5.3).
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use chassis::tls::{HTTP1, Trust};
 use futures::{SinkExt as _, StreamExt as _};
+use reqwest::Url;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
 /// A notebook as its user reaches it.
 #[derive(Clone, Debug)]
 pub(crate) struct Jupyter {
-    id: String,
+    url: Url,
     token: String,
-    edge: u16,
+    /// How TLS is spoken where the address is `https://`.
+    tls: Arc<ClientConfig>,
 }
+
+/// What a kernel's WebSocket goes over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A running kernel with an open WebSocket.
 pub(crate) struct Kernel {
     id: String,
     /// Requests so far: names the next one.
     requests: u32,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
 }
 
 impl Jupyter {
     /// From the JSON of `quire notebook`.
-    pub(crate) fn new(notebook: &Value, edge: u16) -> Self {
-        let text = |name: &str| notebook[name].as_str().unwrap().to_owned();
+    pub(crate) fn new(notebook: &Value, trust: &Trust) -> Self {
         Self {
-            id: text("id"),
-            token: text("token"),
-            edge,
+            url: notebook["url"].as_str().unwrap().parse().unwrap(),
+            token: notebook["token"].as_str().unwrap().to_owned(),
+            tls: trust.client_config(&[HTTP1]).unwrap(),
         }
     }
 
-    fn host(&self) -> String {
-        format!("{}.localhost:{}", self.id, self.edge)
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap()
+    }
+
+    /// Where that is: nobody but this test knows the name.
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.url.port().unwrap()).into()
+    }
+
+    async fn connect(&self) -> Box<dyn Stream> {
+        let tcp = TcpStream::connect(self.address()).await.unwrap();
+        if self.url.scheme() == "http" {
+            return Box::new(tcp);
+        }
+        let name = ServerName::try_from(self.host().to_owned()).unwrap();
+        let tls = TlsConnector::from(self.tls.clone());
+        Box::new(tls.connect(name, tcp).await.unwrap())
     }
 
     fn asking(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        reqwest::Client::new()
-            .request(method, format!("http://127.0.0.1:{}{path}", self.edge))
-            .header("host", self.host())
+        reqwest::Client::builder()
+            .resolve(self.host(), self.address())
+            .tls_backend_preconfigured((*self.tls).clone())
+            .build()
+            .unwrap()
+            .request(method, self.url.join(path).unwrap())
             .header("authorization", format!("token {}", self.token))
     }
 
@@ -93,13 +125,16 @@ impl Jupyter {
 
     /// Connects to a kernel that runs already.
     pub(crate) async fn reconnect(&self, id: &str) -> Kernel {
-        let mut request = format!("ws://{}/api/kernels/{id}/channels", self.host())
-            .into_client_request()
+        let mut url = self
+            .url
+            .join(&format!("/api/kernels/{id}/channels"))
             .unwrap();
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        url.set_scheme(scheme).unwrap();
+        let mut request = url.as_str().into_client_request().unwrap();
         let header = format!("token {}", self.token).parse().unwrap();
         request.headers_mut().insert("authorization", header);
-        let stream = TcpStream::connect(("127.0.0.1", self.edge)).await.unwrap();
-        let (socket, _) = tokio_tungstenite::client_async(request, stream)
+        let (socket, _) = tokio_tungstenite::client_async(request, self.connect().await)
             .await
             .unwrap();
         Kernel {

@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use crate::installation::Installation;
-use crate::jupyter::Jupyter;
 
 fn number(value: &Value) -> i64 {
     value
@@ -39,7 +38,7 @@ async fn live_through_a_notebook(quire: &Installation) {
     assert_eq!(created["state"], "Running");
     assert_eq!(created["machineType"], "C3");
 
-    let jupyter = Jupyter::new(&created, quire.edge);
+    let jupyter = quire.jupyter(&created);
     assert!(jupyter.get("/api/status").await["kernels"].is_number());
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("print(6 * 7)").await, Ok("42".to_owned()));
@@ -150,9 +149,7 @@ fn teams_do_not_see_each_other() {
     let quire = Installation::shared();
     let team = quire.quire(&["team", "create", "other-lab"]);
     let profile = quire.profile("other-lab");
-    let server = format!("http://127.0.0.1:{}", quire.gateway);
-    let key = team["key"].as_str().unwrap();
-    let login = quire.quire_as(&profile, &["login", "--server", &server, "--api-key", key]);
+    let login = quire.login(&profile, team["key"].as_str().unwrap());
     assert!(
         login.status.success(),
         "{}",
@@ -161,10 +158,7 @@ fn teams_do_not_see_each_other() {
     let listed = quire.quire_as(&profile, &["notebook", "list", "--output", "json"]);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]");
 
-    let wrong = quire.quire_as(
-        &quire.profile("wrong"),
-        &["login", "--server", &server, "--api-key", "qk_wrong"],
-    );
+    let wrong = quire.login(&quire.profile("wrong"), "qk_wrong");
     assert!(!wrong.status.success());
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(said.contains("log in with"), "{said}");

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::Value;
 
 use crate::installation::Installation;
-use crate::jupyter::{Jupyter, Kernel};
+use crate::jupyter::Kernel;
 
 /// Tries to connect and prints the outcome: `open`, or `closed`.
 fn try_connect(address: &str, port: u16) -> String {
@@ -65,17 +65,7 @@ async fn workloads_reach_neither_each_other_nor_the_host() {
 
     let team = quire.quire(&["team", "create", "neighbours"]);
     let profile = quire.profile("neighbours");
-    let server = format!("http://127.0.0.1:{}", quire.gateway);
-    let login = quire.quire_as(
-        &profile,
-        &[
-            "login",
-            "--server",
-            &server,
-            "--api-key",
-            team["key"].as_str().unwrap(),
-        ],
-    );
+    let login = quire.login(&profile, team["key"].as_str().unwrap());
     assert!(login.status.success());
 
     let one = create(&quire, None, "one");
@@ -89,8 +79,8 @@ async fn workloads_reach_neither_each_other_nor_the_host() {
     let foreign = quire.quire_as(&profile, &foreign);
     assert!(!foreign.status.success());
     assert!(String::from_utf8_lossy(&foreign.stderr).contains("not found"));
-    let mut one = Jupyter::new(&one, quire.edge).kernel().await;
-    let mut other = Jupyter::new(&other, quire.edge).kernel().await;
+    let mut one = quire.jupyter(&one).kernel().await;
+    let mut other = quire.jupyter(&other).kernel().await;
 
     own_user_and_processes(&mut one, &mut other).await;
     no_files_of_others(&quire, &mut one, &mut other).await;

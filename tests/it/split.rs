@@ -1,13 +1,15 @@
-//! The split topology: every service, the edge, the gateway and an agent as processes of their own, on PostgreSQL and NATS.
+//! The split topology: every service, the edge, the gateway and an agent as processes of their own, on PostgreSQL and
+//! NATS, and every byte between them by TLS with certificates of one authority.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use testkit::{Nats, Postgres};
+use chassis::config::TlsConfig;
+use testkit::{Authority, Nats, Postgres};
 
-use crate::installation::{package_cache, program};
+use crate::installation::{free_port, package_cache, program};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -21,26 +23,47 @@ pub(crate) const SERVICES: [&str; 6] = [
     "notebook",
 ];
 
+/// Notebooks answer below this domain.
+const DOMAIN: &str = "notebooks.test";
+
 /// The running programs.
 pub(crate) struct Split {
     folder: PathBuf,
+    authority: Authority,
+    /// What each program shows that listens.
+    certificates: BTreeMap<&'static str, TlsConfig>,
     nats: Nats,
+    _postgres: Postgres,
     databases: BTreeMap<&'static str, String>,
-    gateway: u16,
-    edge: u16,
+    /// Where each program listens.
+    ports: BTreeMap<&'static str, u16>,
     programs: BTreeMap<String, Child>,
 }
 
 impl Split {
     /// Starts all but the agent; gives the first user's key beside.
     pub(crate) fn start(folder: &Path, gateway: u16, edge: u16) -> (Self, String) {
-        let databases = SERVICES.map(|service| (service, Postgres::shared().database()));
+        let authority = Authority::new();
+        let postgres = Postgres::start_secure(&authority);
+        let mut ports: BTreeMap<_, _> = SERVICES.map(|service| (service, free_port())).into();
+        ports.extend([("gateway", gateway), ("edge", edge)]);
+        let certificates = ports.keys().map(|&program| {
+            let issued = match program {
+                "edge" => authority.issue(&["127.0.0.1", &format!("*.{DOMAIN}")]),
+                _ => authority.issue(&["127.0.0.1"]),
+            };
+            (program, issued)
+        });
         let mut split = Self {
             folder: folder.to_owned(),
-            nats: Nats::start(),
-            databases: databases.into(),
-            gateway,
-            edge,
+            certificates: certificates.collect(),
+            nats: Nats::start_secure(&authority),
+            databases: SERVICES
+                .map(|service| (service, postgres.database()))
+                .into(),
+            _postgres: postgres,
+            authority,
+            ports,
             programs: BTreeMap::new(),
         };
         std::fs::create_dir_all(split.run_dir()).unwrap();
@@ -60,8 +83,13 @@ impl Split {
         self.folder.join("run")
     }
 
-    fn socket(&self, service: &str) -> String {
-        format!("unix:{}/{service}.sock", self.run_dir().display())
+    /// The authority of all certificates, as a file.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.authority.file()
+    }
+
+    fn address(&self, program: &str) -> String {
+        format!("https://127.0.0.1:{}", self.ports[program])
     }
 
     /// What a program is told, as `QUIRE_<AREA>_…` variables.
@@ -71,11 +99,25 @@ impl Split {
             settings.push((format!("QUIRE_{}_{key}", area.to_uppercase()), value));
         };
         if let Some(database) = self.databases.get(area) {
-            set("SERVICE__LISTEN", self.socket(area));
             set("SERVICE__DATABASE", database.clone());
-            set("SERVICE__IDENTITY", self.socket("identity"));
+            set("SERVICE__IDENTITY", self.address("identity"));
             set("SERVICE__KEY", format!("qs_test_{area}"));
-            set("SERVICE__BUS__URL", self.nats.config().url);
+        }
+        let own = if self.databases.contains_key(area) {
+            "SERVICE__"
+        } else {
+            ""
+        };
+        if let Some(tls) = self.certificates.get(area) {
+            set(&format!("{own}LISTEN"), self.address(area));
+            set(&format!("{own}TLS__AUTHORITY"), path(&tls.authority));
+            set(&format!("{own}TLS__CERTIFICATE"), path(&tls.certificate));
+            set(&format!("{own}TLS__KEY"), path(&tls.key));
+        }
+        if area != "gateway" && area != "agent" {
+            let bus = self.nats.config();
+            set(&format!("{own}BUS__URL"), bus.url);
+            set(&format!("{own}BUS__AUTHORITY"), path(&bus.authority));
         }
         match area {
             "identity" => {
@@ -88,27 +130,25 @@ impl Split {
                 }
             }
             "scheduler" => {
-                set("INVENTORY", self.socket("inventory"));
-                set("VOLUME", self.socket("volume"));
+                set("INVENTORY", self.address("inventory"));
+                set("VOLUME", self.address("volume"));
             }
-            "volume" | "billing" => set("SCHEDULER", self.socket("scheduler")),
+            "volume" | "billing" => set("SCHEDULER", self.address("scheduler")),
             "notebook" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
                 for service in ["inventory", "volume", "scheduler"] {
-                    set(&service.to_uppercase(), self.socket(service));
+                    set(&service.to_uppercase(), self.address(service));
                 }
-                set("EDGE", format!("http://localhost:{}", self.edge));
-                set("EDGE_PROBE", format!("127.0.0.1:{}", self.edge));
+                set("EDGE", format!("https://{DOMAIN}:{}", self.ports["edge"]));
+                set("EDGE_PROBE", self.address("edge"));
             }
             "edge" => {
-                set("LISTEN", format!("127.0.0.1:{}", self.edge));
+                set("DOMAIN", DOMAIN.to_owned());
                 set("RELAY_DIR", self.run_dir().display().to_string());
-                set("BUS__URL", self.nats.config().url);
             }
             "gateway" => {
-                set("LISTEN", format!("http://127.0.0.1:{}", self.gateway));
                 for service in SERVICES {
-                    set(&service.to_uppercase(), self.socket(service));
+                    set(&service.to_uppercase(), self.address(service));
                 }
             }
             "agent" => {
@@ -116,12 +156,10 @@ impl Split {
                 set("RUN_DIR", self.run_dir().display().to_string());
                 set("RELAY_DIR", self.run_dir().display().to_string());
                 set("CPU_OVERCOMMIT", "4".to_owned());
+                set("AUTHORITY", path(&Some(self.authority())));
                 // One address is enough: the gateway passes every call on.
                 for service in ["identity", "inventory", "volume", "scheduler"] {
-                    set(
-                        &service.to_uppercase(),
-                        format!("http://127.0.0.1:{}", self.gateway),
-                    );
+                    set(&service.to_uppercase(), self.address("gateway"));
                 }
             }
             _ => {}
@@ -189,6 +227,10 @@ impl Split {
             .map(|name| format!("--- {name}\n{}", self.log(name)))
             .collect()
     }
+}
+
+fn path(file: &Option<PathBuf>) -> String {
+    file.as_ref().unwrap().display().to_string()
 }
 
 impl Drop for Split {

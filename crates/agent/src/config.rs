@@ -24,7 +24,8 @@ pub struct AgentConfig {
     pub volume: Address,
     /// Where identity is found.
     pub identity: Address,
-    /// File with the authority of these, as PEM, where they are `https://`; none = whom this machine trusts.
+    /// File with the authority of these, as PEM, where they are `https://`; none = the one that the join token named, else those that
+    /// this machine trusts.
     pub authority: Option<PathBuf>,
     /// Name of the node; empty = the host's.
     pub name: String,

@@ -77,10 +77,11 @@ impl Node {
     }
 }
 
-/// The authority that the token named, and no other; where it named none, what the configuration says.
+/// The authority that the configuration names, else the one that the token named, and no other; where neither did, those of the
+/// machine.
 fn trust(config: &AgentConfig, pinned: bool) -> Result<Trust> {
     let pinned = pinned.then(|| Credentials::of(&config.data_dir).authority());
-    Trust::from_file(pinned.as_deref().or(config.authority.as_deref()))
+    Trust::from_file(config.authority.as_deref().or(pinned.as_deref()))
 }
 
 /// Joins: spends the token, gets the node's identifier, key and certificate, and keeps them. A node that has joined stays who it
@@ -127,7 +128,9 @@ pub async fn join(config: &AgentConfig, token: &str) -> Result<()> {
 
 /// Fetches the authority that the token names, when there is one to be checked; whether there was.
 async fn pin_authority(config: &AgentConfig, token: &str) -> Result<bool> {
-    let (Some(expected), Address::Https(_)) = (fingerprint(token)?, &config.inventory) else {
+    let (Some(expected), Address::Https(_), None) =
+        (fingerprint(token)?, &config.inventory, &config.authority)
+    else {
         return Ok(false);
     };
     let authority = authority::fetch(&config.identity, expected).await?;

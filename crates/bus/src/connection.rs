@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
+use async_nats::{ConnectOptions, ServerAddr};
+use chassis::address::is_loopback;
 use chassis::config::BusConfig;
+use chassis::tls::Trust;
 use secrecy::ExposeSecret as _;
 
 use crate::subject;
@@ -27,6 +30,14 @@ pub enum BusError {
         /// Where it should be.
         url: String,
         /// What it said.
+        problem: String,
+    },
+    /// It cannot be reached as configured.
+    #[error("bus.{field}: {problem}")]
+    Config {
+        /// The key.
+        field: &'static str,
+        /// What is wrong and what would be right.
         problem: String,
     },
     /// The server is too old.
@@ -79,9 +90,10 @@ impl Bus {
     /// Connects as `name`, checks the server's version, and makes the streams that are missing. The connection mends itself.
     ///
     /// # Errors
-    /// [`BusError`] when the server does not answer, is too old, or keeps streams otherwise than asked.
+    /// [`BusError`] when it would be reached in the clear off loopback, does not answer, is too old, or keeps streams otherwise than asked.
     pub async fn connect(config: &BusConfig, name: &str) -> Result<Self, BusError> {
-        let mut options = async_nats::ConnectOptions::new().name(name);
+        let server = server(&config.url)?;
+        let mut options = secured(&server, config)?.name(name);
         if !config.user.is_empty() {
             options = options.user_and_password(
                 config.user.clone(),
@@ -89,10 +101,10 @@ impl Bus {
             );
         }
         let client = options
-            .connect(&config.url)
+            .connect(&server)
             .await
             .map_err(|error| BusError::Connect {
-                url: config.url.clone(),
+                url: shown(&server),
                 problem: chassis::error::chain(&error),
             })?;
         check_version(&client.server_info().version)?;
@@ -200,6 +212,48 @@ impl Bus {
     }
 }
 
+fn server(url: &str) -> Result<ServerAddr, BusError> {
+    // The parser's own error is not passed on: it may quote the URL, and with it a password.
+    let wrong = |problem: String| BusError::Config {
+        field: "url",
+        problem,
+    };
+    let server: ServerAddr = url.parse().map_err(|_| {
+        wrong("is not an address; expected nats://host:port or tls://host:port".to_owned())
+    })?;
+    if server.has_user_pass() || server.password().is_some() {
+        let problem = "has a user in it; bus.user and bus.password are the places for that";
+        return Err(wrong(problem.to_owned()));
+    }
+    if server.tls_required() || is_loopback(server.host()) {
+        return Ok(server);
+    }
+    Err(wrong(format!(
+        "refusing to reach the event bus at {} without TLS: use tls://",
+        shown(&server)
+    )))
+}
+
+fn shown(server: &ServerAddr) -> String {
+    format!("{}://{}:{}", server.scheme(), server.host(), server.port())
+}
+
+fn secured(server: &ServerAddr, config: &BusConfig) -> Result<ConnectOptions, BusError> {
+    if !server.tls_required() {
+        // A server on loopback may name others that are not.
+        return Ok(ConnectOptions::new().ignore_discovered_servers());
+    }
+    let tls = Trust::from_file(config.authority.as_deref())
+        .and_then(|trust| trust.client_config(&[]))
+        .map_err(|error| BusError::Config {
+            field: "authority",
+            problem: error.to_string(),
+        })?;
+    Ok(ConnectOptions::new()
+        .require_tls(true)
+        .tls_client_config((*tls).clone()))
+}
+
 fn check_version(version: &str) -> Result<(), BusError> {
     let mut numbers = version
         .split('.')
@@ -222,6 +276,32 @@ fn check_version(version: &str) -> Result<(), BusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clear_stays_on_loopback() {
+        for fine in [
+            "nats://127.0.0.1:4222",
+            "nats://localhost",
+            "nats://[::1]:4222",
+            "tls://bus.lan:4222",
+            "tls://10.0.0.1:4222",
+        ] {
+            server(fine).unwrap();
+        }
+        for wrong in [
+            "nats://bus.lan:4222",
+            "bus.lan:4222",
+            "nats://10.0.0.1:4222",
+            "wss://bus.lan",
+            "nats://quire:hunter2@127.0.0.1",
+            "http://127.0.0.1",
+            "",
+        ] {
+            let error = server(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("bus.url: "), "{wrong}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 
     #[test]
     fn old_servers_are_refused() {

@@ -1,7 +1,7 @@
 //! Where a service listens and is found: `unix:/path`, `http://host:port` or `https://host:port`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -76,23 +76,44 @@ impl Address {
     /// # Errors
     /// A text that says what to do, when this is TCP in the clear and not on loopback.
     pub fn check_listener(&self) -> Result<(), String> {
-        let Self::Http(authority) = self else {
-            return Ok(());
-        };
-        let host = authority
-            .rsplit_once(':')
-            .map_or(authority.as_str(), |(host, _)| host);
-        let loopback = host == "localhost"
-            || authority
-                .parse::<SocketAddr>()
-                .is_ok_and(|address| address.ip().is_loopback());
-        if loopback {
+        if self.stays_here() {
             return Ok(());
         }
         Err(format!(
             "refusing to listen on {self} without TLS: use a loopback address, a unix socket, or https://"
         ))
     }
+
+    /// Refuses to call in the clear where others can listen in.
+    ///
+    /// # Errors
+    /// A text that says what to do, when this is TCP in the clear and not on loopback.
+    pub fn check_caller(&self) -> Result<(), String> {
+        if self.stays_here() {
+            return Ok(());
+        }
+        Err(format!("refusing to call {self} without TLS: use https://"))
+    }
+
+    /// What is said there is encrypted or does not leave this machine.
+    fn stays_here(&self) -> bool {
+        let Self::Http(authority) = self else {
+            return true;
+        };
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority.as_str(), |(host, _)| host);
+        is_loopback(host)
+    }
+}
+
+/// Whether `host`, a name or an IP address without a port, is this machine by its loopback interface.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -122,16 +143,26 @@ mod tests {
             "http://localhost:1",
             "https://0.0.0.0:1",
         ] {
-            assert_eq!(
-                fine.parse::<Address>().unwrap().check_listener(),
-                Ok(()),
-                "{fine}"
-            );
+            let fine: Address = fine.parse().unwrap();
+            assert_eq!(fine.check_listener(), Ok(()), "{fine}");
+            assert_eq!(fine.check_caller(), Ok(()), "{fine}");
         }
-        for open in ["http://0.0.0.0:1", "http://10.0.0.1:1", "http://box.lan:1"] {
+        for open in [
+            "http://0.0.0.0:1",
+            "http://10.0.0.1:1",
+            "http://[2001:db8::1]:1",
+            "http://localhost.box.lan:1",
+        ] {
+            let open: Address = open.parse().unwrap();
             assert!(
-                open.parse::<Address>().unwrap().check_listener().is_err(),
-                "{open}"
+                open.check_listener()
+                    .unwrap_err()
+                    .contains("refusing to listen")
+            );
+            assert!(
+                open.check_caller()
+                    .unwrap_err()
+                    .contains("refusing to call")
             );
         }
     }

@@ -49,7 +49,7 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
 pub struct ServiceConfig {
     /// Where it listens.
     pub listen: Address,
-    /// `sqlite:///path` or `postgres://…`. May hold a password: never shown.
+    /// `sqlite:///path` or `postgres://…`, off loopback with `sslmode=verify-full`. May hold a password: never shown.
     #[serde(serialize_with = "redacted")]
     pub database: SecretString,
     /// Where identity is found.
@@ -79,8 +79,10 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BusConfig {
-    /// `nats://host:port` or `tls://host:port`.
+    /// `nats://host:port` on loopback, or `tls://host:port`.
     pub url: String,
+    /// File with the authority of its certificate, as PEM; none = those that this machine trusts.
+    pub authority: Option<PathBuf>,
     /// User name on the server.
     pub user: String,
     /// Password on the server.
@@ -105,6 +107,7 @@ impl Default for BusConfig {
     fn default() -> Self {
         Self {
             url: "nats://127.0.0.1:4222".to_owned(),
+            authority: None,
             user: String::new(),
             password: SecretString::default(),
         }

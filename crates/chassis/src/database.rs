@@ -1,5 +1,6 @@
 //! SQLite or PostgreSQL by URL; one way to open, migrate and begin.
 
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -7,6 +8,9 @@ use sea_orm::{
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
+
+use crate::address::is_loopback;
+use crate::{Error, Result};
 
 /// Key of the PostgreSQL advisory lock that migrations hold ("quire" as a number).
 const MIGRATION_LOCK: i64 = 0x71_75_69_72_65;
@@ -24,10 +28,14 @@ impl Database {
     /// Opens the database at `url` and brings its schema up to date, one program at a time.
     ///
     /// # Errors
-    /// Those of the database, and a wrong URL.
-    pub async fn open<M: MigratorTrait>(url: &SecretString) -> Result<Self, DbErr> {
+    /// Those of the database, and a wrong URL; [`Error::Invalid`] when it leads off this machine and asks for less than verified
+    /// TLS.
+    pub async fn open<M: MigratorTrait>(url: &SecretString) -> Result<Self> {
         let url = url.expose_secret();
         let sqlite = url.starts_with("sqlite:");
+        if !sqlite {
+            check_transport(url)?;
+        }
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(if sqlite {
@@ -90,6 +98,25 @@ impl Database {
     }
 }
 
+/// Refuses to reach a PostgreSQL off this machine without knowing that it is the right one.
+fn check_transport(url: &str) -> Result<()> {
+    // The error of the parser is not passed on: it may quote the URL, which may hold a password.
+    let options: PgConnectOptions = url.parse().map_err(|_| {
+        let expected =
+            "is not a URL of a database; expected sqlite:///path or postgres://user@host/name";
+        Error::invalid("database", expected)
+    })?;
+    let host = options.get_host();
+    let stays_here = options.get_socket().is_some() || host.starts_with('/') || is_loopback(host);
+    if stays_here || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return Ok(());
+    }
+    let problem = format!(
+        "refusing to use PostgreSQL at {host} without verified TLS: add sslmode=verify-full to the URL, and sslrootcert=FILE for an authority of your own"
+    );
+    Err(Error::invalid("database", problem))
+}
+
 /// A migration that is a file of SQL which both engines understand.
 #[derive(Clone, Copy, Debug)]
 pub struct SqlMigration {
@@ -130,4 +157,36 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
         error.sql_err(),
         Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postgresql_off_this_machine_needs_verified_tls() {
+        for fine in [
+            "postgres://quire@127.0.0.1:5432/a",
+            "postgres://quire@localhost/a",
+            "postgres://quire@[::1]/a?sslmode=disable",
+            "postgres:///a?host=/run/postgresql",
+            "postgres://%2Frun%2Fpostgresql/a",
+            "postgres://quire:secret@db.lan/a?sslmode=verify-full",
+            "postgresql://quire@10.0.0.1/a?sslmode=verify-full&sslrootcert=/etc/quire/authority.pem",
+        ] {
+            check_transport(fine).unwrap_or_else(|error| panic!("{fine}: {error}"));
+        }
+        for open in [
+            "postgres://quire:hunter2@db.lan/a",
+            "postgres://quire:hunter2@10.0.0.1/a?sslmode=require",
+            "postgres://quire:hunter2@db.lan/a?sslmode=verify-ca&sslrootcert=/etc/quire/authority.pem",
+            "postgres://quire:hunter2@127.0.0.1/a?host=db.lan",
+            "postgres://quire:hunter2@db.lan:port/a",
+            "hunter2",
+        ] {
+            let refusal = check_transport(open).unwrap_err().to_string();
+            assert!(refusal.starts_with("database: "), "{refusal}");
+            assert!(!refusal.contains("hunter2"), "{refusal}");
+        }
+    }
 }

@@ -24,8 +24,9 @@ pub struct NotebookConfig {
     /// Seals the notebooks' tokens at rest: 32 bytes as URL-safe base 64.
     #[serde(serialize_with = "redacted")]
     pub master_key: SecretString,
-    /// Where this service reaches an edge to look at idle notebooks: `host:port`, or `https://host:port` where the edge speaks TLS.
-    pub edge_probe: String,
+    /// Where this service reaches the edge to look at idle notebooks, by `http://` on loopback or `https://`. The edge's
+    /// certificate has to name this host, too.
+    pub edge_probe: Address,
     /// Notebooks that are not as wanted are looked at this often, in milliseconds; changes wake the loop before.
     pub mend_ms: u32,
     /// The scheduler is asked about all that move or run this often, in milliseconds; its events come before.
@@ -45,7 +46,7 @@ impl Default for NotebookConfig {
             scheduler: Address::Http("127.0.0.1:7713".to_owned()),
             edge: Address::Http("localhost:7701".to_owned()),
             master_key: SecretString::default(),
-            edge_probe: "127.0.0.1:7701".to_owned(),
+            edge_probe: Address::Http("127.0.0.1:7701".to_owned()),
             mend_ms: 1_000,
             look_ms: 5_000,
             routes_ms: 15_000,
@@ -64,6 +65,15 @@ pub(crate) struct Periods {
 }
 
 impl NotebookConfig {
+    /// Checks what types cannot tell: notebooks' tokens go to the probed edge.
+    pub(crate) fn check(&self) -> Result<()> {
+        let problem = match &self.edge_probe {
+            Address::Unix(_) => Err(format!("is {}; use http:// or https://", self.edge_probe)),
+            tcp => tcp.check_caller(),
+        };
+        problem.map_err(|problem| Error::invalid("edge_probe", problem))
+    }
+
     /// How often each loop runs; none may run without a pause.
     pub(crate) fn periods(&self) -> Result<Periods> {
         let period = |field: &str, ms: u32| match ms {
@@ -76,5 +86,28 @@ impl NotebookConfig {
             routes: period("routes_ms", self.routes_ms)?,
             idle: period("idle_ms", self.idle_ms)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_to_no_edge_in_the_clear() {
+        let check = |probe: &str| {
+            let config = NotebookConfig {
+                edge_probe: probe.parse().unwrap(),
+                ..NotebookConfig::default()
+            };
+            config.check()
+        };
+        for fine in ["http://127.0.0.1:7701", "https://edge.lan"] {
+            check(fine).unwrap();
+        }
+        for wrong in ["http://edge.lan:7701", "unix:/run/edge.sock"] {
+            let refusal = check(wrong).unwrap_err().to_string();
+            assert!(refusal.starts_with("edge_probe: "), "{refusal}");
+        }
     }
 }

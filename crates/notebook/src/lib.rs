@@ -5,7 +5,6 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
-mod probe;
 mod reconcile;
 mod store;
 
@@ -13,8 +12,8 @@ use std::sync::Arc;
 
 use bus::{Foundation, Routes};
 use chassis::seal::Sealer;
-use chassis::tls::Trust;
-use chassis::{Address, Result};
+use chassis::tls::{HTTP1, Trust};
+use chassis::{Address, Error, Result};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
@@ -36,6 +35,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
+    config.check()?;
     let periods = config.periods()?;
     let mut foundation =
         Foundation::lay::<Migrator>("notebook", &config.service, clock.clone(), cancel.clone())
@@ -52,10 +52,8 @@ pub async fn run(
         volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),
         scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
         edge: config.edge,
-        probe: probe::Probe::new(
-            &config.edge_probe,
-            &Trust::from_config(&config.service.tls)?,
-        )?,
+        edge_probe: config.edge_probe,
+        http: http_client(&foundation.trust)?,
         traffic: Arc::default(),
         changed: Arc::default(),
     };
@@ -66,4 +64,12 @@ pub async fn run(
     tasks.start("edges", events::listen_to_edges(app.clone(), bus, cancel));
     let routes = tonic::service::Routes::new(NotebookServiceServer::new(app));
     foundation.serve(routes, ready).await
+}
+
+fn http_client(trust: &Trust) -> Result<reqwest::Client> {
+    let tls = trust.client_config(&[HTTP1])?;
+    reqwest::Client::builder()
+        .tls_backend_preconfigured((*tls).clone())
+        .build()
+        .map_err(|error| Error::internal("making an HTTP client", error))
 }

@@ -164,6 +164,9 @@ pub(crate) struct AgentArgs {
     /// Address of the Quire to join, such as <https://box.lan:7700>.
     #[arg(long)]
     pub(crate) server: String,
+    /// File with its certificate authority, as PEM [default: those that this machine trusts].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
     /// One-time token from `quire node join-token`; not needed again once joined.
     #[arg(long, env = "QUIRE_JOIN_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
@@ -216,14 +219,17 @@ pub(crate) enum AuthorityCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
-    /// Address of the API, such as <http://127.0.0.1:7700>.
+    /// Address of the API, such as <https://quire.example.org>.
     #[arg(long, default_value = "http://127.0.0.1:7700")]
     pub(crate) server: String,
+    /// File with its certificate authority, as PEM [default: those that this machine trusts].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
     /// API key, as it was shown when it was made; asked for when left out.
     #[arg(long, env = "QUIRE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
     /// SHA-256 of the server's authority, from somebody whom you trust; "quire authority show" tells it on the server.
-    #[arg(long, value_name = "SHA256")]
+    #[arg(long, value_name = "SHA256", conflicts_with = "authority")]
     pub(crate) fingerprint: Option<String>,
 }
 

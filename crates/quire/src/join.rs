@@ -27,6 +27,7 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
         inventory: server.clone(),
         scheduler: server.clone(),
         volume: server,
+        authority: args.authority,
         name: args.name.unwrap_or(defaults.name.clone()),
         cpu_overcommit: args.cpu_overcommit,
         require_full_isolation: args.require_full_isolation,

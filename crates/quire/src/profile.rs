@@ -17,7 +17,7 @@ pub(crate) struct Profile {
     pub(crate) server: String,
     /// The key.
     pub(crate) api_key: SecretString,
-    /// The authority of the server as PEM, where it is not one that this machine trusts anyway.
+    /// The server's certificate authority, as PEM; none = those that this machine trusts.
     pub(crate) authority: Option<String>,
 }
 
@@ -55,11 +55,11 @@ impl Profile {
         })
     }
 
-    /// Whom calls to the server trust.
+    /// Which server may answer.
     pub(crate) fn trust(&self) -> Result<Trust> {
         match &self.authority {
-            Some(pem) => Ok(Trust::from_pem(pem.as_bytes())?),
             None => Ok(Trust::public()),
+            Some(pem) => Ok(Trust::from_pem(pem.as_bytes())?),
         }
     }
 
@@ -89,4 +89,33 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_keeps_the_authority_and_an_old_one_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("profile.toml");
+        let profile = Profile {
+            server: "https://quire.lan".to_owned(),
+            api_key: "qk_a".to_owned().into(),
+            authority: Some("-----BEGIN CERTIFICATE-----\nAA==\n".to_owned()),
+        };
+        profile.save(&path).unwrap();
+        let loaded = Profile::load(&path).unwrap();
+        assert_eq!(loaded.authority, profile.authority);
+        loaded.trust().unwrap_err();
+
+        fs::write(
+            &path,
+            "server = \"http://127.0.0.1:7700\"\napi_key = \"qk_a\"\n",
+        )
+        .unwrap();
+        let loaded = Profile::load(&path).unwrap();
+        assert_eq!(loaded.authority, None);
+        loaded.trust().unwrap();
+    }
 }

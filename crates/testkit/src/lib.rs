@@ -5,6 +5,7 @@
     reason = "a test cannot go on without what it starts"
 )]
 
+mod authority;
 mod double;
 mod engine;
 mod identity;
@@ -12,6 +13,7 @@ mod nats;
 mod postgres;
 mod service;
 
+pub use authority::Authority;
 pub use engine::{Database, Engine};
 pub use identity::{Identity, person};
 pub use nats::Nats;

@@ -1,15 +1,17 @@
 //! A private `nats-server` with JetStream.
 
+use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use bus::{Bus, Delivery, Envelope};
-use chassis::config::BusConfig;
+use chassis::config::{BusConfig, TlsConfig};
 use contracts::Event;
 use kernel::{Clock as _, time::SystemClock};
 use tempfile::TempDir;
 
-use crate::{Program, wait_for};
+use crate::{Authority, Program, wait_for};
 
 /// A private event bus; it ends with this value.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Nats {
     program: Program,
     folder: TempDir,
     port: u16,
+    tls: Option<TlsConfig>,
 }
 
 impl Nats {
@@ -25,19 +28,34 @@ impl Nats {
     /// # Panics
     /// When `nats-server` is not installed or does not start.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that takes TLS only, with a certificate of `authority` for 127.0.0.1.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn start_secure(authority: &Authority) -> Self {
+        Self::start_with(Some(authority.issue(&["127.0.0.1"])))
+    }
+
+    fn start_with(tls: Option<TlsConfig>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (program, port) = launch(&folder, -1);
+        let (program, port) = launch(&folder, -1, tls.as_ref());
         Self {
             program,
             folder,
             port,
+            tls,
         }
     }
 
     /// How to reach it.
     pub fn config(&self) -> BusConfig {
+        let scheme = if self.tls.is_some() { "tls" } else { "nats" };
         BusConfig {
-            url: format!("nats://127.0.0.1:{}", self.port),
+            url: format!("{scheme}://127.0.0.1:{}", self.port),
+            authority: self.tls.as_ref().and_then(|tls| tls.authority.clone()),
             ..BusConfig::default()
         }
     }
@@ -100,11 +118,11 @@ impl Nats {
         if wipe {
             fs::remove_dir_all(self.folder.path().join("jetstream")).ok();
         }
-        (self.program, self.port) = launch(&self.folder, i32::from(self.port));
+        (self.program, self.port) = launch(&self.folder, i32::from(self.port), self.tls.as_ref());
     }
 }
 
-fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
+fn launch(folder: &TempDir, port: i32, tls: Option<&TlsConfig>) -> (Program, u16) {
     let ports = folder.path().join("ports");
     fs::remove_dir_all(&ports).ok();
     fs::create_dir_all(&ports).ok();
@@ -121,13 +139,25 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
             .arg(&ports)
             .arg("-sd")
             .arg(folder.path())
+            .args(tls.map(tls_options).into_iter().flatten())
             .stderr(Stdio::null()),
     );
     let port = wait_for("nats-server's ports file", || {
         let entry = fs::read_dir(&ports).ok()?.next()?.ok()?;
         let text = fs::read_to_string(entry.path()).ok()?;
-        let after = text.split("nats://127.0.0.1:").nth(1)?;
+        let after = text.split("://127.0.0.1:").nth(1)?;
         after.split('"').next()?.parse().ok()
     });
     (program, port)
+}
+
+fn tls_options(tls: &TlsConfig) -> Vec<OsString> {
+    let file = |path: &Option<PathBuf>| path.clone().expect("a file of the authority").into();
+    vec![
+        "--tls".into(),
+        "--tlscert".into(),
+        file(&tls.certificate),
+        "--tlskey".into(),
+        file(&tls.key),
+    ]
 }

@@ -12,7 +12,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use crate::{Program, wait_for};
+use crate::{Authority, Program, wait_for};
 
 /// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
 const PLAIN_USER: u32 = 65_534;
@@ -23,6 +23,8 @@ pub struct Postgres {
     _program: Program,
     _folder: TempDir,
     port: u16,
+    /// What its URLs ask for.
+    query: String,
     databases: AtomicU32,
 }
 
@@ -77,6 +79,18 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a server of its own that takes TLS only, with a certificate of `authority` for 127.0.0.1.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_secure(authority: &Authority) -> Self {
+        Self::start_with(Some(authority))
+    }
+
+    fn start_with(authority: Option<&Authority>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder for the database");
@@ -99,6 +113,8 @@ impl Postgres {
             .status();
         assert!(made.is_ok_and(|status| status.success()), "initdb failed");
         let port = free_port();
+        let (tls, query) =
+            authority.map_or_else(Default::default, |authority| secure(&data, authority));
         let program = Program::start(
             as_plain_user(&binaries().join("postgres"))
                 .arg("-D")
@@ -117,12 +133,14 @@ impl Postgres {
                     "-c",
                     "max_connections=300",
                 ])
+                .args(tls)
                 .stderr(Stdio::null()),
         );
         let server = Self {
             _program: program,
             _folder: folder,
             port,
+            query,
             databases: AtomicU32::new(0),
         };
         wait_for("PostgreSQL", || server.psql("SELECT 1").then_some(()));
@@ -139,7 +157,10 @@ impl Postgres {
             self.psql(&format!("CREATE DATABASE {name}")),
             "creating database {name}"
         );
-        format!("postgres://quire@127.0.0.1:{}/{name}", self.port)
+        format!(
+            "postgres://quire@127.0.0.1:{}/{name}{}",
+            self.port, self.query
+        )
     }
 
     fn psql(&self, statement: &str) -> bool {
@@ -161,6 +182,30 @@ impl Postgres {
             .status()
             .is_ok_and(|status| status.success())
     }
+}
+
+/// Takes TLS only: the options of the server on `data`, and what URLs ask for.
+fn secure(data: &Path, authority: &Authority) -> (Vec<String>, String) {
+    let issued = authority.issue(&["127.0.0.1"]);
+    let place = |from: Option<PathBuf>, name: &str| {
+        let path = data.join(name);
+        fs::copy(from.expect("a file of the authority"), &path).expect("a copy of it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+        if is_root() {
+            chown(&path, Some(PLAIN_USER), Some(PLAIN_USER)).expect("an owner");
+        }
+    };
+    place(issued.certificate, "server.crt");
+    place(issued.key, "server.key");
+    fs::write(
+        data.join("pg_hba.conf"),
+        "hostssl all all 127.0.0.1/32 trust\n",
+    )
+    .expect("its rules of access");
+    let options = ["-c", "ssl=on"].map(str::to_owned).to_vec();
+    let file = authority.file();
+    let query = format!("?sslmode=verify-full&sslrootcert={}", file.display());
+    (options, query)
 }
 
 fn free_port() -> u16 {

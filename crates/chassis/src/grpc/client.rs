@@ -33,8 +33,11 @@ const RENEW_BEFORE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 /// must be one that `trust` trusts.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the address cannot be one of a server.
+/// [`Error::Invalid`] when the address cannot be one of a server, or is in the clear and off loopback.
 pub fn connect(address: &Address, trust: &Trust) -> Result<Channel> {
+    address
+        .check_caller()
+        .map_err(|problem| Error::invalid("address", problem))?;
     let wrong = |error: &dyn Display| Error::invalid("address", format!("{address}: {error}"));
     let endpoint = |uri: String| {
         let endpoint = Endpoint::from_shared(uri).map_err(|error| wrong(&error))?;

@@ -70,7 +70,7 @@ fn explain(error: &std::io::Error) -> String {
         // A bad signature: another authority of the same name.
         Some(rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        )) => "its certificate is not from an authority that this program trusts (tls.authority)",
+        )) => "its certificate is not from an authority that this program was told to trust",
         Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "its certificate is for other names",

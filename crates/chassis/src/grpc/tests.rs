@@ -98,7 +98,7 @@ async fn only_the_right_authority_and_name_pass() {
     for stranger in [foreign, Trust::public()] {
         let refusal = house.refusal("https", &stranger).await;
         assert!(
-            refusal.contains("not from an authority that this program trusts"),
+            refusal.contains("not from an authority that this program was told to trust"),
             "{refusal}"
         );
     }
@@ -264,7 +264,12 @@ async fn https_without_a_certificate_is_refused_at_start() {
             .starts_with("tls.certificate: is not set"),
         "{refusal}"
     );
-    let open = Address::Http("0.0.0.0:0".to_owned());
+    let open = Address::Http("10.0.0.1:7710".to_owned());
+    let refusal = connect(&open, &Trust::public()).unwrap_err();
+    assert!(
+        refusal.to_string().starts_with("address: refusing to call"),
+        "{refusal}"
+    );
     let refusal = Listener::bind(&open, &TlsConfig::default())
         .await
         .unwrap_err();

@@ -127,8 +127,9 @@ impl App {
         };
         let token = self.sealer.open(&row.id, &row.token_sealed)?;
         let response = self
-            .probe
-            .get(&origin::fqdn(&self.edge, &row.id), &format!("/api/{what}"))
+            .http
+            .get(format!("{}/api/{what}", self.edge_probe))
+            .header("host", origin::fqdn(&self.edge, &row.id))
             .header("authorization", format!("token {}", token.expose_secret()))
             .header("x-quire-probe", "idle")
             .timeout(ASK)

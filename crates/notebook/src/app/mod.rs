@@ -27,8 +27,6 @@ use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::{Clock, Timestamp};
 use tokio::sync::Notify;
 
-use crate::probe::Probe;
-
 pub(crate) use create::NewNotebook;
 
 /// The use cases, on one database.
@@ -46,7 +44,8 @@ pub(crate) struct App {
     /// Where people reach the edge.
     pub(crate) edge: Address,
     /// Where this service reaches it.
-    pub(crate) probe: Probe,
+    pub(crate) edge_probe: Address,
+    pub(crate) http: reqwest::Client,
     /// Since when this program hears of traffic.
     pub(crate) watching_since: Timestamp,
     /// When each running notebook last had traffic, as the edges say.

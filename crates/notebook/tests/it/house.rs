@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bus::{Bus, Route, Routes as Bucket};
+use chassis::Address;
 use chassis::auth::Principal;
 use chrono::TimeDelta;
 use contracts::common::v1::Role;
@@ -80,7 +81,7 @@ impl House {
             scheduler: played_scheduler.address().clone(),
             edge: "http://lab.example:7701".parse().unwrap(),
             master_key: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into(),
-            edge_probe: edge.address.clone(),
+            edge_probe: Address::Http(edge.address.clone()),
             mend_ms: 100,
             look_ms: 100,
             routes_ms: 100,

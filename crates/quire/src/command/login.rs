@@ -9,6 +9,7 @@ use chassis::authority::{fetch, offered_by};
 use contracts::identity::v1::GetSessionRequest;
 
 use crate::api::Api;
+use crate::authority::read;
 use crate::cli::LoginArgs;
 use crate::print;
 use crate::profile::Profile;
@@ -20,9 +21,10 @@ pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
         None => read_key()?,
     };
     let server: Address = args.server.parse().context("reading --server")?;
-    let authority = match &args.fingerprint {
-        Some(fingerprint) => Some(fetch(&server, fingerprint.parse()?).await?),
-        None => known_authority(&args.server, path),
+    let authority = match (&args.authority, &args.fingerprint) {
+        (Some(file), _) => Some(read(file)?),
+        (None, Some(fingerprint)) => Some(fetch(&server, fingerprint.parse()?).await?),
+        (None, None) => known_authority(&args.server, path),
     };
     let profile = Profile {
         server: args.server,

@@ -108,6 +108,7 @@ impl Bus {
     pub(super) fn config_for(&self, service: &str, secrets: &Secrets) -> BusConfig {
         BusConfig {
             url: format!("nats://127.0.0.1:{}", self.port),
+            authority: None,
             user: service.to_owned(),
             password: secrets
                 .bus_passwords

@@ -87,7 +87,7 @@ impl Plan<'_> {
             identity: self.socket("identity"),
             key: self.key(service),
             bus: self.bus.config_for(service, self.secrets),
-            tls: TlsConfig::default(),
+            tls: self.tls(),
         }
     }
 
@@ -161,7 +161,7 @@ impl Plan<'_> {
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
             edge: self.doors.notebooks(),
-            edge_probe: self.doors.local_edge().to_string(),
+            edge_probe: self.doors.local_edge(),
             master_key: self.secrets.master_key.clone(),
             ..NotebookConfig::default()
         }
