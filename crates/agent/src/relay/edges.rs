@@ -104,7 +104,7 @@ impl Edges {
     }
 
     /// Keeps a connection to one edge for as long as it is listed; gives its name back.
-    fn keep(&self, edge: String) -> impl Future<Output = String> + Send + 'static {
+    fn keep(&self, edge: String) -> impl Future<Output = String> + Send + use<> {
         let way = Way {
             relay: self.relay.clone(),
             credentials: self.credentials.clone(),

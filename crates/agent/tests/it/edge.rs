@@ -43,28 +43,20 @@ impl Edge {
     /// One whose certificate is of `authority`.
     pub(crate) async fn start(authority: &Authority) -> Self {
         let any = "https://127.0.0.1:0".parse().unwrap();
-        Self::start_at(authority, &any).await
-    }
-
-    pub(crate) async fn start_at(authority: &Authority, address: &Address) -> Self {
         let files = tempfile::tempdir().unwrap();
         let tls = server_files(authority, files.path());
-        let listener = Listener::bind_for(address, &tls, Clients::WithCertificate).await;
+        let listener = Listener::bind_for(&any, &tls, Clients::WithCertificate).await;
         Self {
             listener: listener.unwrap(),
             _files: files,
         }
     }
 
-    pub(crate) fn address(&self) -> &Address {
-        self.listener.address()
-    }
-
     /// As inventory names it.
     pub(crate) fn listed(&self) -> Listed {
         Listed {
-            id: self.address().to_string(),
-            relay_address: self.address().to_string(),
+            id: self.listener.address().to_string(),
+            relay_address: self.listener.address().to_string(),
         }
     }
 
