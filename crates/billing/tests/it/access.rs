@@ -62,7 +62,9 @@ async fn usage_of_projects_one_does_not_see_is_not_shown(engine: Engine) {
     let mut secret = attempt(team, "C5", world.now());
     secret.project_id = project.to_string();
     let open = attempt(team, "C1", world.now());
-    [&secret, &open].map(|attempt| world.scheduler.list(attempt));
+    for attempt in [&secret, &open] {
+        world.scheduler.list(attempt);
+    }
     world.advance(60);
     assert_eq!(world.audit().await.attempts, 2);
     for (role, lines, micros) in [
