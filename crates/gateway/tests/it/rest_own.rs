@@ -327,13 +327,10 @@ async fn nodes_drain_are_given_up_and_go() {
             "volumes": 3,
         })
     );
-    let refused = client.send("DELETE", "/v1/nodes/box", OWNER, "").await;
+    let refused = client.send("DELETE", "/v1/nodes/full", OWNER, "").await;
     let message = refused.failed(412, "PRECONDITION_FAILED");
-    assert_eq!(message, "node box still runs nb-1");
-    let gone = client
-        .send("DELETE", "/v1/nodes/empty", OWNER, "")
-        .await
-        .ok();
+    assert_eq!(message, "node full still runs nb-1");
+    let gone = client.send("DELETE", "/v1/nodes/box", OWNER, "").await.ok();
     assert_eq!(gone, json!({ "id": "no-2" }));
     let given_up = client.post("/v1/nodes/box/give-up", OWNER, "").await.ok();
     assert!(given_up["dtGivenUp"].is_string());

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 type Reply<T> = Result<Response<T>, Status>;
 
-/// Plays the scheduler: one notebook runs on the node "box", which therefore stays; "empty" goes.
+/// Plays the scheduler: one notebook runs on the node "box"; the node "full" cannot go.
 pub(crate) struct Scheduler;
 
 fn nobody_asks<T>() -> Reply<T> {
@@ -46,8 +46,8 @@ impl SchedulerService for Scheduler {
     }
 
     async fn delete_node(&self, request: Request<DeleteNodeRequest>) -> Reply<DeleteNodeResponse> {
-        if request.into_inner().node != "empty" {
-            return Err(Error::Precondition("node box still runs nb-1".to_owned()).into());
+        if request.into_inner().node == "full" {
+            return Err(Error::Precondition("node full still runs nb-1".to_owned()).into());
         }
         Ok(Response::new(DeleteNodeResponse {
             node_id: "no-2".to_owned(),

@@ -6,7 +6,7 @@ use contracts::inventory::v1::{Hardware, ListNodesRequest, Node};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QuerySelect,
+    IntoActiveModel, QueryFilter, QuerySelect, TryInsertResult,
 };
 
 use super::place::checked_node_id;
@@ -113,11 +113,20 @@ async fn upsert(transaction: &DatabaseTransaction, node: &Node, deleted: bool) -
     let row = row.into_active_model().reset_all();
     if found.is_some() {
         row.update(transaction).await?;
-    } else {
-        row.insert(transaction).await?;
+    } else if !insert(transaction, row).await? {
+        return Ok(false);
     }
     upsert_devices(transaction, &node.id, &hardware).await?;
     Ok(true)
+}
+
+/// `false` when somebody else took the same news over at the same moment.
+async fn insert(transaction: &DatabaseTransaction, row: entity::node::ActiveModel) -> Result<bool> {
+    let inserted = entity::node::Entity::insert(row)
+        .on_conflict_do_nothing_on([entity::node::Column::Id])
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(matches!(inserted, TryInsertResult::Inserted(1)))
 }
 
 async fn upsert_devices(
