@@ -144,10 +144,12 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         // Asked to stop, it leaves nothing on the machine.
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").arg(id).status();
         if !asked.is_ok_and(|asked| asked.success()) {
             self.child.kill().ok();
         }
