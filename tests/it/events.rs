@@ -120,9 +120,10 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
     });
 }
 
-/// A login of another team.
+/// A login of another team, of somebody who is no operator.
 fn other_team(quire: &Installation) -> std::path::PathBuf {
-    let team = quire.quire(&["team", "create", "event-lab"]);
+    let owner = ["--owner", "reader@event-lab.example"];
+    let team = quire.quire(&[&["team", "create", "event-lab"][..], &owner].concat());
     let profile = quire.profile("event-lab");
     let server = format!("http://127.0.0.1:{}", quire.gateway);
     let key = team["key"].as_str().unwrap();
