@@ -139,7 +139,8 @@ fn programs_understand_what_they_are_told() {
 
 #[test]
 fn users_of_the_bus_may_do_what_they_do_and_nothing_else() {
-    let variable = |user: &str| bus::Password::Variable(format!("{}_PASSWORD", user.to_uppercase()));
+    let variable =
+        |user: &str| bus::Password::Variable(format!("{}_PASSWORD", user.to_uppercase()));
     let block = bus::authorization(variable);
     assert!(
         read("nats.conf").ends_with(&block),

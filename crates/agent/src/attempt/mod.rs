@@ -9,7 +9,7 @@ mod life;
 mod ready;
 mod supervisor;
 
-pub(crate) use self::board::Board;
+pub(crate) use self::board::{Board, Entry};
 pub(crate) use self::folder::{Folder, attempts, homes};
 pub(crate) use self::kept::Kept;
 pub(crate) use self::supervisor::{Order, Supervisor};

@@ -42,7 +42,11 @@ impl Listing {
         let address = |edge: &Edge| match edge.relay_address.parse() {
             Ok(Address::Https(authority)) => Some(authority),
             Ok(Address::Http(_) | Address::Unix(_)) | Err(_) => {
-                tracing::debug!(edge = edge.id, address = edge.relay_address, "no address of an edge");
+                tracing::debug!(
+                    edge = edge.id,
+                    address = edge.relay_address,
+                    "no address of an edge"
+                );
                 None
             }
         };

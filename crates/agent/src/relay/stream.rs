@@ -104,7 +104,12 @@ mod tests {
     #[test]
     fn an_attempt_is_named_as_a_host_and_its_port() {
         let read = |authority: &str| {
-            attempt(&Uri::builder().authority(authority).build().unwrap_or_default())
+            attempt(
+                &Uri::builder()
+                    .authority(authority)
+                    .build()
+                    .unwrap_or_default(),
+            )
         };
         assert_eq!(read("wo-1a:7"), Some(("wo-1a".to_owned(), 7)));
         assert_eq!(

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::Address;
 use chassis::authority::{Authority, node_of};
 use chassis::config::TlsConfig;
 use chassis::grpc::Listener;
 use chassis::tls::Clients;
-use chassis::Address;
 use contracts::inventory::v1::Edge as Listed;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Empty};
@@ -73,10 +73,9 @@ impl Edge {
         let accepted = tokio::time::timeout(Duration::from_secs(30), self.listener.accept());
         let connection = accepted.await.expect("an agent dials").unwrap();
         let node = node_of(connection.certificate().unwrap()).unwrap();
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(connection))
-                .await
-                .unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(connection))
+            .await
+            .unwrap();
         Dialled {
             node,
             sender,

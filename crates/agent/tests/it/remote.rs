@@ -59,7 +59,13 @@ async fn logs_are_followed_over_the_network() {
     logged(&node, &talks, "first").await;
     assert_eq!(agent.get(&path).await, (200, "first\n".to_owned()));
     let mut followed = agent.open(&format!("{path}?follow=true")).await;
-    let first = followed.frame().await.unwrap().unwrap().into_data().unwrap();
+    let first = followed
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_data()
+        .unwrap();
     assert_eq!(first, "first\n");
     node.control.stop(&talks, "user").await;
     node.control.ended(&talks).await;

@@ -81,7 +81,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let address = Address::Unix(path.clone());
-        assert!(ask(&address, &Trust::public()).await.is_err(), "nobody listens");
+        assert!(
+            ask(&address, &Trust::public()).await.is_err(),
+            "nobody listens"
+        );
 
         let (reporter, service) = tonic_health::server::health_reporter();
         let incoming = UnixListenerStream::new(UnixListener::bind(&path).unwrap());
@@ -92,7 +95,10 @@ mod tests {
         reporter
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;
-        let error = ask(&address, &Trust::public()).await.unwrap_err().to_string();
+        let error = ask(&address, &Trust::public())
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("NOT_SERVING"), "{error}");
     }
 }

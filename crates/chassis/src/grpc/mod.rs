@@ -2,8 +2,8 @@
 //! trace of its caller.
 
 mod client;
-pub mod health;
 mod connection;
+pub mod health;
 mod listener;
 mod secure;
 mod server;

@@ -55,11 +55,7 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
             pid.as_raw_nonzero()
         );
     }
-    doctor::refuse_errors(&doctor::examine(
-        data_dir,
-        &doors.listeners(),
-        false,
-    ))?;
+    doctor::refuse_errors(&doctor::examine(data_dir, &doors.listeners(), false))?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
