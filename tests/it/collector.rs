@@ -170,9 +170,6 @@ impl Collector {
         ];
         let has_all = || async {
             let trace = self.trace_of("gateway", CREATE);
-            if std::env::var_os("DEBUG_TRACE").is_some() {
-                eprintln!("{trace:?} of {}", self.spans.lock().unwrap().len());
-            }
             let has = |(program, step): &(&str, &str)| {
                 trace
                     .get(*program)
