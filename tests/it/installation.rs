@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use testkit::wait_for;
 
 use crate::split::Split;
+use crate::wiring::Wiring;
 
 /// A running installation; it ends with this value.
 pub(crate) struct Installation {
@@ -17,6 +18,8 @@ pub(crate) struct Installation {
     topology: Topology,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
+    /// The first user's key, where this has been told.
+    pub(crate) key: String,
 }
 
 /// How the programs are arranged.
@@ -26,7 +29,7 @@ enum Topology {
     Split(Box<Split>),
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -73,6 +76,7 @@ impl Installation {
             topology: Topology::OneProcess(None),
             gateway: free_port(),
             edge: free_port(),
+            key: String::new(),
         }
     }
 
@@ -85,12 +89,19 @@ impl Installation {
 
     /// Every service as a process of its own, on PostgreSQL and NATS.
     pub(crate) fn start_split() -> Self {
+        Self::start_wired(Wiring::default())
+    }
+
+    /// The same, wired in another way.
+    pub(crate) fn start_wired(wiring: Wiring) -> Self {
         let mut installation = Self::new();
         let (split, key) = Split::start(
             installation.folder.path(),
             installation.gateway,
             installation.edge,
+            wiring,
         );
+        installation.key = key.clone();
         installation.topology = Topology::Split(Box::new(split));
         let server = format!("http://127.0.0.1:{}", installation.gateway);
         wait_for("a first login", || {
@@ -101,14 +112,19 @@ impl Installation {
                 .success()
                 .then_some(())
         });
+        installation.start_agent("agent");
+        installation.wait_for_node();
+        installation
+    }
+
+    /// Joins this machine as a node of a split installation and starts its agent under this name.
+    pub(crate) fn start_agent(&mut self, name: &str) {
         let token = wait_for("a join token", || {
-            let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
+            let output = self.try_quire(&["node", "join-token", "--output", "json"]);
             let token: Value = serde_json::from_slice(&output.stdout).ok()?;
             Some(token["token"].as_str()?.to_owned())
         });
-        installation.split().start_agent(&token);
-        installation.wait_for_node();
-        installation
+        self.split().start_agent(name, &token);
     }
 
     /// The programs of a split installation.

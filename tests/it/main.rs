@@ -10,8 +10,15 @@
 
 mod crash;
 mod installation;
+mod invariants;
 mod jupyter;
+mod life;
 mod notebook;
+mod replicas;
+mod rest;
 mod sandbox;
+mod silence;
 mod split;
+mod storm;
 mod structure;
+mod wiring;

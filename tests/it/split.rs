@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use testkit::{Nats, Postgres};
 
 use crate::installation::{package_cache, program};
+use crate::wiring::{Extras, Wiring};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -21,20 +22,31 @@ pub(crate) const SERVICES: [&str; 6] = [
     "notebook",
 ];
 
+/// What a program is: `scheduler` is, and its replica `scheduler#2` too.
+pub(crate) fn area(name: &str) -> &str {
+    name.split('#').next().unwrap_or(name)
+}
+
 /// The running programs.
 pub(crate) struct Split {
-    folder: PathBuf,
-    nats: Nats,
-    databases: BTreeMap<&'static str, String>,
-    gateway: u16,
+    pub(crate) folder: PathBuf,
+    pub(crate) nats: Nats,
+    pub(crate) databases: BTreeMap<&'static str, String>,
+    pub(crate) gateway: u16,
     edge: u16,
-    programs: BTreeMap<String, Child>,
+    pub(crate) programs: BTreeMap<String, Child>,
+    pub(crate) extras: Extras,
 }
 
 impl Split {
     /// Starts all but the agent; gives the first user's key beside.
-    pub(crate) fn start(folder: &Path, gateway: u16, edge: u16) -> (Self, String) {
-        let databases = SERVICES.map(|service| (service, Postgres::shared().database()));
+    pub(crate) fn start(folder: &Path, gateway: u16, edge: u16, wiring: Wiring) -> (Self, String) {
+        let extras = Extras::new(&wiring);
+        let postgres = extras
+            .postgres
+            .as_ref()
+            .unwrap_or_else(|| Postgres::shared());
+        let databases = SERVICES.map(|service| (service, postgres.database()));
         let mut split = Self {
             folder: folder.to_owned(),
             nats: Nats::start(),
@@ -42,8 +54,10 @@ impl Split {
             gateway,
             edge,
             programs: BTreeMap::new(),
+            extras,
         };
         std::fs::create_dir_all(split.run_dir()).unwrap();
+        split.wire(wiring);
         let mut identity = split.spawn("identity", Stdio::piped());
         let mut key = String::new();
         BufReader::new(identity.stdout.take().unwrap())
@@ -53,14 +67,15 @@ impl Split {
         for name in SERVICES.into_iter().skip(1).chain(["edge", "gateway"]) {
             split.restart(name);
         }
+        split.start_replicas();
         (split, key.trim().to_owned())
     }
 
-    fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.folder.join("run")
     }
 
-    fn socket(&self, service: &str) -> String {
+    pub(crate) fn socket(&self, service: &str) -> String {
         format!("unix:{}/{service}.sock", self.run_dir().display())
     }
 
@@ -136,9 +151,11 @@ impl Split {
             .append(true)
             .open(log)
             .unwrap();
-        let mut command = Command::new(program(&format!("quire-{name}")));
+        let area = area(name);
+        let mut command = Command::new(program(&format!("quire-{area}")));
         command
-            .envs(self.settings(name))
+            .envs(self.settings(area))
+            .envs(self.extras.settings(name))
             .env("UV_CACHE_DIR", package_cache())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -147,20 +164,24 @@ impl Split {
     }
 
     fn spawn(&self, name: &str, stdout: Stdio) -> Child {
-        let verb = if name == "agent" { "run" } else { "serve" };
+        let verb = if area(name) == "agent" {
+            "run"
+        } else {
+            "serve"
+        };
         self.command(name).arg(verb).stdout(stdout).spawn().unwrap()
     }
 
     /// Joins this machine as a node and starts its agent.
-    pub(crate) fn start_agent(&mut self, token: &str) {
+    pub(crate) fn start_agent(&mut self, name: &str, token: &str) {
         let joined = self
-            .command("agent")
+            .command(name)
             .arg("join")
             .env("QUIRE_JOIN_TOKEN", token)
             .status()
             .unwrap();
-        assert!(joined.success(), "{}", self.log("agent"));
-        self.restart("agent");
+        assert!(joined.success(), "{}", self.log(name));
+        self.restart(name);
     }
 
     /// Starts a program that does not run.
@@ -178,7 +199,7 @@ impl Split {
         }
     }
 
-    fn log(&self, name: &str) -> String {
+    pub(crate) fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
     }
 

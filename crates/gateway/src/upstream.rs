@@ -62,6 +62,15 @@ impl Upstream {
         Self(Arc::new(addresses.into()))
     }
 
+    /// A connection of its own to `area`.
+    ///
+    /// # Errors
+    /// When its configured address cannot be one of a server.
+    pub(crate) fn connect(&self, area: Area) -> Result<Channel> {
+        let lost = || Error::internal("finding a service", format!("{area:?} has no address"));
+        grpc::connect(self.0.get(&area).ok_or_else(lost)?)
+    }
+
     /// Channels of their own for one caller, made when they are first used.
     pub(crate) fn channels(&self) -> Channels {
         Channels {
@@ -85,13 +94,12 @@ impl Channels {
     /// # Errors
     /// When its configured address cannot be one of a server.
     pub(crate) fn to(&self, area: Area) -> Result<Channel> {
-        let lost = || Error::internal("finding a service", format!("{area:?} has no channel"));
-        let mut open = self.open.lock().map_err(|_| lost())?;
+        let lost = |_| Error::internal("finding a channel", format!("{area:?} has none"));
+        let mut open = self.open.lock().map_err(lost)?;
         if let Some(channel) = open.get(&area) {
             return Ok(channel.clone());
         }
-        let address = self.upstream.0.get(&area).ok_or_else(lost)?;
-        let channel = grpc::connect(address)?;
+        let channel = self.upstream.connect(area)?;
         open.insert(area, channel.clone());
         Ok(channel)
     }

@@ -48,7 +48,10 @@ pub fn wait_long_for<T>(
         if let Some(value) = condition() {
             return value;
         }
-        assert!(started.elapsed() < patience, "waited {patience:?} for {what}");
+        assert!(
+            started.elapsed() < patience,
+            "waited {patience:?} for {what}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -66,7 +69,10 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} for {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

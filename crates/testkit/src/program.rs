@@ -33,7 +33,9 @@ impl Program {
             orders
         });
         let (started, child) = mpsc::channel();
-        starter.send((command, started)).expect("the thread that starts programs");
+        starter
+            .send((command, started))
+            .expect("the thread that starts programs");
         let (command, child) = child.recv().expect("the thread that starts programs");
         Self::started(&command, child)
     }
@@ -57,7 +59,10 @@ impl Program {
 }
 
 fn silenced(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
 }
 
 impl Drop for Program {

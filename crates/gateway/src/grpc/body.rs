@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::transport::Channel;
 
 use crate::upstream;
 
@@ -63,7 +64,7 @@ impl HttpBody for Asked {
 }
 
 /// What a call holds until its last byte: its place among the calls that pass at once, and what ends the request.
-pub(super) type Held = (OwnedSemaphorePermit, Option<DropGuard>);
+pub(super) type Held = (OwnedSemaphorePermit, Option<(DropGuard, Channel)>);
 
 /// What is answered: frames pass, trailers included. A stop of the gateway and a break of the service both end it with a status
 /// in the trailers, so that a caller never has to guess.

@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::transport::Channel;
 use tower::{Service as _, ServiceExt as _};
 use tracing::Instrument as _;
 
@@ -30,8 +31,8 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Every service describes all contracts; identity is asked because it is the least busy.
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
 
-/// An answer, and what ends the request that it belongs to.
-type Passed = (Response<Body>, Option<DropGuard>);
+/// An answer, with what ends the request that it belongs to, and the connection that it comes over.
+type Passed = (Response<Body>, Option<(DropGuard, Channel)>);
 
 /// Passes calls through.
 #[derive(Clone)]
@@ -157,13 +158,19 @@ impl Calls {
         *passed.headers_mut() = headers;
         let (asked, guard) = Asked::new(request.into_body());
         *passed.body_mut() = Body::new(asked);
-        let mut channel = self.channels.to(area)?;
+        // A call that lasts has a connection of its own: when a replica refuses it, as one that does not lead does, the next try may
+        // reach another.
+        let mut channel = if self.lasting.contains(path) {
+            self.upstream.connect(area)?
+        } else {
+            self.channels.to(area)?
+        };
         let broken =
             |error: tonic::transport::Error| upstream::failure(Status::from_error(error.into()));
         let service = channel.ready().await.map_err(broken)?;
         let mut response = service.call(passed).await.map_err(broken)?;
         *response.headers_mut() = headers::end_to_end(response.headers());
-        Ok((response, Some(guard)))
+        Ok((response, Some((guard, channel))))
     }
 
     /// Calls that anyone may make go without: a token that has ended would only have them refused.

@@ -61,7 +61,13 @@ impl Faults {
 
 impl Chance {
     fn fate(&mut self) -> Fate {
-        let Faults { twice, late, swapped, longest_delay, .. } = self.faults;
+        let Faults {
+            twice,
+            late,
+            swapped,
+            longest_delay,
+            ..
+        } = self.faults;
         let drawn: f64 = self.random.random_range(0.0..1.0);
         if drawn < twice {
             Fate::Twice
@@ -139,7 +145,10 @@ pub(super) async fn deliver(
                     waiting.swapped = Some(waiting.put(SWAPPED_WITHIN, frame.bytes));
                     continue;
                 }
-                Fate::Twice => to.write_all(&[&frame.bytes[..], &frame.bytes[..]].concat()).await?,
+                Fate::Twice => {
+                    to.write_all(&[&frame.bytes[..], &frame.bytes[..]].concat())
+                        .await?
+                }
                 Fate::Pass => to.write_all(&frame.bytes).await?,
             }
             if let Some(overtaken) = waiting.take_swapped() {
@@ -197,13 +206,19 @@ mod tests {
         assert!((150..250).contains(&share(|fate| *fate == Fate::Twice)));
         assert!((50..150).contains(&share(|fate| *fate == Fate::Swapped)));
         assert!((250..350).contains(&share(|fate| matches!(fate, Fate::Late(_)))));
-        let longest = |fate: &Fate| matches!(fate, Fate::Late(delay) if *delay > SOME.longest_delay);
+        let longest =
+            |fate: &Fate| matches!(fate, Fate::Late(delay) if *delay > SOME.longest_delay);
         assert!(!fates(SOME, 0).iter().any(longest));
     }
 
     #[test]
     fn without_shares_nothing_happens() {
-        let none = Faults { twice: 0.0, late: 0.0, swapped: 0.0, ..SOME };
+        let none = Faults {
+            twice: 0.0,
+            late: 0.0,
+            swapped: 0.0,
+            ..SOME
+        };
         assert!(fates(none, 0).iter().all(|fate| *fate == Fate::Pass));
     }
 }

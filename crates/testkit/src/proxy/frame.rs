@@ -40,7 +40,9 @@ pub(super) fn next_frame(buffer: &mut BytesMut) -> io::Result<Option<Frame>> {
 
 /// The length of the payload that follows a line, `None` where none does, and whether it is a delivery.
 fn read_line(line: &[u8]) -> io::Result<(Option<usize>, bool)> {
-    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let mut words = line
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
     // `MSG subject sid [reply] length`, `HMSG subject sid [reply] headers length`.
     let with_reply = match words.next().map(<[u8]>::to_ascii_uppercase).as_deref() {
         Some(b"MSG") => 4,
@@ -48,7 +50,9 @@ fn read_line(line: &[u8]) -> io::Result<(Option<usize>, bool)> {
         _ => return Ok((None, false)),
     };
     let words: Vec<&[u8]> = words.collect();
-    let length = words.last().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+    let length = words
+        .last()
+        .and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
     let length = length.ok_or_else(|| malformed("a message without a length"))?;
     let reply = words.get(2).filter(|_| words.len() == with_reply);
     let delivery = reply.is_some_and(|reply| reply.starts_with(CONFIRMED_TO));
@@ -72,7 +76,10 @@ mod tests {
         (b"MSG a.b 1 _INBOX.x 0\r\n\r\n", false),
         (b"MSG in 2 $JS.ACK.s.c.1.2.3.4.5 7\r\n\r\nMSG \r\r\n", true),
         (b"HMSG in 3 12 12\r\nNATS/1.0\r\n\r\n\r\n", false),
-        (b"HMSG in 3 $JS.ACK.s.c.1.2.3.4.5 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", true),
+        (
+            b"HMSG in 3 $JS.ACK.s.c.1.2.3.4.5 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+            true,
+        ),
         (b"-ERR 'no'\r\n", false),
         (b"PONG\r\n", false),
     ];

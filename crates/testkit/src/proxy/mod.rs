@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-pub use events::Faults;
 use events::Chance;
+pub use events::Faults;
 use stream::{Entrance, Reading, Writing};
 
 /// Bytes that are read at once.
@@ -274,7 +274,8 @@ async fn pass(
         if length == 0 {
             return to.shutdown().await;
         }
-        to.write_all(chunk.get(..length).unwrap_or_default()).await?;
+        to.write_all(chunk.get(..length).unwrap_or_default())
+            .await?;
     }
 }
 

@@ -43,7 +43,9 @@ fn ask(stream: &mut (impl std::io::Read + std::io::Write)) -> std::io::Result<u8
 
 fn connected(proxy: &Proxy) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", proxy.port())).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     stream
 }
 
@@ -83,14 +85,21 @@ fn bytes_are_held_and_slowed() {
     proxy.slow(Duration::from_millis(100));
     let started = Instant::now();
     assert_eq!(ask(&mut stream).unwrap(), b'x');
-    assert!(started.elapsed() >= Duration::from_millis(200), "once each way");
+    assert!(
+        started.elapsed() >= Duration::from_millis(200),
+        "once each way"
+    );
 
     proxy.mend();
     proxy.hold();
-    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
     assert!(ask(&mut stream).is_err(), "held");
     proxy.mend();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let mut answer = [0];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer, *b"x", "what was held is not lost");
@@ -114,16 +123,30 @@ async fn told_of_three(faults: Faults, expected: usize) -> (Vec<String>, Happene
     let nats = Nats::start();
     let proxy = Proxy::nats(nats.port(), faults);
     let url = format!("nats://127.0.0.1:{}", proxy.port());
-    let bus = Bus::connect(&BusConfig { url, ..nats.config() }, "test").await.unwrap();
+    let bus = Bus::connect(
+        &BusConfig {
+            url,
+            ..nats.config()
+        },
+        "test",
+    )
+    .await
+    .unwrap();
     for name in ["one", "two", "three"] {
-        let node = Some(Node { name: name.to_owned(), ..Node::default() });
+        let node = Some(Node {
+            name: name.to_owned(),
+            ..Node::default()
+        });
         nats.publish(&NodeChanged { node }, name).await;
     }
     let (told, cancel) = (Arc::<Told>::default(), CancellationToken::new());
     let _end = cancel.clone().drop_guard();
     tokio::spawn(Consumer::new(bus, "test", "inventory", told.clone()).run(cancel));
     let told = || told.0.lock().unwrap().clone();
-    eventually("all events", || async { (told().len() >= expected).then_some(()) }).await;
+    eventually("all events", || async {
+        (told().len() >= expected).then_some(())
+    })
+    .await;
     (told(), proxy.happened())
 }
 
@@ -139,12 +162,25 @@ const NONE: Faults = Faults {
 async fn events_come_twice() {
     let (told, happened) = told_of_three(Faults { twice: 1.0, ..NONE }, 6).await;
     assert_eq!(told, ["one", "one", "two", "two", "three", "three"]);
-    assert_eq!(happened, Happened { twice: 3, ..Happened::default() });
+    assert_eq!(
+        happened,
+        Happened {
+            twice: 3,
+            ..Happened::default()
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_in_another_order() {
-    let (told, happened) = told_of_three(Faults { swapped: 1.0, ..NONE }, 3).await;
+    let (told, happened) = told_of_three(
+        Faults {
+            swapped: 1.0,
+            ..NONE
+        },
+        3,
+    )
+    .await;
     assert_eq!(told, ["two", "one", "three"]);
     assert_eq!((happened.swapped, happened.passed), (2, 1));
 }
