@@ -9,7 +9,7 @@ use crate::jupyter::{Jupyter, Kernel};
 use crate::life::{Begun, Run};
 use crate::rest::Rest;
 use crate::split::SERVICES;
-use crate::storm::soaks;
+use crate::storm::soak;
 
 /// `kill -9` of everything but the notebook: it goes on, its kernel keeps its memory, and no second is lost or billed twice.
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +88,7 @@ async fn a_notebook_serves_on_without_a_control_plane() {
 
 /// How long the control plane is away.
 fn outage() -> Duration {
-    Duration::from_secs(if soaks() { 60 } else { 10 })
+    Duration::from_secs(if soak().is_some() { 60 } else { 10 })
 }
 
 /// Counts on in the kernel's memory, which is where it was.

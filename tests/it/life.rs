@@ -22,6 +22,20 @@ pub(crate) struct Run {
     stopped: Instant,
 }
 
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (start, run, stop) = (
+            self.seen.duration_since(self.asked),
+            self.stopping.duration_since(self.seen),
+            self.stopped.duration_since(self.stopping),
+        );
+        write!(
+            f,
+            "running after {start:.1?}, for {run:.1?}, over after {stop:.1?}"
+        )
+    }
+}
+
 /// How much less may be billed than was seen: a report may be so long on its way, and what the scheduler cannot know of is not
 /// billed.
 const ON_THE_WAY_MS: i64 = 1_000;
@@ -127,7 +141,9 @@ pub(crate) async fn live(rest: Rest, seed: u64, number: u64) -> Life {
         } else {
             rest.delete(&id).await;
         }
-        runs.push(begun.ended(stopping));
+        let run = begun.ended(stopping);
+        eprintln!("{name}: {run}");
+        runs.push(run);
     }
     rest.delete(&id).await;
     Life { notebook: id, runs }

@@ -1,7 +1,7 @@
 //! Crashes drawn from a seed while notebooks live: whatever is killed and whenever, nothing is lost or doubled.
 //!
-//! `QUIRE_TEST_SEED` gives the seed, which is printed; without it a run in `scripts/test` has the same one each time.
-//! `QUIRE_TEST_SOAK` (`scripts/test --soak`) asks for 50 lives a run, and for a run of each program alone.
+//! `QUIRE_TEST_SEED` gives the seed, which is printed; without it a run has the same one each time. `QUIRE_TEST_SOAK` is the number
+//! of lives a run: `scripts/test --soak` asks for 50, and for a run of each program alone.
 
 use std::time::Duration;
 
@@ -21,21 +21,32 @@ use crate::wiring::Wiring;
 const OTHERS: [&str; 5] = ["edge", "gateway", "agent", "nats", "postgres"];
 /// Notebooks that live at the same time.
 const AT_ONCE: usize = 3;
-/// Lives in a run of `scripts/test`, and in one of `scripts/test --soak`.
-const LIVES: u64 = 6;
+/// Lives in a run that is not a soak.
+const LIVES: u64 = 4;
+/// Lives with each program in a soak that names no number.
 const SOAK_LIVES: u64 = 50;
 
+/// A number that whoever starts the tests tells them.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how long to test is no configuration of the product"
+)]
+fn told(name: &str) -> Option<u64> {
+    let number = std::env::var(name).ok()?;
+    Some(
+        number
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {number:?}")),
+    )
+}
+
 pub(crate) fn seed() -> u64 {
-    let seed = std::env::var("QUIRE_TEST_SEED").ok();
-    seed.map_or(1, |seed| seed.parse().expect("QUIRE_TEST_SEED is a number"))
+    told("QUIRE_TEST_SEED").unwrap_or(1)
 }
 
-pub(crate) fn soaks() -> bool {
-    std::env::var_os("QUIRE_TEST_SOAK").is_some()
-}
-
-fn lives() -> u64 {
-    if soaks() { SOAK_LIVES } else { LIVES }
+/// Lives in each run of a soak; `None` when this is none.
+pub(crate) fn soak() -> Option<u64> {
+    told("QUIRE_TEST_SOAK")
 }
 
 /// One crash.
@@ -182,7 +193,7 @@ fn all_programs() -> Vec<&'static str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn crashes_lose_and_double_nothing() {
     let mut quire = Installation::start_wired(own_postgres());
-    weather(&mut quire, seed(), lives(), all_programs()).await;
+    weather(&mut quire, seed(), soak().unwrap_or(LIVES), all_programs()).await;
 }
 
 /// Events come twice, late and in another order, and the bus forgets everything once: correctness never depends on them.
@@ -202,7 +213,7 @@ async fn events_that_come_wrong_or_not_at_all_change_nothing() {
         ..own_postgres()
     };
     let mut quire = Installation::start_wired(wiring);
-    let mut lives = Lives::begin(Rest::of(&quire), seed, lives());
+    let mut lives = Lives::begin(Rest::of(&quire), seed, soak().unwrap_or(LIVES));
     let wiped_after = StdRng::seed_from_u64(seed).random_range(5_000..15_000);
     assert!(
         lives.go_on(Duration::from_millis(wiped_after)).await,
@@ -227,7 +238,13 @@ async fn events_that_come_wrong_or_not_at_all_change_nothing() {
 async fn soak_each_program() {
     for program in all_programs() {
         let mut quire = Installation::start_wired(own_postgres());
-        weather(&mut quire, seed(), SOAK_LIVES, vec![program]).await;
+        weather(
+            &mut quire,
+            seed(),
+            soak().unwrap_or(SOAK_LIVES),
+            vec![program],
+        )
+        .await;
     }
 }
 

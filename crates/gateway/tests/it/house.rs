@@ -15,6 +15,7 @@ use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
 use tempfile::TempDir;
+use testkit::Proxy;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -50,6 +51,8 @@ impl KeySource for Fixed {
 pub(crate) struct House {
     pub(crate) identity: Identity,
     pub(crate) notebooks: Notebooks,
+    /// The way to the scheduler.
+    pub(crate) scheduler: Proxy,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) client: Client,
     /// Stops the gateway alone.
@@ -118,13 +121,14 @@ impl House {
         let billing_at = services.serve("billing", any_port(), routes).await;
         let routes = Routes::new(LinkServiceServer::new(Link));
         let scheduler_at = services.serve("scheduler", any_port(), routes).await;
+        let scheduler = Proxy::start(&any_port(), vec![scheduler_at]);
 
         let config = GatewayConfig {
             listen: any_port(),
             identity: identity_at,
             inventory: inventory_at,
             volume: Address::Unix(folder.path().join("nobody.sock")),
-            scheduler: scheduler_at,
+            scheduler: scheduler.address().clone(),
             notebook: notebook_at,
             billing: billing_at,
             limits,
@@ -143,6 +147,7 @@ impl House {
         Self {
             identity,
             notebooks,
+            scheduler,
             clock,
             client,
             _gateway: cancel.clone().drop_guard(),
