@@ -71,7 +71,8 @@ impl Rest {
         };
         let response = request.send().await.ok()?;
         let status = response.status();
-        let passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        let passing = status.is_server_error() || later.contains(&status);
         let answer = response.json().await.ok()?;
         (!passing).then_some((status, answer))
     }
