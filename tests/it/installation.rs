@@ -246,7 +246,12 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // Notebooks outlive the programs by design: they are stopped first.
+        // Notebooks outlive the programs by design: they are stopped first. Whoever does that may be dead in a test that failed.
+        if let Topology::Split(split) = &mut self.topology
+            && std::thread::panicking()
+        {
+            split.raise_dead();
+        }
         let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
         let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
         for notebook in notebooks.as_array().into_iter().flatten() {

@@ -111,13 +111,14 @@ struct Lives {
 }
 
 impl Lives {
-    fn begin(rest: Rest, seed: u64, number: u64) -> Self {
+    /// Beside those that are `over`, `number` more.
+    fn begin(rest: Rest, seed: u64, number: u64, over: Vec<Life>) -> Self {
         let mut lives = Self {
             rest,
             seed,
-            left: 0..number,
+            left: 1..number + 1,
             running: JoinSet::new(),
-            over: Vec::new(),
+            over,
         };
         for _ in 0..AT_ONCE {
             lives.next();
@@ -151,10 +152,17 @@ impl Lives {
 }
 
 /// Lives through `number` notebooks while `programs` are killed, then holds everything against the invariants.
-async fn weather(quire: &mut Installation, seed: u64, number: u64, programs: Vec<&'static str>) {
+/// `over` are those that have lived here before.
+async fn weather(
+    quire: &mut Installation,
+    seed: u64,
+    number: u64,
+    programs: Vec<&'static str>,
+    over: Vec<Life>,
+) {
     eprintln!("storm: seed {seed}, {number} lives, crashes of {programs:?}");
     let mut storm = Storm::new(seed, programs);
-    let mut lives = Lives::begin(Rest::of(quire), seed, number);
+    let mut lives = Lives::begin(Rest::of(quire), seed, number, over);
     let mut fallen = Vec::new();
     let mut crashes = 0;
     loop {
@@ -198,7 +206,14 @@ fn all_programs() -> Vec<&'static str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn crashes_lose_and_double_nothing() {
     let mut quire = Installation::start_wired(own_postgres());
-    weather(&mut quire, seed(), soak().unwrap_or(LIVES), all_programs()).await;
+    weather(
+        &mut quire,
+        seed(),
+        soak().unwrap_or(LIVES),
+        all_programs(),
+        Vec::new(),
+    )
+    .await;
 }
 
 /// Events come twice, late and in another order, and the bus forgets everything once: correctness never depends on them.
@@ -218,7 +233,7 @@ async fn events_that_come_wrong_or_not_at_all_change_nothing() {
         ..own_postgres()
     };
     let mut quire = Installation::start_wired(wiring);
-    let mut lives = Lives::begin(Rest::of(&quire), seed, soak().unwrap_or(LIVES));
+    let mut lives = Lives::begin(Rest::of(&quire), seed, soak().unwrap_or(LIVES), Vec::new());
     let wiped_after = StdRng::seed_from_u64(seed).random_range(5_000..15_000);
     assert!(
         lives.go_on(Duration::from_millis(wiped_after)).await,
@@ -258,13 +273,10 @@ alone!(
 
 async fn crash_alone(program: &'static str) {
     let mut quire = Installation::start_wired(own_postgres());
-    weather(
-        &mut quire,
-        seed(),
-        soak().unwrap_or(SOAK_LIVES),
-        vec![program],
-    )
-    .await;
+    // A first one in peace installs the environment: an agent that is killed more often than that takes begins it anew each time.
+    let first = live(Rest::of(&quire), seed(), 0).await;
+    let number = soak().unwrap_or(SOAK_LIVES);
+    weather(&mut quire, seed(), number, vec![program], vec![first]).await;
 }
 
 #[test]

@@ -161,6 +161,21 @@ impl Split {
         }
     }
 
+    /// Starts all that does not run, so that what a failed test leaves behind can be tidied up.
+    pub(crate) fn raise_dead(&mut self) {
+        self.recover("nats");
+        if self.extras.postgres.is_some() {
+            self.recover("postgres");
+        }
+        let has_joined = self.folder.join("agent/node.json").exists();
+        let agent = ["agent"].into_iter().filter(|_| has_joined);
+        for name in SERVICES.into_iter().chain(["edge", "gateway"]).chain(agent) {
+            if !self.programs.contains_key(name) {
+                self.restart(name);
+            }
+        }
+    }
+
     /// Programs that ended although nobody killed them. They are started again, as whoever runs programs would.
     pub(crate) fn raise_fallen(&mut self) -> Vec<String> {
         let ended = self.programs.iter_mut().filter_map(|(name, child)| {

@@ -17,6 +17,9 @@ use crate::wait_for;
 /// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
 const PLAIN_USER: u32 = 65_534;
 
+/// Names of the folders of servers begin so; the number of the process that they are for follows.
+const PREFIX: &str = "quire-test-postgres-";
+
 /// A private PostgreSQL server.
 #[derive(Debug)]
 pub struct Postgres {
@@ -67,7 +70,10 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        remove_deserted();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = folder.expect("a temporary folder");
         let data = data(&folder);
         fs::create_dir(&data).expect("a folder for the database");
         if is_root() {
@@ -159,6 +165,21 @@ impl Drop for Postgres {
             .stderr(Stdio::null())
             .status()
             .ok();
+    }
+}
+
+/// Removes the folders of servers whose test program has ended: a shared one ends with the program, and nobody is left to tidy up.
+fn remove_deserted() {
+    let entries = fs::read_dir(std::env::temp_dir());
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        let deserted = process.is_some_and(|process| !Path::new("/proc").join(process).is_dir());
+        if deserted {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 
