@@ -1,15 +1,23 @@
 //! What is killed comes back, and nothing is lost or doubled.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::installation::Installation;
+use crate::jupyter::Kernel;
+use crate::life::{Begun, Run};
+use crate::rest::Rest;
 use crate::split::SERVICES;
+use crate::storm::soak;
 
 /// `kill -9` of everything but the notebook: it goes on, its kernel keeps its memory, and no second is lost or billed twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_outlives_the_process_that_started_it() {
     let mut quire = Installation::start();
+    let asked = Instant::now();
     let created = quire.quire(&["notebook", "create", "--name", "survivor"]);
+    let begun = Begun::now(asked);
     let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
@@ -26,9 +34,10 @@ async fn a_notebook_outlives_the_process_that_started_it() {
     let mut kernel = jupyter.reconnect(kernel.id()).await;
     assert_eq!(kernel.run("print(memory)").await, Ok("kept".to_owned()));
 
+    let stopping = Instant::now();
     let stopped = quire.quire(&["notebook", "stop", "survivor"]);
     assert_eq!(stopped["state"], "Stopped");
-    billed_once(&quire);
+    billed_once(&quire, begun.ended(stopping));
 }
 
 /// The control plane goes away for a while, killed program by program: the notebook serves on over the WebSocket that is open,
@@ -36,44 +45,66 @@ async fn a_notebook_outlives_the_process_that_started_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_serves_on_without_a_control_plane() {
     let mut quire = Installation::start_split();
+    let asked = Instant::now();
     let created = quire.quire(&["notebook", "create", "--name", "steady"]);
+    let begun = Begun::now(asked);
     let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
-    assert_eq!(kernel.run("memory = 1").await, Ok(String::new()));
+    assert_eq!(kernel.run("memory = 0").await, Ok(String::new()));
+    let attempts = |quire: &mut Installation| {
+        let statement = "SELECT id, generation, node_id, billable_from FROM attempts";
+        quire.split().query("scheduler", statement).unwrap()
+    };
+    let before = attempts(&mut quire);
 
-    for (number, service) in SERVICES.into_iter().chain(["gateway"]).enumerate() {
+    let mut count = 0;
+    for service in SERVICES.into_iter().chain(["gateway"]) {
         quire.split().kill(service);
-        let code = format!("memory += 1; print(memory - {number})");
-        assert_eq!(
-            kernel.run(&code).await,
-            Ok("2".to_owned()),
-            "{service} is dead"
-        );
+        count = counted(&mut kernel, count).await;
     }
-    assert!(
-        jupyter.get("/api/status").await["kernels"].is_number(),
-        "new requests are served, too"
-    );
+    let down = Instant::now();
+    while down.elapsed() < outage() {
+        count = counted(&mut kernel, count).await;
+        assert!(
+            jupyter.get("/api/status").await["kernels"].is_number(),
+            "new requests are served, too"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     for service in SERVICES.into_iter().chain(["gateway"]) {
         quire.split().restart(service);
     }
-    testkit::wait_for("the control plane", || {
-        quire
-            .try_quire(&["notebook", "show", "steady"])
-            .status
-            .success()
-            .then_some(())
-    });
-    assert_eq!(kernel.run("print(memory)").await, Ok("8".to_owned()));
-    quire.quire(&["notebook", "stop", "steady"]);
-    billed_once(&quire);
+    let rest = Rest::of(&quire);
+    rest.wait_for("steady", "Running").await;
+    counted(&mut kernel, count).await;
+    assert_eq!(attempts(&mut quire), before, "nothing was moved or doubled");
+    let stopping = Instant::now();
+    rest.stop("steady").await;
+    rest.wait_for("steady", "Stopped").await;
+    let run = begun.ended(stopping);
+    assert_eq!(attempts(&mut quire), before);
+    billed_once(&quire, run);
+}
+
+/// How long the control plane is away.
+fn outage() -> Duration {
+    Duration::from_secs(if soak().is_some() { 60 } else { 10 })
+}
+
+/// Counts on in the kernel's memory, which is where it was.
+async fn counted(kernel: &mut Kernel, before: u32) -> u32 {
+    let said = kernel.run("memory += 1; print(memory)").await;
+    assert_eq!(said, Ok((before + 1).to_string()));
+    before + 1
 }
 
 /// `kill -9` of the agent, the edge and each service while a notebook runs: all come back and go on with what is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_program_may_be_killed() {
     let mut quire = Installation::start_split();
+    let asked = Instant::now();
     let created = quire.quire(&["notebook", "create", "--name", "target"]);
+    let begun = Begun::now(asked);
     let jupyter = quire.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
@@ -90,18 +121,15 @@ async fn every_program_may_be_killed() {
     .await;
     let mut kernel = jupyter.reconnect(kernel.id()).await;
     assert_eq!(kernel.run("print(memory)").await, Ok("kept".to_owned()));
-    testkit::wait_for("the control plane", || {
-        quire
-            .try_quire(&["notebook", "stop", "target"])
-            .status
-            .success()
-            .then_some(())
-    });
-    billed_once(&quire);
+    let rest = Rest::of(&quire);
+    let stopping = Instant::now();
+    rest.stop("target").await;
+    rest.wait_for("target", "Stopped").await;
+    billed_once(&quire, begun.ended(stopping));
 }
 
-/// Waits until the one run is billed, once, and everything that is owed can be proved.
-fn billed_once(quire: &Installation) {
+/// Waits until the one run is billed, once, for no more and no less than was seen, and everything that is owed can be proved.
+fn billed_once(quire: &Installation, run: Run) {
     let line = testkit::wait_for("the run in the usage", || {
         let output = quire.try_quire(&["usage", "--output", "json"]);
         let usage: Value = serde_json::from_slice(&output.stdout).ok()?;
@@ -113,7 +141,12 @@ fn billed_once(quire: &Installation) {
         let line = lines.first()?;
         (line["running"] == false).then(|| line.clone())
     });
-    assert!(line["milliseconds"].as_i64().unwrap() > 0);
+    let (least, most) = run.bounds();
+    let billed = line["milliseconds"].as_i64().unwrap();
+    assert!(
+        (least..=most).contains(&billed),
+        "{least} <= {billed} <= {most}"
+    );
     let audit = testkit::wait_for("an audit", || {
         let output = quire.try_quire(&["audit", "--output", "json"]);
         serde_json::from_slice::<Value>(&output.stdout).ok()

@@ -12,6 +12,7 @@ use testkit::wait_for;
 
 use crate::jupyter::Jupyter;
 use crate::split::Split;
+use crate::wiring::Wiring;
 
 /// A running installation; it ends with this value.
 pub(crate) struct Installation {
@@ -22,6 +23,8 @@ pub(crate) struct Installation {
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
     relay: u16,
+    /// The first user's key, where this has been told.
+    pub(crate) key: String,
 }
 
 /// How the programs are arranged.
@@ -80,6 +83,7 @@ impl Installation {
             gateway: free_port(),
             edge: free_port(),
             relay: free_port(),
+            key: String::new(),
         }
     }
 
@@ -100,26 +104,38 @@ impl Installation {
 
     /// Every service as a process of its own, on PostgreSQL and NATS, all of them over TLS.
     pub(crate) fn start_split() -> Self {
+        Self::start_wired(Wiring::default())
+    }
+
+    /// The same, wired in another way.
+    pub(crate) fn start_wired(wiring: Wiring) -> Self {
         let mut installation = Self::new();
         let (split, key) = Split::start(
             installation.folder.path(),
             installation.gateway,
             installation.edge,
+            wiring,
         );
+        installation.key = key.clone();
         installation.topology = Topology::Split(Box::new(split));
         let profile = installation.profile("profile");
         wait_for("a first login", || {
             let login = installation.login(&profile, &key);
             login.status.success().then_some(())
         });
+        installation.start_agent("agent");
+        installation.wait_for_node();
+        installation
+    }
+
+    /// Joins this machine as a node of a split installation and starts its agent under this name.
+    pub(crate) fn start_agent(&mut self, name: &str) {
         let token = wait_for("a join token", || {
-            let output = installation.try_quire(&["node", "join-token", "--output", "json"]);
+            let output = self.try_quire(&["node", "join-token", "--output", "json"]);
             let token: Value = serde_json::from_slice(&output.stdout).ok()?;
             Some(token["token"].as_str()?.to_owned())
         });
-        installation.split().start_agent(&token);
-        installation.wait_for_node();
-        installation
+        self.split().start_agent(name, &token);
     }
 
     /// The programs of a split installation.
@@ -151,16 +167,29 @@ impl Installation {
         self.wait_for_node();
     }
 
+    /// Where the gateway answers.
+    pub(crate) fn server(&self) -> String {
+        let scheme = match &self.topology {
+            Topology::OneProcess(_) => "http",
+            Topology::Split(_) => "https",
+        };
+        format!("{scheme}://127.0.0.1:{}", self.gateway)
+    }
+
+    /// Whom its users trust.
+    pub(crate) fn trust(&self) -> Trust {
+        match &self.topology {
+            Topology::OneProcess(_) => Trust::public(),
+            Topology::Split(split) => Trust::from_file(Some(&split.authority())).unwrap(),
+        }
+    }
+
     /// Logs in with `key`.
     pub(crate) fn login(&self, profile: &Path, key: &str) -> Output {
         let mut arguments = vec!["login".to_owned(), "--api-key".to_owned(), key.to_owned()];
-        let (scheme, authority) = match &self.topology {
-            Topology::OneProcess(_) => ("http", None),
-            Topology::Split(split) => ("https", Some(split.authority())),
-        };
-        let server = format!("{scheme}://127.0.0.1:{}", self.gateway);
-        arguments.extend(["--server".to_owned(), server]);
-        if let Some(file) = authority {
+        arguments.extend(["--server".to_owned(), self.server()]);
+        if let Topology::Split(split) = &self.topology {
+            let file = split.authority();
             arguments.extend(["--authority".to_owned(), file.display().to_string()]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -169,11 +198,7 @@ impl Installation {
 
     /// A notebook, from the JSON of `quire notebook`, as its user reaches it.
     pub(crate) fn jupyter(&self, notebook: &Value) -> Jupyter {
-        let trust = match &self.topology {
-            Topology::OneProcess(_) => Trust::public(),
-            Topology::Split(split) => Trust::from_file(Some(&split.authority())).unwrap(),
-        };
-        Jupyter::new(notebook, &trust)
+        Jupyter::new(notebook, &self.trust())
     }
 
     fn wait_for_node(&mut self) {
@@ -276,7 +301,12 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // Notebooks outlive the programs by design: they are stopped first.
+        // Notebooks outlive the programs by design: they are stopped first. Whoever does that may be dead in a test that failed.
+        if let Topology::Split(split) = &mut self.topology
+            && std::thread::panicking()
+        {
+            split.raise_dead();
+        }
         let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
         let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
         for notebook in notebooks.as_array().into_iter().flatten() {

@@ -81,6 +81,18 @@ impl Jupyter {
         self.asking(reqwest::Method::GET, path).send().await
     }
 
+    /// Writes where nobody may be there to take it.
+    pub(crate) async fn try_put(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> reqwest::Result<reqwest::Response> {
+        self.asking(reqwest::Method::PUT, path)
+            .json(body)
+            .send()
+            .await
+    }
+
     pub(crate) async fn request(
         &self,
         method: reqwest::Method,

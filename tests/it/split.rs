@@ -12,6 +12,7 @@ use testkit::{Authority, Nats, Postgres};
 
 use crate::collector::Collector;
 use crate::installation::{free_port, package_cache, program};
+use crate::wiring::{Extras, Wiring};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -29,24 +30,30 @@ pub(crate) const SERVICES: [&str; 7] = [
 /// Notebooks answer below this domain.
 const DOMAIN: &str = "notebooks.test";
 
+/// What a program is: `scheduler` is, and its replica `scheduler#2` too.
+pub(crate) fn area(name: &str) -> &str {
+    name.split('#').next().unwrap_or(name)
+}
+
 /// The running programs.
 pub(crate) struct Split {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     authority: Authority,
     /// What each program shows that listens.
     certificates: BTreeMap<&'static str, TlsConfig>,
-    nats: Nats,
-    _postgres: Postgres,
-    databases: BTreeMap<&'static str, String>,
+    pub(crate) nats: Nats,
+    pub(crate) postgres: Postgres,
+    pub(crate) databases: BTreeMap<&'static str, String>,
     /// Where each program listens.
     ports: BTreeMap<&'static str, u16>,
     collector: Collector,
-    programs: BTreeMap<String, Child>,
+    pub(crate) programs: BTreeMap<String, Child>,
+    pub(crate) extras: Extras,
 }
 
 impl Split {
     /// Starts all but the agent; gives the first user's key beside.
-    pub(crate) fn start(folder: &Path, gateway: u16, edge: u16) -> (Self, String) {
+    pub(crate) fn start(folder: &Path, gateway: u16, edge: u16, wiring: Wiring) -> (Self, String) {
         let authority = Authority::new();
         let postgres = Postgres::start_secure(&authority);
         let mut ports: BTreeMap<_, _> = SERVICES.map(|service| (service, free_port())).into();
@@ -61,17 +68,24 @@ impl Split {
         let mut split = Self {
             folder: folder.to_owned(),
             certificates: certificates.collect(),
-            nats: Nats::start_secure(&authority),
+            // What mistreats events must be able to read them.
+            nats: if wiring.faults.is_some() {
+                Nats::guarded()
+            } else {
+                Nats::start_secure(&authority)
+            },
             databases: SERVICES
                 .map(|service| (service, postgres.database()))
                 .into(),
-            _postgres: postgres,
+            postgres,
             authority,
             ports,
             collector: Collector::start(),
             programs: BTreeMap::new(),
+            extras: Extras::default(),
         };
         std::fs::create_dir_all(split.run_dir()).unwrap();
+        split.wire(wiring);
         let mut identity = split.spawn("identity", Stdio::piped());
         let mut key = String::new();
         BufReader::new(identity.stdout.take().unwrap())
@@ -81,10 +95,11 @@ impl Split {
         for name in SERVICES.into_iter().skip(1).chain(["edge", "gateway"]) {
             split.restart(name);
         }
+        split.start_replicas();
         (split, key.trim().to_owned())
     }
 
-    fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.folder.join("run")
     }
 
@@ -93,7 +108,7 @@ impl Split {
         self.authority.file()
     }
 
-    fn address(&self, program: &str) -> String {
+    pub(crate) fn address(&self, program: &str) -> String {
         format!("https://127.0.0.1:{}", self.ports[program])
     }
 
@@ -124,7 +139,9 @@ impl Split {
             set(&format!("{own}BUS__URL"), bus.url);
             set(&format!("{own}BUS__USER"), bus.user);
             set(&format!("{own}BUS__PASSWORD"), password(&bus.password));
-            set(&format!("{own}BUS__AUTHORITY"), path(&bus.authority));
+            if bus.authority.is_some() {
+                set(&format!("{own}BUS__AUTHORITY"), path(&bus.authority));
+            }
         }
         match area {
             "identity" => {
@@ -181,9 +198,11 @@ impl Split {
             .append(true)
             .open(log)
             .unwrap();
-        let mut command = Command::new(program(&format!("quire-{name}")));
+        let area = area(name);
+        let mut command = Command::new(program(&format!("quire-{area}")));
         command
-            .envs(self.settings(name))
+            .envs(self.settings(area))
+            .envs(self.extras.settings(name))
             .env("QUIRE_TELEMETRY_OTLP", self.collector.address())
             .env("OTEL_METRIC_EXPORT_INTERVAL", "500")
             .env("UV_CACHE_DIR", package_cache())
@@ -194,20 +213,24 @@ impl Split {
     }
 
     fn spawn(&self, name: &str, stdout: Stdio) -> Child {
-        let verb = if name == "agent" { "run" } else { "serve" };
+        let verb = if area(name) == "agent" {
+            "run"
+        } else {
+            "serve"
+        };
         self.command(name).arg(verb).stdout(stdout).spawn().unwrap()
     }
 
     /// Joins this machine as a node and starts its agent.
-    pub(crate) fn start_agent(&mut self, token: &str) {
+    pub(crate) fn start_agent(&mut self, name: &str, token: &str) {
         let joined = self
-            .command("agent")
+            .command(name)
             .arg("join")
             .env("QUIRE_JOIN_TOKEN", token)
             .status()
             .unwrap();
-        assert!(joined.success(), "{}", self.log("agent"));
-        self.restart("agent");
+        assert!(joined.success(), "{}", self.log(name));
+        self.restart(name);
     }
 
     /// Starts a program that does not run.
@@ -236,7 +259,7 @@ impl Split {
         asked.unwrap().success()
     }
 
-    fn log(&self, name: &str) -> String {
+    pub(crate) fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
     }
 

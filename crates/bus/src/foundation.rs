@@ -14,7 +14,7 @@ use sea_orm_migration::MigratorTrait;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use crate::{Bus, Consumer, Handler, Outbox, run_relay};
+use crate::{Bus, BusError, Consumer, Handler, Outbox, run_relay};
 
 /// Pause between tries to reach the bus at the start.
 const BUS_RETRY: Duration = Duration::from_millis(500);
@@ -53,7 +53,7 @@ impl Foundation {
         cancel: CancellationToken,
     ) -> Result<Self> {
         let database = Database::open::<M>(&config.database).await?;
-        let bus = reach_bus(area, config, &cancel).await?;
+        let bus = reach(area, &cancel, || Bus::connect(&config.bus, area)).await?;
         let trust = Trust::from_config(&config.tls)?;
         let identity = grpc::connect(&config.identity, &trust)?;
         let tokens = TokenSource::new(identity.clone(), config.key.clone(), clock.clone());
@@ -83,6 +83,17 @@ impl Foundation {
     pub fn with_keys(mut self, source: Arc<dyn KeySource>) -> Self {
         self.verifier = Verifier::new(source, self.clock.clone());
         self
+    }
+
+    /// The routes; waits for the bus if need be.
+    ///
+    /// # Errors
+    /// A bus that cannot be used, or a stop while waiting.
+    pub async fn routes(&self) -> Result<crate::Routes> {
+        reach(self.area, &self.tasks.cancel(), || {
+            crate::Routes::open(&self.bus)
+        })
+        .await
     }
 
     /// A caller of the service at `address`, with this service's token.
@@ -116,15 +127,19 @@ impl Foundation {
     }
 }
 
-async fn reach_bus(
+/// Tries until the bus answers. It may go away again at any moment, also between the steps of `open`.
+async fn reach<T, R>(
     area: &'static str,
-    config: &ServiceConfig,
     cancel: &CancellationToken,
-) -> Result<Bus> {
+    mut open: impl FnMut() -> R,
+) -> Result<T>
+where
+    R: Future<Output = Result<T, BusError>>,
+{
     loop {
-        match Bus::connect(&config.bus, area).await {
-            Ok(bus) => return Ok(bus),
-            Err(error @ crate::BusError::Connect { .. }) => {
+        match open().await {
+            Ok(reached) => return Ok(reached),
+            Err(error @ (BusError::Connect { .. } | BusError::Failed { .. })) => {
                 tracing::warn!(area, %error, "waiting for the event bus");
             }
             Err(error) => return Err(error.into()),
@@ -133,5 +148,38 @@ async fn reach_bus(
             () = cancel.cancelled() => return Err(Error::Unavailable("stopped while waiting for the event bus".to_owned())),
             () = tokio::time::sleep(BUS_RETRY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bus_that_goes_away_is_waited_for_and_a_wrong_one_is_not() {
+        let cancel = CancellationToken::new();
+        let mut tries = 0;
+        let reached = reach("sample", &cancel, || {
+            tries += 1;
+            let answer = match tries {
+                1 => Err(BusError::failed("making a stream", "connection closed")),
+                number => Ok(number),
+            };
+            std::future::ready(answer)
+        });
+        assert_eq!(reached.await.unwrap(), 2);
+
+        let old = || {
+            std::future::ready(Err::<(), _>(BusError::TooOld {
+                found: "1.0".to_owned(),
+            }))
+        };
+        assert!(reach("sample", &cancel, old).await.is_err());
+        cancel.cancel();
+        let gone = || std::future::ready(Err::<(), _>(BusError::failed("reading", "gone")));
+        assert!(matches!(
+            reach("sample", &cancel, gone).await,
+            Err(Error::Unavailable(_))
+        ));
     }
 }

@@ -11,7 +11,7 @@ mod store;
 
 use std::sync::Arc;
 
-use bus::{Foundation, Routes};
+use bus::Foundation;
 use chassis::seal::Sealer;
 use chassis::tls::{HTTP1, Trust};
 use chassis::{Address, Error, Result};
@@ -47,7 +47,7 @@ pub async fn run(
         watching_since: clock.now(),
         clock,
         sealer: Arc::new(Sealer::new(&config.master_key)?),
-        routes: Routes::open(&foundation.bus).await?,
+        routes: foundation.routes().await?,
         identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
         inventory: InventoryServiceClient::new(foundation.caller(&config.inventory)?),
         volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),

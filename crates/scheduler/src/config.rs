@@ -16,7 +16,7 @@ pub struct SchedulerConfig {
     pub inventory: Address,
     /// Where the volume service is found.
     pub volume: Address,
-    /// How often the leader renews its lease, in milliseconds; the lease lasts five seconds.
+    /// How often the leader renews its lease, in milliseconds; the lease lasts four seconds.
     pub renew_ms: u32,
     /// The queue and the agents are looked at least this often, in milliseconds; nudges come before.
     pub look_ms: u32,
@@ -30,7 +30,7 @@ impl Default for SchedulerConfig {
             service: ServiceConfig::default(),
             inventory: Address::Http("127.0.0.1:7711".to_owned()),
             volume: Address::Http("127.0.0.1:7712".to_owned()),
-            renew_ms: 1_000,
+            renew_ms: 500,
             look_ms: 1_000,
             compare_ms: 5_000,
         }

@@ -11,6 +11,8 @@ mod engine;
 mod identity;
 mod nats;
 mod postgres;
+mod program;
+mod proxy;
 mod service;
 
 pub use authority::Authority;
@@ -18,45 +20,40 @@ pub use engine::{Database, Engine};
 pub use identity::{Identity, person};
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use proxy::{Faults, Happened, Proxy};
 pub use service::{Bearer, Ready, Service, TestChannel};
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest time that a program may take to start.
-const START: Duration = Duration::from_secs(30);
-
-/// A program that ends with this value.
-#[derive(Debug)]
-struct Program(Child);
-
-impl Program {
-    fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| {
-            panic!("starting {command:?}: {error}; scripts/test installs what tests need")
-        }))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
+/// Longest time that a test waits for a condition, such as the start of a program.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` gives a value.
 ///
 /// # Panics
 /// When it does not within half a minute.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_long_for(PATIENCE, what, condition)
+}
+
+/// Waits until `condition` gives a value, where half a minute is too short or too long.
+///
+/// # Panics
+/// When it does not within `patience`.
+pub fn wait_long_for<T>(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(started.elapsed() < START, "waited {START:?} for {what}");
+        assert!(
+            started.elapsed() < patience,
+            "waited {patience:?} for {what}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -74,7 +71,10 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(started.elapsed() < START, "waited {START:?} for {what}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} for {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

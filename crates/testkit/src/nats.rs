@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use bus::{Bus, Delivery, Envelope, Password};
+use bus::{Bus, Delivery, Envelope, Password, Route, Routes};
 use chassis::config::BusConfig;
 use contracts::Event;
 use kernel::{Clock as _, time::SystemClock};
 use tempfile::TempDir;
 
-use crate::{Authority, Program, wait_for};
+use crate::program::Program;
+use crate::{Authority, wait_for};
 
 /// User of tests.
 const TEST: &str = "test";
@@ -172,16 +173,26 @@ impl Nats {
         }
     }
 
+    /// All routes; `None` while the server cannot say.
+    pub async fn routes(&self) -> Option<Vec<Route>> {
+        let bus = Bus::connect(&self.config(), "test").await.ok()?;
+        Routes::open(&bus).await.ok()?.all().await.ok()
+    }
+
     async fn connect(&self) -> Bus {
         Bus::connect(&self.config(), "test")
             .await
             .expect("the event bus")
     }
 
+    /// The port that it listens on, also after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kills it; [`Nats::restart`] starts it again.
     pub fn stop(&mut self) {
-        self.program.0.kill().ok();
-        self.program.0.wait().ok();
+        self.program.kill();
     }
 
     /// Kills it and starts it again on the same port; `wipe` removes its JetStream folder in between.
@@ -202,23 +213,12 @@ fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     let ports = folder.path().join("ports");
     fs::remove_dir_all(&ports).ok();
     fs::create_dir_all(&ports).ok();
-    let program = Program::start(
-        Command::new("nats-server")
-            .args([
-                "-a",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-                "-js",
-                "--ports_file_dir",
-            ])
-            .arg(&ports)
-            .arg("-sd")
-            .arg(folder.path())
-            .arg("-c")
-            .arg(folder.path().join(CONFIGURATION))
-            .stderr(Stdio::null()),
-    );
+    let mut command = Command::new("nats-server");
+    command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js"]);
+    command.arg("--ports_file_dir").arg(&ports);
+    command.arg("-sd").arg(folder.path());
+    command.arg("-c").arg(folder.path().join(CONFIGURATION));
+    let program = Program::start(command);
     let port = wait_for("nats-server's ports file", || {
         let entry = fs::read_dir(&ports).ok()?.next()?.ok()?;
         let text = fs::read_to_string(entry.path()).ok()?;

@@ -1,30 +1,34 @@
-//! A private PostgreSQL, one per test program, with a fresh database for each test. By way of `setpriv` it
-//! runs as a plain user and ends with the program.
+//! A private PostgreSQL with a fresh database for each test: one that all tests of a program share, or one of a test's own, which
+//! may be killed. By way of `setpriv` it runs as a plain user and ends with the program.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{OnceLock, mpsc};
-use std::thread;
 
 use tempfile::TempDir;
 
-use crate::{Authority, Program, wait_for};
+use crate::program::Program;
+use crate::{Authority, wait_for};
 
 /// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
 const PLAIN_USER: u32 = 65_534;
 
+/// Names of the folders of servers begin so; the number of the process that they are for follows.
+const PREFIX: &str = "quire-test-postgres-";
+
 /// A private PostgreSQL server.
 #[derive(Debug)]
 pub struct Postgres {
-    _program: Program,
-    _folder: TempDir,
+    program: Program,
+    folder: TempDir,
     port: u16,
     /// What its URLs ask for.
-    query: String,
+    parameters: String,
     databases: AtomicU32,
 }
 
@@ -61,17 +65,7 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn shared() -> &'static Self {
-        SERVER.get_or_init(|| {
-            // The server ends with the thread that starts it: not with one test, but with all of them.
-            let (started, server) = mpsc::channel();
-            thread::spawn(move || {
-                started.send(Self::start()).ok();
-                loop {
-                    thread::park();
-                }
-            });
-            server.recv().expect("PostgreSQL")
-        })
+        SERVER.get_or_init(Self::start)
     }
 
     /// Starts a server of its own.
@@ -91,8 +85,11 @@ impl Postgres {
     }
 
     fn start_with(authority: Option<&Authority>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("data");
+        remove_deserted();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = folder.expect("a temporary folder");
+        let data = data(&folder);
         fs::create_dir(&data).expect("a folder for the database");
         if is_root() {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
@@ -100,51 +97,53 @@ impl Postgres {
             chown(&data, Some(PLAIN_USER), Some(PLAIN_USER)).expect("an owner for the database");
         }
         let made = as_plain_user(&binaries().join("initdb"))
-            .args([
-                "--no-sync",
-                "--auth=trust",
-                "--username=quire",
-                "--encoding=UTF8",
-                "--locale=C",
-                "-D",
-            ])
+            .args(["--no-sync", "--auth=trust", "--username=quire"])
+            .args(["--encoding=UTF8", "--locale=C", "-D"])
             .arg(&data)
             .stdout(Stdio::null())
             .status();
         assert!(made.is_ok_and(|status| status.success()), "initdb failed");
         let port = free_port();
-        let (tls, query) =
-            authority.map_or_else(Default::default, |authority| secure(&data, authority));
-        let program = Program::start(
-            as_plain_user(&binaries().join("postgres"))
-                .arg("-D")
-                .arg(&data)
-                .args([
-                    "-p",
-                    &port.to_string(),
-                    "-c",
-                    "listen_addresses=127.0.0.1",
-                    "-c",
-                    "fsync=off",
-                ])
-                .args([
-                    "-c",
-                    "unix_socket_directories=",
-                    "-c",
-                    "max_connections=300",
-                ])
-                .args(tls)
-                .stderr(Stdio::null()),
-        );
-        let server = Self {
-            _program: program,
-            _folder: folder,
+        let parameters = authority.map_or_else(String::new, |authority| secure(&data, authority));
+        let mut server = Self {
+            program: launch(&data, port),
+            folder,
             port,
-            query,
+            parameters,
             databases: AtomicU32::new(0),
         };
-        wait_for("PostgreSQL", || server.psql("SELECT 1").then_some(()));
+        server.wait_until_it_answers();
         server
+    }
+
+    /// The port that it listens on, also after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it; [`Postgres::restart`] starts it again. What was committed stays.
+    pub fn stop(&mut self) {
+        self.program.kill();
+    }
+
+    /// Kills it, if it runs, and starts it again on the same data and port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.program = launch(&data(&self.folder), self.port);
+        self.wait_until_it_answers();
+    }
+
+    /// After a crash a server refuses to start as long as processes of the one before live.
+    fn wait_until_it_answers(&mut self) {
+        wait_for("PostgreSQL", || {
+            if self.program.has_ended() {
+                self.program = launch(&data(&self.folder), self.port);
+            }
+            self.query("postgres", "SELECT 1").map(|_| ())
+        });
     }
 
     /// URL of a fresh database.
@@ -153,39 +152,44 @@ impl Postgres {
     /// When it cannot be made.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        assert!(
-            self.psql(&format!("CREATE DATABASE {name}")),
-            "creating database {name}"
-        );
+        let made = self.query("postgres", &format!("CREATE DATABASE {name}"));
+        assert!(made.is_some(), "creating database {name}");
         format!(
             "postgres://quire@127.0.0.1:{}/{name}{}",
-            self.port, self.query
+            self.port, self.parameters
         )
     }
 
-    fn psql(&self, statement: &str) -> bool {
-        Command::new(binaries().join("psql"))
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-U",
-                "quire",
-                "-d",
-                "postgres",
-                "-qc",
-                statement,
-                "-p",
-            ])
-            .arg(self.port.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+    /// The rows that a statement gives in the database with this name or URL, as text; `None` when the server refuses or is away.
+    pub fn query(&self, database: &str, statement: &str) -> Option<Vec<Vec<String>>> {
+        let name = database.rsplit('/').next()?.split('?').next()?;
+        let output = Command::new(binaries().join("psql"))
+            .args(["-h", "127.0.0.1", "-U", "quire", "-qAt", "-F", "\t"])
+            .args(["-v", "ON_ERROR_STOP=1", "-p", &self.port.to_string()])
+            .args(["-d", name, "-c", statement])
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let row = |line: &str| line.split('\t').map(str::to_owned).collect();
+        Some(text.lines().map(row).collect())
     }
 }
 
-/// Takes TLS only: the options of the server on `data`, and what URLs ask for.
-fn secure(data: &Path, authority: &Authority) -> (Vec<String>, String) {
+impl Drop for Postgres {
+    /// Its processes must be gone before its folder can go.
+    fn drop(&mut self) {
+        as_plain_user(&binaries().join("pg_ctl"))
+            .args(["stop", "-s", "-m", "immediate", "-D"])
+            .arg(data(&self.folder))
+            .stderr(Stdio::null())
+            .status()
+            .ok();
+    }
+}
+
+/// Has the server on `data` take TLS only, and gives what URLs ask for.
+fn secure(data: &Path, authority: &Authority) -> String {
     let issued = authority.issue(&["127.0.0.1"]);
     let place = |from: Option<PathBuf>, name: &str| {
         let path = data.join(name);
@@ -202,13 +206,69 @@ fn secure(data: &Path, authority: &Authority) -> (Vec<String>, String) {
         "hostssl all all 127.0.0.1/32 trust\n",
     )
     .expect("its rules of access");
-    let options = ["-c", "ssl=on"].map(str::to_owned).to_vec();
+    let mut settings = fs::OpenOptions::new()
+        .append(true)
+        .open(data.join("postgresql.conf"))
+        .expect("its settings");
+    settings.write_all(b"ssl = on\n").expect("its settings");
     let file = authority.file();
-    let query = format!("?sslmode=verify-full&sslrootcert={}", file.display());
-    (options, query)
+    format!("?sslmode=verify-full&sslrootcert={}", file.display())
+}
+
+/// Removes the folders of servers whose test program has ended: a shared one ends with the program, and nobody is left to tidy up.
+fn remove_deserted() {
+    let entries = fs::read_dir(std::env::temp_dir());
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        let deserted = process.is_some_and(|process| !Path::new("/proc").join(process).is_dir());
+        if deserted {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+fn launch(data: &Path, port: u16) -> Program {
+    let mut command = as_plain_user(&binaries().join("postgres"));
+    command.arg("-D").arg(data).args(["-p", &port.to_string()]);
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        "fsync=off",
+        "unix_socket_directories=",
+        "max_connections=300",
+    ] {
+        command.args(["-c", setting]);
+    }
+    Program::start_to_last(command)
 }
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_committed_outlives_a_kill() {
+        let mut server = Postgres::start();
+        let url = server.database();
+        let written = "CREATE TABLE kept (n INT); INSERT INTO kept VALUES (7), (8)";
+        assert!(server.query(&url, written).is_some());
+        server.stop();
+        assert_eq!(server.query(&url, "SELECT 1"), None);
+        server.restart();
+        let rows = server.query(&url, "SELECT n, n + 1 FROM kept ORDER BY n");
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        assert_eq!(rows, Some(vec![row("7", "8"), row("8", "9")]));
+        assert_eq!(server.query(&url, "SELECT nonsense"), None);
+    }
 }

@@ -18,6 +18,7 @@ use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
 use tempfile::TempDir;
+use testkit::Proxy;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -55,6 +56,8 @@ impl KeySource for Fixed {
 pub(crate) struct House {
     pub(crate) identity: Identity,
     pub(crate) notebooks: Notebooks,
+    /// The way to the scheduler.
+    pub(crate) scheduler: Proxy,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) client: Client,
     /// Stops the gateway alone.
@@ -141,6 +144,7 @@ impl House {
         let routes = Routes::new(LinkServiceServer::new(Link))
             .add_service(SchedulerServiceServer::new(Scheduler));
         let scheduler_at = services.serve("scheduler", any_port(&tls), routes).await;
+        let scheduler = Proxy::start(&any_port(&tls), vec![scheduler_at]);
 
         let config = GatewayConfig {
             listen: any_port(&tls),
@@ -148,7 +152,7 @@ impl House {
             identity: identity_at,
             inventory: inventory_at,
             volume: Address::Unix(folder.path().join("nobody.sock")),
-            scheduler: scheduler_at,
+            scheduler: scheduler.address().clone(),
             notebook: notebook_at,
             billing: billing_at,
             journal: journal_at,
@@ -168,6 +172,7 @@ impl House {
         Self {
             identity,
             notebooks,
+            scheduler,
             clock,
             client,
             _gateway: cancel.clone().drop_guard(),
