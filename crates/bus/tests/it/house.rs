@@ -8,6 +8,7 @@ use bus::{Bus, Consumer, Delivery, Handler, Outbox};
 use chassis::{Database, Error, Result};
 use contracts::inventory::v1::{Node, NodeChanged};
 use contracts::volume::v1::VolumeChanged;
+use kernel::Clock as _;
 use kernel::time::SystemClock;
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -166,7 +167,7 @@ impl Handler for Recorder {
             return Ok(false);
         };
         let transaction = self.store.database.begin().await?;
-        let now = self.store.outbox_now();
+        let now = SystemClock.now();
         let first = bus::first_time(&transaction, "scheduler", delivery, now).await?;
         if self.fails.load(Ordering::SeqCst) {
             return Err(Error::Precondition(
@@ -180,13 +181,5 @@ impl Handler for Recorder {
             self.handled.lock().unwrap().push(text);
         }
         Ok(true)
-    }
-}
-
-impl Store {
-    #[allow(clippy::unused_self, reason = "reads as the handler of a service does")]
-    fn outbox_now(&self) -> kernel::Timestamp {
-        use kernel::Clock as _;
-        SystemClock.now()
     }
 }
