@@ -10,6 +10,7 @@ use serde_json::Value;
 use testkit::wait_for;
 
 use crate::installation::Installation;
+use crate::jupyter::Jupyter;
 
 /// What a program said where people read it.
 fn said(output: &Output) -> String {
@@ -247,31 +248,21 @@ async fn a_notebook_of_a_second_machine_is_reached_over_the_network() {
     let runs = std::fs::read_dir(folder.join("agent/attempts")).unwrap();
     assert_eq!(runs.count(), 1, "{}", agent.said());
 
-    let id = created["id"].as_str().unwrap();
-    let host = format!("{id}.quire.localhost");
-    let url = format!("https://{host}:{}/", quire.edge);
-    let authorization = format!("token {}", created["token"].as_str().unwrap());
-    let client = client(&quire, &host);
-    let ask = |method, path: &str| {
-        let request = client.request(method, format!("{url}{path}"));
-        request.header("authorization", &authorization).send()
-    };
-    let answer = ask(reqwest::Method::GET, "api/status").await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let status: Value = answer.json().await.unwrap();
-    assert!(status["kernels"].is_number(), "{status}");
-    let answer = ask(reqwest::Method::GET, ".quire/logs?tail=5").await;
-    assert_eq!(answer.unwrap().status(), 200);
+    let pem = std::fs::read(authority(&quire).join("authority.pem")).unwrap();
+    let jupyter = Jupyter::new(&created, &Trust::from_pem(&pem).unwrap());
+    assert!(jupyter.get("/api/status").await["kernels"].is_number());
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run("print(6 * 7)").await, Ok("42".to_owned()));
     let logs = quire.try_quire(&["notebook", "logs", "far"]);
     assert!(logs.status.success() && !logs.stdout.is_empty());
 
     // The agent may go and come back: what it runs stays, and is reached again.
     drop(agent);
     let _again = Agent::start(&quire, &folder, "");
-    let answer = testkit::eventually("the notebook again", || async {
-        let answer = ask(reqwest::Method::GET, "api/status").await.ok()?;
-        (answer.status() == 200).then_some(answer)
-    });
-    answer.await;
+    testkit::eventually("the notebook again", || async {
+        let answer = jupyter.try_get("/api/status").await.ok()?;
+        (answer.status() == 200).then_some(())
+    })
+    .await;
     quire.quire(&["notebook", "stop", "far"]);
 }
