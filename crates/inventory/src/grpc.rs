@@ -8,8 +8,7 @@ use contracts::inventory::v1::{
     JoinNodeRequest, JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse,
     ListMachineTypesRequest, ListMachineTypesResponse, ListNodesRequest, ListNodesResponse,
     RegisterEdgeRequest, RegisterEdgeResponse, RenewNodeCertificateRequest,
-    RenewNodeCertificateResponse, SetNodeSchedulableRequest,
-    SetNodeSchedulableResponse,
+    RenewNodeCertificateResponse, SetNodeSchedulableRequest, SetNodeSchedulableResponse,
 };
 use contracts::to_wire_time;
 use secrecy::ExposeSecret;
