@@ -108,10 +108,11 @@ fn access_row(method: &MethodDescriptor, access: &Value) -> Result<String, Box<d
         .filter_map(|value| value.as_str().map(str::to_owned))
         .collect();
     Ok(format!(
-        "MethodAccess {{ path: \"/{}/{}\", anonymous: {}, least_role: {role}, permission: {permission:?}, services: &{services:?}, agent: {} }}",
+        "MethodAccess {{ path: \"/{}/{}\", anonymous: {}, least_role: {role}, permission: {permission:?}, services: &{services:?}, agent: {}, in_project: {} }}",
         method.parent_service().full_name(),
         method.name(),
         flag("anonymous"),
         flag("agent"),
+        flag("in_project"),
     ))
 }

@@ -42,3 +42,11 @@ install_uv() {
     hash -r
     command -v uv >/dev/null || fail "uv was installed but is not on the path"
 }
+
+# install_what_runs: all that building and running Quire takes, beside Rust and Python.
+install_what_runs() {
+    need_command cargo "a Rust toolchain (rustup.rs)"
+    need_command python3 "python3"
+    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux cc:build-essential
+    install_uv
+}

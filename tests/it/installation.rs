@@ -233,6 +233,13 @@ impl Installation {
         self.command().args(arguments).output().unwrap()
     }
 
+    /// Starts the command line, whose output can be read.
+    pub(crate) fn spawn_quire(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     /// Runs the command line with another login.
     pub(crate) fn quire_as(&self, profile: &Path, arguments: &[&str]) -> Output {
         self.command()

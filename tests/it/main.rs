@@ -8,10 +8,14 @@
     reason = "tests"
 )]
 
+mod collector;
 mod crash;
+mod deploy;
+mod events;
 mod installation;
 mod jupyter;
 mod notebook;
+mod policy;
 mod sandbox;
 mod split;
 mod structure;

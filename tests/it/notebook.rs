@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::installation::Installation;
+use crate::split::SERVICES;
 
 fn number(value: &Value) -> i64 {
     value
@@ -18,12 +19,28 @@ fn c3(milliseconds: i64) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
-    live_through_a_notebook(&Installation::shared()).await;
+    let quire = Installation::shared();
+    live_through_a_notebook(&quire).await;
+    delete_it(&quire);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_with_every_service_a_process_of_its_own() {
-    live_through_a_notebook(&Installation::start_split()).await;
+    let mut quire = Installation::start_split();
+    live_through_a_notebook(&quire).await;
+    let collector = quire.split().collector();
+    collector.wait_for_a_start().await;
+    collector.wait_for_counts().await;
+    for program in SERVICES.into_iter().chain(["edge", "gateway"]) {
+        assert!(quire.split().is_healthy(program), "{program}");
+    }
+    quire.split().kill("gateway");
+    assert!(!quire.split().is_healthy("gateway"));
+    quire.split().restart("gateway");
+    testkit::wait_for("the gateway to be back", || {
+        quire.split().is_healthy("gateway").then_some(())
+    });
+    delete_it(&quire);
 }
 
 async fn live_through_a_notebook(quire: &Installation) {
@@ -63,6 +80,9 @@ async fn live_through_a_notebook(quire: &Installation) {
     quire.quire(&["notebook", "stop", "first"]);
 
     check_money(quire, created["id"].as_str().unwrap());
+}
+
+fn delete_it(quire: &Installation) {
     quire.quire(&["notebook", "delete", "first"]);
     let gone = quire.refusal(&["notebook", "show", "first"]);
     assert!(gone.contains("notebook \"first\" not found"), "{gone}");

@@ -7,20 +7,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use chassis::config::TlsConfig;
+use secrecy::{ExposeSecret as _, SecretString};
 use testkit::{Authority, Nats, Postgres};
 
+use crate::collector::Collector;
 use crate::installation::{free_port, package_cache, program};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// Services with a database and a key, in the order in which they are started.
-pub(crate) const SERVICES: [&str; 6] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "identity",
     "inventory",
     "volume",
     "scheduler",
     "billing",
     "notebook",
+    "journal",
 ];
 
 /// Notebooks answer below this domain.
@@ -37,6 +40,7 @@ pub(crate) struct Split {
     databases: BTreeMap<&'static str, String>,
     /// Where each program listens.
     ports: BTreeMap<&'static str, u16>,
+    collector: Collector,
     programs: BTreeMap<String, Child>,
 }
 
@@ -64,6 +68,7 @@ impl Split {
             _postgres: postgres,
             authority,
             ports,
+            collector: Collector::start(),
             programs: BTreeMap::new(),
         };
         std::fs::create_dir_all(split.run_dir()).unwrap();
@@ -115,8 +120,10 @@ impl Split {
             set(&format!("{own}TLS__KEY"), path(&tls.key));
         }
         if area != "gateway" && area != "agent" {
-            let bus = self.nats.config();
+            let bus = self.nats.config_of(area);
             set(&format!("{own}BUS__URL"), bus.url);
+            set(&format!("{own}BUS__USER"), bus.user);
+            set(&format!("{own}BUS__PASSWORD"), password(&bus.password));
             set(&format!("{own}BUS__AUTHORITY"), path(&bus.authority));
         }
         match area {
@@ -177,6 +184,8 @@ impl Split {
         let mut command = Command::new(program(&format!("quire-{name}")));
         command
             .envs(self.settings(name))
+            .env("QUIRE_TELEMETRY_OTLP", self.collector.address())
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "500")
             .env("UV_CACHE_DIR", package_cache())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -216,6 +225,17 @@ impl Split {
         }
     }
 
+    /// What the programs' traces are sent to.
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    /// Whether a program says that it serves.
+    pub(crate) fn is_healthy(&self, name: &str) -> bool {
+        let asked = self.command(name).arg("health").status();
+        asked.unwrap().success()
+    }
+
     fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
     }
@@ -227,6 +247,10 @@ impl Split {
             .map(|name| format!("--- {name}\n{}", self.log(name)))
             .collect()
     }
+}
+
+fn password(secret: &SecretString) -> String {
+    secret.expose_secret().to_owned()
 }
 
 fn path(file: &Option<PathBuf>) -> String {

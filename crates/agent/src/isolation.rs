@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -54,6 +55,9 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
         isolation.missing.push(lack.to_owned());
     }
     isolation.find_sandbox(config, program);
+    if isolation.own_users && matches!(isolation.kind, Kind::Plain) {
+        isolation.impaired.extend(closed_folder(&config.data_dir));
+    }
     match cgroup::detect(&instance) {
         Ok(cgroups) => isolation.cgroups = Some(cgroups),
         Err(problem) => {
@@ -167,6 +171,18 @@ impl Isolation {
             tracing::warn!(error, "removing the rules for workloads");
         }
     }
+}
+
+/// Tells of a folder above `data_dir` that users other than its owner cannot pass, where no sandbox brings them below it.
+fn closed_folder(data_dir: &Path) -> Option<String> {
+    let path = fs::canonicalize(data_dir).ok()?;
+    let passable =
+        |folder: &Path| fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o001 != 0);
+    let closed = path.ancestors().find(|folder| !passable(folder))?;
+    Some(format!(
+        "folders: {} is closed to the users of workloads, so that no environment can start there; use a data folder outside it",
+        closed.display()
+    ))
 }
 
 /// A short name of the agent whose data lies in `data_dir`, for what it makes outside its folders.
@@ -297,4 +313,28 @@ fn unreachable_names() -> Option<String> {
     Some(format!(
         "egress: the host's name servers {servers:?} are on its loopback or have no IPv4 address, so workloads cannot resolve names"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_closed_to_workloads_is_named() {
+        // Below the root, not the user's own folder for temporary files, which may be closed itself.
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+        let data_dir = folder.path().join("data");
+        fs::create_dir(&data_dir).unwrap();
+        mode(0o711).unwrap();
+        assert_eq!(closed_folder(&data_dir), None);
+        mode(0o700).unwrap();
+        let told = closed_folder(&data_dir).unwrap();
+        assert!(
+            told.contains(&folder.path().display().to_string()),
+            "{told}"
+        );
+    }
 }

@@ -11,12 +11,13 @@ use chassis::{Error, Result};
 use contracts::agent::v1::link_service_client::LinkServiceClient;
 use contracts::agent::v1::open_link_request::Message as Up;
 use contracts::agent::v1::open_link_response::Message as Down;
-use contracts::agent::v1::{Hello, OpenLinkRequest, OpenLinkResponse, Report};
+use contracts::agent::v1::{Hello, OpenLinkRequest, OpenLinkResponse, Report, Stop};
+use contracts::scheduler::v1::AttemptEnd;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Board, Order};
+use crate::attempt::{Board, Entry, Order};
 use crate::files;
 use crate::moment::Timekeeper;
 
@@ -106,6 +107,11 @@ impl Link {
                 () = cancel.cancelled() => return Ok(()),
                 ended = self.converse() => ended,
             };
+            if let Err(Error::GivenUp { node }) = &ended
+                && *node == self.node_id
+            {
+                self.stop_all().await;
+            }
             let problem = ended
                 .err()
                 .map_or("the leader hung up".to_owned(), |error| {
@@ -122,6 +128,20 @@ impl Link {
                 () = cancel.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    /// This node was given up: what it runs belongs to nobody any more. Said in so many words, never drawn from silence.
+    async fn stop_all(&self) {
+        let running = |entry: &Entry| entry.life.end.is_none();
+        for entry in self.board.all().into_iter().filter(running) {
+            let stop = Stop {
+                attempt_id: entry.job.id().to_owned(),
+                generation: entry.generation(),
+                reason: "its node was given up".to_owned(),
+                end: AttemptEnd::Lost.into(),
+            };
+            self.order(Order::Stop(stop)).await.ok();
         }
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use agent::AgentConfig;
-use chassis::telemetry::{self, TelemetryConfig};
+use chassis::telemetry;
 use clap::{Parser, Subcommand};
 use kernel::time::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +36,12 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Reads the configuration and shows it.
+    CheckConfig {
+        /// The configuration, as TOML.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -57,18 +63,24 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn command(cli: Cli) -> Result<(), Failure> {
-    let telemetry = telemetry::start("quire-agent", &TelemetryConfig::default())?;
+    let settings = chassis::config::load("telemetry", None)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let done = runtime.block_on(async {
-        match cli.command {
+    runtime.block_on(async {
+        // Inside the runtime: what sends traces needs it.
+        let telemetry = telemetry::start("agent", &settings)?;
+        let done = match cli.command {
             Command::Join { config, token } => agent::join(&load(config)?, &token)
                 .await
                 .map_err(Failure::from),
             Command::Run { config } => run(load(config)?).await,
-        }
-    });
-    telemetry.shutdown();
-    done
+            Command::CheckConfig { config } => {
+                println!("{:#?}", load(config)?);
+                Ok(())
+            }
+        };
+        telemetry.shutdown();
+        done
+    })
 }
 
 fn load(file: Option<PathBuf>) -> Result<AgentConfig, Failure> {

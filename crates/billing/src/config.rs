@@ -1,6 +1,6 @@
 //! Configuration of billing.
 
-use chassis::config::ServiceConfig;
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,16 @@ impl BillingConfig {
                 "{shown:?} is not an ISO 4217 code; expected three capital letters such as USD"
             ),
         ))
+    }
+}
+
+impl Listens for BillingConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }
 

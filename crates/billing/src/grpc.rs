@@ -50,7 +50,7 @@ impl BillingService for Service {
         &self,
         request: Request<wire::GetUsageRequest>,
     ) -> Result<Response<wire::GetUsageResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
+        let principal = caller(&request)?;
         let request = request.into_inner();
         let time =
             |field, time: Option<_>| time.map(|time| from_wire_time(field, time)).transpose();
@@ -58,7 +58,7 @@ impl BillingService for Service {
             time("from", request.from).map_err(chassis::Error::from)?,
             time("to", request.to).map_err(chassis::Error::from)?,
         );
-        let usage = self.0.usage(team, from, to).await?;
+        let usage = self.0.usage(principal.user()?, from, to).await?;
         Ok(Response::new(wire_usage(&usage, &self.0.currency)))
     }
 

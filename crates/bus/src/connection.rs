@@ -1,22 +1,25 @@
 //! The connection to NATS and the streams on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, ServerAddr};
 use chassis::address::is_loopback;
 use chassis::config::BusConfig;
 use chassis::tls::Trust;
+use kernel::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use crate::subject;
+use crate::{permissions, subject};
 
 /// Oldest server that is good enough.
 const FLOOR: (u64, u64) = (2, 9);
 /// JetStream is transport, nobody's archive.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the server drops an event that comes again.
-const DUPLICATES: Duration = Duration::from_secs(120);
+pub(crate) const DUPLICATES: Duration = Duration::from_secs(120);
 /// How often the making of a stream is tried again, and the pause before.
 const REFUSED: u32 = 5;
 const AGAIN: Duration = Duration::from_millis(50);
@@ -82,12 +85,14 @@ impl From<BusError> for chassis::Error {
 /// A connection to the event bus.
 #[derive(Clone, Debug)]
 pub struct Bus {
+    name: Arc<str>,
     client: async_nats::Client,
     jetstream: jetstream::Context,
 }
 
 impl Bus {
-    /// Connects as `name`, checks the server's version, and makes the streams that are missing. The connection mends itself.
+    /// Connects as `name`, checks the server's version, and makes those of its streams that are missing. The connection mends
+    /// itself.
     ///
     /// # Errors
     /// [`BusError`] when it would be reached in the clear off loopback, does not answer, is too old, or keeps streams otherwise than asked.
@@ -95,10 +100,12 @@ impl Bus {
         let server = server(&config.url)?;
         let mut options = secured(&server, config)?.name(name);
         if !config.user.is_empty() {
-            options = options.user_and_password(
-                config.user.clone(),
-                config.password.expose_secret().to_owned(),
-            );
+            options = options
+                .user_and_password(
+                    config.user.clone(),
+                    config.password.expose_secret().to_owned(),
+                )
+                .custom_inbox_prefix(permissions::inbox(&config.user));
         }
         let client = options
             .connect(&server)
@@ -109,6 +116,7 @@ impl Bus {
             })?;
         check_version(&client.server_info().version)?;
         let bus = Self {
+            name: name.into(),
             jetstream: jetstream::new(client.clone()),
             client,
         };
@@ -116,17 +124,46 @@ impl Bus {
         Ok(bus)
     }
 
-    /// Makes the streams that are missing: at the start, and after somebody wiped the server's folder.
+    /// Makes the streams of this program that are missing: at the start, and after somebody wiped the server's folder. Those of
+    /// others are made by their owners.
     ///
     /// # Errors
     /// [`BusError`] when the server refuses or stores something else.
     pub async fn ensure_streams(&self) -> Result<(), BusError> {
-        for area in subject::AREAS {
-            self.ensure_stream(&subject::stream_name(area), subject::stream_subjects(area))
-                .await?;
+        for (name, subjects) in permissions::streams(&self.name) {
+            self.ensure_stream(&name, subjects).await?;
         }
-        self.ensure_stream(subject::DEAD_STREAM, subject::DEAD_SUBJECTS.to_owned())
+        Ok(())
+    }
+
+    /// When the stream of this program's own events was made; `None` for programs that have none.
+    pub(crate) async fn own_stream_since(&self) -> Result<Option<Timestamp>, BusError> {
+        if !subject::AREAS.contains(&&*self.name) {
+            return Ok(None);
+        }
+        let stream = self
+            .jetstream
+            .get_stream(subject::stream_name(&self.name))
             .await
+            .map_err(|error| BusError::failed("reading a stream", error))?;
+        Ok(Some(stream.cached_info().created))
+    }
+
+    /// Publishes and waits until the server has stored it.
+    pub(crate) async fn publish(
+        &self,
+        doing: &'static str,
+        subject: String,
+        headers: HeaderMap,
+        payload: bytes::Bytes,
+    ) -> Result<(), BusError> {
+        self.jetstream
+            .publish_with_headers(subject, headers, payload)
+            .await
+            .map_err(|error| BusError::failed(doing, error))?
+            .await
+            .map_err(|error| BusError::failed(doing, error))?;
+        Ok(())
     }
 
     async fn ensure_stream(&self, name: &str, subjects: String) -> Result<(), BusError> {
@@ -160,6 +197,21 @@ impl Bus {
                 "max_age",
                 format!("{:?}", asked.max_age),
                 format!("{:?}", stored.max_age),
+            ),
+            (
+                "max_messages_per_subject",
+                limit(asked.max_messages_per_subject),
+                limit(stored.max_messages_per_subject),
+            ),
+            (
+                "duplicate_window",
+                format!("{:?}", asked.duplicate_window),
+                format!("{:?}", stored.duplicate_window),
+            ),
+            (
+                "retention",
+                format!("{:?}", asked.retention),
+                format!("{:?}", stored.retention),
             ),
             (
                 "storage",
@@ -201,6 +253,19 @@ impl Bus {
         }
     }
 
+    /// Name of the program.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of the connection to the server: another one after each break.
+    pub(crate) fn connection(&self) -> u64 {
+        self.client
+            .statistics()
+            .connects
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// JetStream on this connection.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
@@ -210,6 +275,11 @@ impl Bus {
     pub fn client(&self) -> &async_nats::Client {
         &self.client
     }
+}
+
+/// The server writes "no limit" as -1, whoever asks leaves 0.
+fn limit(count: i64) -> String {
+    count.max(0).to_string()
 }
 
 fn server(url: &str) -> Result<ServerAddr, BusError> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::{AckKind, consumer};
+use async_nats::jetstream::{self, AckKind, consumer};
 use futures::StreamExt as _;
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -18,6 +18,10 @@ const TRIES: i64 = 8;
 const ACK_WAIT: Duration = Duration::from_secs(30);
 /// Pause after a failed try, times the number of tries so far.
 const BACKOFF: Duration = Duration::from_millis(250);
+/// Events that are asked for at once: what waits here for its turn must get it well within [`ACK_WAIT`].
+const AT_ONCE: usize = 16;
+/// How often it is measured how many events wait.
+const MEASURE: Duration = Duration::from_secs(5);
 /// Pause before a broken consumer is set up again.
 const REPAIR: Duration = Duration::from_millis(500);
 
@@ -38,6 +42,7 @@ pub struct Consumer {
     area: &'static str,
     handler: Arc<dyn Handler>,
     handled: Counter<u64>,
+    waiting: Gauge<u64>,
 }
 
 impl std::fmt::Debug for Consumer {
@@ -51,16 +56,22 @@ impl std::fmt::Debug for Consumer {
 impl Consumer {
     /// The consumer of `area`'s events for `subscriber`.
     pub fn new(bus: Bus, subscriber: &str, area: &'static str, handler: Arc<dyn Handler>) -> Self {
-        let handled = global::meter("quire")
+        let meter = global::meter("quire");
+        let handled = meter
             .u64_counter("quire_events")
             .with_description("events taken from the bus, by what became of them")
             .build();
+        let waiting = meter
+            .u64_gauge("quire_events_waiting")
+            .with_description("events that a consumer has not been given yet")
+            .build();
         Self {
             bus,
-            name: format!("{subscriber}-{area}"),
+            name: subject::consumer_name(subscriber, area),
             area,
             handler,
             handled,
+            waiting,
         }
     }
 
@@ -90,7 +101,7 @@ impl Consumer {
             ack_wait: ACK_WAIT,
             ..consumer::pull::Config::default()
         };
-        let consumer = self
+        let mut consumer = self
             .bus
             .jetstream()
             .create_consumer_on_stream(asked.clone(), subject::stream_name(self.area))
@@ -104,13 +115,20 @@ impl Consumer {
             });
         }
         let mut messages = consumer
+            .stream()
+            .max_messages_per_batch(AT_ONCE)
             .messages()
             .await
             .map_err(|error| BusError::failed("reading events", error))?;
+        let mut measure = tokio::time::interval(MEASURE);
         loop {
             let message = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 message = messages.next() => message,
+                _ = measure.tick() => {
+                    self.measure(&mut consumer).await?;
+                    continue;
+                }
             };
             let Some(message) = message else {
                 return Ok(());
@@ -120,18 +138,30 @@ impl Consumer {
         }
     }
 
-    async fn take(&self, message: &async_nats::jetstream::Message) -> Result<(), BusError> {
-        let delivered = message.info().map(|info| info.delivered).unwrap_or(1);
-        let Some(delivery) = Delivery::read(message.headers.as_ref(), message.payload.clone())
-        else {
-            self.count("not_an_event");
-            return dead::park(
-                &self.bus,
-                &self.name,
-                message,
-                "the message has no event headers",
-            )
-            .await;
+    async fn measure(
+        &self,
+        consumer: &mut consumer::Consumer<consumer::pull::Config>,
+    ) -> Result<(), BusError> {
+        let info = consumer
+            .info()
+            .await
+            .map_err(|error| BusError::failed("measuring a consumer", error))?;
+        let labels = [KeyValue::new("consumer", self.name.clone())];
+        self.waiting.record(info.num_pending, &labels);
+        Ok(())
+    }
+
+    async fn take(&self, message: &jetstream::Message) -> Result<(), BusError> {
+        // A dead letter of another consumer that comes again.
+        if subject::again_for(&message.subject).is_some_and(|consumer| consumer != self.name) {
+            return self.answer(message, AckKind::Ack).await;
+        }
+        let delivery = match self.read(message) {
+            Ok(delivery) => delivery,
+            Err(reason) => {
+                self.count("not_an_event");
+                return dead::park(&self.bus, &self.name, message, reason).await;
+            }
         };
         let span = tracing::info_span!("event", otel.name = %delivery.ce_type, consumer = self.name, about = delivery.about);
         if let Some(traceparent) = &delivery.traceparent {
@@ -143,38 +173,57 @@ impl Consumer {
                 self.count(if known { "handled" } else { "unknown" });
                 self.answer(message, AckKind::Ack).await
             }
-            Err(error) if delivered >= TRIES => {
-                self.count("parked");
-                let reason = chassis::error::chain(&error);
-                tracing::error!(
-                    consumer = self.name,
-                    event = delivery.id,
-                    error = reason,
-                    "event parked"
-                );
-                dead::park(&self.bus, &self.name, message, &reason).await
-            }
-            Err(error) => {
-                self.count("failed");
-                let error = chassis::error::chain(&error);
-                tracing::warn!(
-                    consumer = self.name,
-                    event = delivery.id,
-                    delivered,
-                    error,
-                    "event failed; it will come again"
-                );
-                let pause = BACKOFF * u32::try_from(delivered).unwrap_or(1);
-                self.answer(message, AckKind::Nak(Some(pause))).await
-            }
+            Err(error) => self.failed(message, &delivery, &error).await,
         }
     }
 
-    async fn answer(
+    /// Reads an event of the area; else says what is wrong with it.
+    fn read(&self, message: &jetstream::Message) -> Result<Delivery, &'static str> {
+        let delivery = Delivery::read(
+            &message.subject,
+            message.headers.as_ref(),
+            message.payload.clone(),
+        )
+        .ok_or("the message has no event headers")?;
+        // The server holds everybody to the subjects of their own area: the type must not say otherwise.
+        let named = delivery.ce_type.strip_prefix("quire.");
+        if named.and_then(|name| name.split('.').next()) != Some(self.area) {
+            return Err("the event's type is of another area than its subject");
+        }
+        Ok(delivery)
+    }
+
+    async fn failed(
         &self,
-        message: &async_nats::jetstream::Message,
-        kind: AckKind,
+        message: &jetstream::Message,
+        delivery: &Delivery,
+        error: &chassis::Error,
     ) -> Result<(), BusError> {
+        let tried = message.info().map(|info| info.delivered).unwrap_or(1);
+        let error = chassis::error::chain(error);
+        if tried >= TRIES {
+            self.count("parked");
+            tracing::error!(
+                consumer = self.name,
+                event = delivery.id,
+                error,
+                "event parked"
+            );
+            return dead::park(&self.bus, &self.name, message, &error).await;
+        }
+        self.count("failed");
+        tracing::warn!(
+            consumer = self.name,
+            event = delivery.id,
+            tried,
+            error,
+            "event failed; it will come again"
+        );
+        let pause = BACKOFF * u32::try_from(tried).unwrap_or(1);
+        self.answer(message, AckKind::Nak(Some(pause))).await
+    }
+
+    async fn answer(&self, message: &jetstream::Message, kind: AckKind) -> Result<(), BusError> {
         message
             .ack_with(kind)
             .await

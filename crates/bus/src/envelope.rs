@@ -5,7 +5,7 @@ use contracts::Event;
 use kernel::Timestamp;
 use kernel::id::EventId;
 
-use crate::BusError;
+use crate::{BusError, dead, subject};
 
 pub(crate) const CONTENT_TYPE: &str = "application/protobuf";
 
@@ -70,6 +70,8 @@ impl Envelope {
 pub struct Delivery {
     /// `ce-id`.
     pub id: String,
+    /// Where it was published first.
+    pub subject: String,
     /// `ce-type`.
     pub ce_type: String,
     /// `ce-subject`.
@@ -83,18 +85,30 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Reads the headers of a message; `None` when it is no event of ours.
-    pub fn read(headers: Option<&HeaderMap>, payload: bytes::Bytes) -> Option<Self> {
+    /// Reads a message; `None` when it is no event of ours.
+    pub fn read(subject: &str, headers: Option<&HeaderMap>, payload: bytes::Bytes) -> Option<Self> {
         let headers = headers?;
         let get = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+        let first = subject::again_for(subject).and_then(|_| get(dead::ORIGIN));
         Some(Self {
             id: get("ce-id")?,
+            subject: first.unwrap_or_else(|| subject.to_owned()),
             ce_type: get("ce-type")?,
             about: get("ce-subject").unwrap_or_default(),
             time: get("ce-time").unwrap_or_default(),
             traceparent: get("traceparent"),
             payload,
         })
+    }
+
+    /// Area that published it.
+    pub fn area(&self) -> &str {
+        subject::area_of(&self.subject).unwrap_or_default()
+    }
+
+    /// Team that it is of; `None` where there is none.
+    pub fn team(&self) -> Option<&str> {
+        subject::team_of(&self.subject)
     }
 
     /// The message, when it is an `E`; `None` when it is of another type.
@@ -129,7 +143,9 @@ mod tests {
         assert_eq!(envelope.subject, "quire.identity.v1.ApiKeyRevoked._");
         let headers = envelope.headers();
         assert_eq!(headers.get("Nats-Msg-Id"), headers.get("ce-id"));
-        let delivery = Delivery::read(Some(&headers), envelope.payload.into()).unwrap();
+        let delivery =
+            Delivery::read(&envelope.subject, Some(&headers), envelope.payload.into()).unwrap();
+        assert_eq!((delivery.area(), delivery.team()), ("identity", None));
         assert_eq!(delivery.decode::<ApiKeyRevoked>().unwrap(), Some(event));
         assert_eq!(delivery.decode::<NodeChanged>().unwrap(), None);
         let broken = Delivery {
@@ -137,6 +153,6 @@ mod tests {
             ..delivery
         };
         assert!(broken.decode::<ApiKeyRevoked>().is_err());
-        assert!(Delivery::read(None, bytes::Bytes::new()).is_none());
+        assert!(Delivery::read("", None, bytes::Bytes::new()).is_none());
     }
 }

@@ -10,19 +10,24 @@ mod envelope;
 mod foundation;
 mod inbox;
 mod outbox;
+mod permissions;
+mod relay;
 mod routes;
 mod subject;
 
 pub use connection::{Bus, BusError};
 pub use consumer::{Consumer, Handler};
-pub use dead::{DeadLetter, list_dead, send_again};
+pub use dead::{DeadLetter, count_dead, list_dead, send_again};
 pub use envelope::{Delivery, Envelope};
 pub use foundation::Foundation;
 pub use inbox::first_time;
-pub use outbox::{Outbox, run_relay};
+pub use outbox::Outbox;
+pub use permissions::{Password, Permissions, authorization, permissions, users};
+pub use relay::run_relay;
 pub use routes::{Route, RouteEntry, Routes, Target};
 pub use subject::{
-    AREAS, dead_letters, edge_activity_subject, event_subject, stream_name, stream_subjects,
+    AREAS, consumer_name, dead_letters, edge_activity_subject, event_subject, stream_name,
+    stream_subjects,
 };
 
 /// Tables of the bus, which every service's migrations hold after the chassis' own.

@@ -6,9 +6,10 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use crate::connection::DUPLICATES;
+use crate::subject::ROUTES;
 use crate::{Bus, BusError};
 
-const BUCKET: &str = "routes";
 /// Longest time that a whole reading of the bucket may take.
 const READ: Duration = Duration::from_secs(10);
 
@@ -65,11 +66,12 @@ impl Routes {
     pub async fn open(bus: &Bus) -> Result<Self, BusError> {
         // By hand: the client's own way asks for what servers before 2.10 do not answer.
         bus.ensure(stream::Config {
-            name: format!("KV_{BUCKET}"),
-            subjects: vec![format!("$KV.{BUCKET}.>")],
+            name: format!("KV_{ROUTES}"),
+            subjects: vec![format!("$KV.{ROUTES}.>")],
             max_messages_per_subject: 1,
             allow_rollup: true,
             deny_delete: true,
+            duplicate_window: DUPLICATES,
             allow_direct: true,
             num_replicas: 1,
             ..stream::Config::default()
@@ -77,7 +79,7 @@ impl Routes {
         .await?;
         let store = bus
             .jetstream()
-            .get_key_value(BUCKET)
+            .get_key_value(ROUTES)
             .await
             .map_err(|error| BusError::failed("opening the routes", error))?;
         Ok(Self { store })

@@ -1,7 +1,10 @@
 //! Configuration: defaults, then a TOML file, then `QUIRE_<AREA>_…` variables (`__` between sections), then flags.
+//! A variable whose name ends in `_FILE` names a file that holds the value: secrets come this way, never in the environment.
 //! A key that nobody knows is an error that names it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -34,13 +37,56 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
         figment = figment.merge(Toml::file_exact(file));
     }
     let prefix = format!("QUIRE_{}_", area.to_uppercase());
-    figment
-        .merge(Env::prefixed(&prefix).split("__"))
-        .extract()
-        .map_err(|error| ConfigError {
-            area,
-            problem: error.to_string(),
-        })
+    let wrong = |problem| ConfigError { area, problem };
+    let plain = Env::prefixed(&prefix).filter(|key| file_key(key.as_str()).is_none());
+    figment = figment.merge(plain.split("__"));
+    for (key, value) in values_in_files(&prefix, env::vars()).map_err(wrong)? {
+        figment = figment.merge(Serialized::default(&key, value));
+    }
+    figment.extract().map_err(|error| wrong(error.to_string()))
+}
+
+/// Largest file that is taken for a value, in bytes.
+const MAX_VALUE: u64 = 64 << 10;
+
+/// The key whose value lies in a file, when a variable's name says so.
+fn file_key(name: &str) -> Option<String> {
+    let key = name.to_lowercase();
+    key.strip_suffix("_file").map(|key| key.replace("__", "."))
+}
+
+/// The values that lie in files, by key. Always text, also where it looks like a number.
+fn values_in_files(
+    prefix: &str,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<(String, String)>, String> {
+    let mut values = Vec::new();
+    for (variable, path) in variables {
+        let Some(key) = variable.strip_prefix(prefix).and_then(file_key) else {
+            continue;
+        };
+        let value = read_value(&path)
+            .map_err(|problem| format!("{variable}: cannot read {path:?}: {problem}"))?;
+        values.push((key, value));
+    }
+    Ok(values)
+}
+
+/// The text in a file, without the end of line that editors put after it.
+fn read_value(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?
+        .take(MAX_VALUE)
+        .read_to_string(&mut text)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A program that serves calls, as far as its configuration tells.
+pub trait Listens {
+    /// Where it listens.
+    fn listen(&self) -> &Address;
+    /// The certificate that it shows there, and the authority that this is of.
+    fn tls(&self) -> &TlsConfig;
 }
 
 /// What every service needs to be told.
@@ -147,5 +193,28 @@ mod tests {
 
         let missing = folder.path().join("missing.toml");
         assert!(load::<ServiceConfig>("sample", Some(&missing)).is_err());
+    }
+
+    #[test]
+    fn a_variable_may_name_a_file_that_holds_the_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        fs::write(&file, "12345\n").unwrap();
+        let path = file.to_str().unwrap().to_owned();
+        let read = |variable: &str, path: &str| {
+            let variables = [(variable.to_owned(), path.to_owned())];
+            values_in_files("QUIRE_SAMPLE_", variables.into_iter())
+        };
+        let expected = ("bus.password".to_owned(), "12345".to_owned());
+        let found = read("QUIRE_SAMPLE_BUS__PASSWORD_FILE", &path).unwrap();
+        assert_eq!(found, [expected]);
+        assert!(read("QUIRE_OTHER_KEY_FILE", &path).unwrap().is_empty());
+        assert!(read("QUIRE_SAMPLE_KEY", &path).unwrap().is_empty());
+
+        let problem = read("QUIRE_SAMPLE_KEY_FILE", "/nowhere").unwrap_err();
+        assert!(
+            problem.contains("QUIRE_SAMPLE_KEY_FILE") && problem.contains("/nowhere"),
+            "{problem}"
+        );
     }
 }

@@ -2,8 +2,9 @@
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, QuerySelect, Select, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    TryGetable,
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 use secrecy::{ExposeSecret, SecretString};
@@ -92,6 +93,14 @@ impl Database {
             .await
     }
 
+    /// Tells `seen` the SQL of each statement from now on: for whoever counts or times them.
+    #[must_use]
+    pub fn watched(mut self, seen: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.connection
+            .set_metric_callback(move |info| seen(&info.statement.sql));
+        self
+    }
+
     /// For reads outside a transaction.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.connection
@@ -157,6 +166,27 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
         error.sql_err(),
         Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
     )
+}
+
+/// How many rows there are of each value of `column`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_by<E: EntityTrait, V: TryGetable>(
+    rows: Select<E>,
+    column: E::Column,
+    connection: &impl ConnectionTrait,
+) -> Result<Vec<(V, u64)>, DbErr> {
+    let counted = rows
+        .select_only()
+        .column(column)
+        .column_as(column.count(), "count")
+        .group_by(column)
+        .into_tuple::<(V, i64)>()
+        .all(connection)
+        .await?;
+    let unsigned = |(value, count)| (value, u64::try_from(count).unwrap_or(0));
+    Ok(counted.into_iter().map(unsigned).collect())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The text for the caller and the cause for the operator never mix: causes are logged here, once, and callers get an id-less
 //! "internal error" for them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use kernel::Code;
@@ -31,11 +32,18 @@ pub enum Error {
     /// The caller may not do this; names what is missing.
     #[error("{0}")]
     Denied(String),
+    /// The node was given up, or taken off the list: it may never speak again, and must stop what it still runs. A kind of its
+    /// own, because nothing else may make a node do that.
+    #[error("node {node} was given up; it stops what it runs, and comes back only by joining anew")]
+    GivenUp {
+        /// Identifier of the node.
+        node: String,
+    },
     /// There is no such thing in the caller's sight.
     #[error("{what} {id:?} not found")]
     NotFound {
         /// Kind of thing, such as "notebook".
-        what: &'static str,
+        what: Cow<'static, str>,
         /// What was asked for.
         id: String,
     },
@@ -77,7 +85,7 @@ impl Error {
     /// There is no such thing in the caller's sight. Long texts are cut.
     pub fn not_found(what: &'static str, id: &str) -> Self {
         Self::NotFound {
-            what,
+            what: what.into(),
             id: id.chars().take(80).collect(),
         }
     }
@@ -95,7 +103,7 @@ impl Error {
         match self {
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::Unauthenticated(_) => Code::Unauthenticated,
-            Self::Denied(_) => Code::PermissionDenied,
+            Self::Denied(_) | Self::GivenUp { .. } => Code::PermissionDenied,
             Self::NotFound { .. } => Code::NotFound,
             Self::Conflict(_) => Code::Conflict,
             Self::Precondition(_) => Code::FailedPrecondition,
@@ -165,11 +173,8 @@ impl From<Error> for tonic::Status {
         if let Error::Internal { .. } = &error {
             tracing::error!(error = chain(&error), "call failed");
         }
-        let mut metadata = HashMap::new();
-        if let Error::Invalid { field, .. } = &error {
-            metadata.insert("field".to_owned(), field.clone());
-        }
-        let mut details = ErrorDetails::with_error_info(error.code().rest(), "quire", metadata);
+        let mut details =
+            ErrorDetails::with_error_info(error.code().rest(), "quire", metadata(&error));
         if let Error::Invalid { field, problem } = &error {
             details.add_bad_request_violation(field, problem);
         }
@@ -177,10 +182,36 @@ impl From<Error> for tonic::Status {
     }
 }
 
+/// What programs may read of an error beside its code.
+fn metadata(error: &Error) -> HashMap<String, String> {
+    let entries = match error {
+        Error::Invalid { field, .. } => vec![("field", field.clone())],
+        Error::NotFound { what, id } => vec![(KIND, what.to_string()), (ID, id.clone())],
+        Error::GivenUp { node } => vec![(GIVEN_UP, node.clone())],
+        _ => Vec::new(),
+    };
+    entries
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The kind of a missing thing.
+const KIND: &str = "kind";
+/// What was asked for and is missing.
+const ID: &str = "id";
+/// The node that was given up.
+const GIVEN_UP: &str = "given_up";
+
 /// Reads what another service answered. Its text was made for callers and may be passed on.
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
         let text = status.message().to_owned();
+        let mut said = status
+            .get_details_error_info()
+            .filter(|info| info.domain == "quire")
+            .map(|info| info.metadata)
+            .unwrap_or_default();
         match status.code() {
             tonic::Code::InvalidArgument | tonic::Code::OutOfRange => {
                 let violation = status
@@ -192,17 +223,14 @@ impl From<tonic::Status> for Error {
                 }
             }
             tonic::Code::Unauthenticated => Self::Unauthenticated(text),
-            tonic::Code::PermissionDenied => Self::Denied(text),
-            tonic::Code::NotFound => {
-                let id = text
-                    .split('"')
-                    .nth(1)
-                    .map_or_else(|| text.clone(), str::to_owned);
-                Self::NotFound {
-                    what: not_found_kind(&text),
-                    id,
-                }
-            }
+            tonic::Code::PermissionDenied => match said.remove(GIVEN_UP) {
+                Some(node) => Self::GivenUp { node },
+                None => Self::Denied(text),
+            },
+            tonic::Code::NotFound => Self::NotFound {
+                what: said.remove(KIND).map_or("object".into(), Cow::Owned),
+                id: said.remove(ID).unwrap_or(text),
+            },
             tonic::Code::AlreadyExists | tonic::Code::Aborted => Self::Conflict(text),
             tonic::Code::FailedPrecondition => Self::Precondition(text),
             tonic::Code::ResourceExhausted => Self::Exhausted(text),
@@ -221,29 +249,6 @@ impl From<tonic::Status> for Error {
     }
 }
 
-/// Kinds of things that can be missing; a status carries the kind only inside its text.
-const KINDS: &[&str] = &[
-    "notebook",
-    "project",
-    "machine type",
-    "environment",
-    "node",
-    "workload",
-    "volume",
-    "user",
-    "team",
-    "API key",
-    "price",
-];
-
-fn not_found_kind(text: &str) -> &'static str {
-    KINDS
-        .iter()
-        .find(|kind| text.starts_with(*kind))
-        .copied()
-        .unwrap_or("object")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +258,10 @@ mod tests {
         let cases = [
             Error::invalid("name", "is empty"),
             Error::not_found("notebook", "nb-1"),
+            Error::not_found("kind that nobody listed", "a \"quoted\" name"),
+            Error::GivenUp {
+                node: "no-1".to_owned(),
+            },
             Error::Conflict("the name \"a\" is taken".to_owned()),
             Error::Exhausted("one free notebook".to_owned()),
             Error::Denied("permission notebook:write is missing".to_owned()),
@@ -262,6 +271,23 @@ mod tests {
             let back = Error::from(tonic::Status::from(case));
             assert_eq!((back.code(), back.public_text()), (code, text));
         }
+    }
+
+    #[test]
+    fn only_who_says_so_in_so_many_words_gives_a_node_up() {
+        let given_up = Error::GivenUp {
+            node: "no-1".to_owned(),
+        };
+        let text = given_up.public_text();
+        assert!(
+            matches!(Error::from(tonic::Status::from(given_up)), Error::GivenUp { node } if node == "no-1")
+        );
+        let by_text = tonic::Status::permission_denied(text);
+        assert!(matches!(Error::from(by_text), Error::Denied(_)));
+        let bare = tonic::Status::not_found("nothing here");
+        assert!(
+            matches!(Error::from(bare), Error::NotFound { what, id } if what == "object" && id == "nothing here")
+        );
     }
 
     #[test]

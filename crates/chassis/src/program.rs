@@ -1,4 +1,4 @@
-//! A service as a program of its own: `serve`, `migrate`, `check-config`. Every container's entry is this.
+//! A service as a program of its own: `serve`, `migrate`, `check-config`, `health`. Every container's entry is this.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Listens};
+use crate::grpc::health;
 use crate::telemetry::{self, MetricsPage, TelemetryConfig};
 use crate::{Error, Result, Tasks, error};
 
@@ -39,6 +40,8 @@ enum Command {
     Migrate,
     /// Read the configuration and show it, without its secrets.
     CheckConfig,
+    /// Ask the program that serves with this configuration whether it does; the exit code says it.
+    Health,
 }
 
 /// Runs the program of the service `area`: `migrate` brings its database up to date, `serve` runs it until the token is cancelled.
@@ -48,7 +51,7 @@ pub fn main<C, M, S, MigrateFuture, ServeFuture>(
     serve: S,
 ) -> ExitCode
 where
-    C: Default + Serialize + DeserializeOwned + std::fmt::Debug,
+    C: Listens + Default + Serialize + DeserializeOwned + std::fmt::Debug,
     M: FnOnce(C) -> MigrateFuture,
     S: FnOnce(C, Arc<dyn Clock>, CancellationToken) -> ServeFuture,
     MigrateFuture: Future<Output = Result<()>>,
@@ -68,6 +71,9 @@ where
             }
             Command::Migrate => runtime
                 .block_on(migrate(settings))
+                .map_err(|failure| error::chain(&failure)),
+            Command::Health => runtime
+                .block_on(health::of(&settings))
                 .map_err(|failure| error::chain(&failure)),
             Command::Serve => runtime.block_on(run(area, settings, telemetry, serve)),
         }

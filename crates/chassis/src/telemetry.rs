@@ -1,12 +1,13 @@
 //! Logs, traces and metrics. Traces and metrics go out by OTLP where a collector is named; metrics are also on `/metrics`.
 //! Trace context follows the W3C recommendation, through gRPC metadata and NATS headers alike.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{KeyValue, global};
@@ -19,6 +20,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -106,9 +108,12 @@ pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Telemetr
     } else {
         lines.with_ansi(false).boxed()
     };
-    let spans = traces
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    // Those of libraries are finer than that, and the sending of spans would make more of them.
+    let spans = traces.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(service))
+            .with_filter(LevelFilter::INFO)
+    });
     tracing_subscriber::registry()
         .with(spans)
         .with(lines.with_filter(filter))
@@ -194,6 +199,51 @@ pub fn traceparent() -> Option<String> {
     carrier.0
 }
 
+/// How often a service counts its rows for its gauges.
+pub const COUNT_EVERY: Duration = Duration::from_secs(15);
+
+/// How many things there are of each kind. Told as a whole each time: a kind that has none any more reads 0.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    gauge: Gauge<u64>,
+    label: &'static str,
+    told: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Tally {
+    /// A gauge `name` by `label`.
+    pub fn new(name: &'static str, description: &'static str, label: &'static str) -> Self {
+        Self {
+            gauge: global::meter("quire")
+                .u64_gauge(name)
+                .with_description(description)
+                .build(),
+            label,
+            told: Arc::default(),
+        }
+    }
+
+    /// How many there are now, by kind.
+    pub fn set<K: Into<String>>(&self, counts: impl IntoIterator<Item = (K, u64)>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = told.clone();
+        for (kind, count) in counts {
+            let kind = kind.into();
+            self.record(&kind, count);
+            gone.remove(&kind);
+            told.insert(kind);
+        }
+        for kind in gone {
+            self.record(&kind, 0);
+        }
+    }
+
+    fn record(&self, kind: &str, count: u64) {
+        let kind = KeyValue::new(self.label, kind.to_owned());
+        self.gauge.record(count, &[kind]);
+    }
+}
+
 /// Counts and times the calls of one gRPC server.
 #[derive(Clone, Debug)]
 pub struct CallMetrics {
@@ -234,5 +284,36 @@ impl CallMetrics {
         ];
         self.calls.add(1, &labels);
         self.seconds.record(took.as_secs_f64(), &labels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_has_none_any_more_reads_0() {
+        let registry = prometheus::Registry::new();
+        let page = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .build()
+            .unwrap();
+        global::set_meter_provider(SdkMeterProvider::builder().with_reader(page).build());
+        let tally = Tally::new("sample", "things, by colour", "colour");
+        tally.set([("red", 2), ("blue", 1)]);
+        tally.set([("red", 3)]);
+        let page = MetricsPage(registry).render();
+        let value = |colour: &str| {
+            let line = page
+                .lines()
+                .find(|line| line.starts_with("sample{") && line.contains(colour));
+            line.and_then(|line| line.rsplit_once(' '))
+                .map(|(_, value)| value)
+        };
+        assert_eq!(
+            (value("red"), value("blue")),
+            (Some("3"), Some("0")),
+            "{page}"
+        );
     }
 }

@@ -17,6 +17,8 @@ pub struct MethodAccess {
     pub services: &'static [&'static str],
     /// Agents may, for their own node.
     pub agent: bool,
+    /// The least role may be held in a project; the service checks in which.
+    pub in_project: bool,
 }
 
 impl MethodAccess {

@@ -27,4 +27,6 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 }
 
-pub use generated::{agent, billing, common, identity, inventory, notebook, scheduler, volume};
+pub use generated::{
+    agent, billing, common, identity, inventory, journal, notebook, scheduler, volume,
+};

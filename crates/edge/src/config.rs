@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::config::{BusConfig, TlsConfig, redacted};
+use chassis::config::{BusConfig, Listens, TlsConfig, redacted};
 use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,16 @@ impl Limits {
 
     pub(crate) fn answer_time(&self) -> Duration {
         Duration::from_secs(self.answer_seconds)
+    }
+}
+
+impl Listens for EdgeConfig {
+    fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.tls
     }
 }
 

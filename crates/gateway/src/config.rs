@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::TlsConfig;
+use chassis::config::{Listens, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub notebook: Address,
     /// Where billing is found.
     pub billing: Address,
+    /// Where journal is found.
+    pub journal: Address,
     /// Bounds on what callers may ask for.
     pub limits: Limits,
 }
@@ -112,8 +114,19 @@ impl Default for GatewayConfig {
             scheduler: local(7713),
             notebook: local(7714),
             billing: local(7715),
+            journal: local(7716),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Listens for GatewayConfig {
+    fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.tls
     }
 }
 

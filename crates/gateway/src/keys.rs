@@ -161,9 +161,13 @@ impl KeyRing {
     }
 }
 
-/// A key that identity refuses for whatever reason is a wrong key to the caller; why is identity's secret.
+/// A key that identity refuses for whatever reason is a wrong key to the caller; why is identity's secret. Only a node that was
+/// given up must hear of it.
 fn refusal(status: tonic::Status) -> Error {
     let error = upstream::failure(status);
+    if let Error::GivenUp { .. } = error {
+        return error;
+    }
     match error.code() {
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::InvalidArgument => {
             not_logged_in()

@@ -26,6 +26,8 @@ pub(crate) enum Area {
     Notebook,
     /// Prices, usage, invoices.
     Billing,
+    /// What happened.
+    Journal,
 }
 
 impl Area {
@@ -40,6 +42,7 @@ impl Area {
             "scheduler" | "agent" => Self::Scheduler,
             "notebook" => Self::Notebook,
             "billing" => Self::Billing,
+            "journal" => Self::Journal,
             _ => return None,
         })
     }
@@ -63,6 +66,7 @@ impl Upstream {
             (Area::Scheduler, &config.scheduler),
             (Area::Notebook, &config.notebook),
             (Area::Billing, &config.billing),
+            (Area::Journal, &config.journal),
         ];
         let addresses = addresses.map(|(area, address)| (area, address.clone()));
         Ok(Self {
@@ -104,6 +108,13 @@ impl Channels {
         open.insert(area, channel.clone());
         Ok(channel)
     }
+
+    /// The next call to `area` connects anew, and may so reach another of its replicas.
+    pub(crate) fn forget(&self, area: Area) {
+        if let Ok(mut open) = self.open.lock() {
+            open.remove(&area);
+        }
+    }
 }
 
 /// What a failed call means for the caller. A failure of the way to the service is told from an answer of the service by its
@@ -129,7 +140,46 @@ fn was_late(error: &(dyn StdError + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::UnixListener;
+    use tokio_stream::StreamExt as _;
+    use tokio_stream::wrappers::UnixListenerStream;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_connected_to_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
+        let incoming =
+            UnixListenerStream::new(UnixListener::bind(&path).unwrap()).map(move |connection| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                connection
+            });
+        let (_, health) = tonic_health::server::health_reporter();
+        let server = tonic::transport::Server::builder().add_service(health);
+        tokio::spawn(server.serve_with_incoming(incoming));
+
+        let channels = Upstream::new(&GatewayConfig {
+            scheduler: Address::Unix(path),
+            ..GatewayConfig::default()
+        })
+        .unwrap()
+        .channels();
+        let call = || async {
+            let mut client = HealthClient::new(channels.to(Area::Scheduler).unwrap());
+            client.check(HealthCheckRequest::default()).await.unwrap();
+            connections.load(Ordering::SeqCst)
+        };
+        assert_eq!((call().await, call().await), (1, 1));
+        channels.forget(Area::Scheduler);
+        assert_eq!(call().await, 2);
+    }
 
     #[test]
     fn every_call_of_the_contracts_has_a_service() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chassis::authority::Authority;
-use chassis::config::{ServiceConfig, redacted};
-use chassis::{Error, Result};
+use chassis::config::{Listens, ServiceConfig, TlsConfig, redacted};
+use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,16 @@ impl AuthorityConfig {
 }
 
 const MISSING: &str = "is missing; name both files of the authority, or neither";
+
+impl Listens for IdentityConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
+    }
+}
 
 #[cfg(test)]
 mod tests {

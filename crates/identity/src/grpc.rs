@@ -1,6 +1,6 @@
 //! The calls of identity: decode, call the app, encode.
 
-use chassis::auth::caller;
+use chassis::auth::{Principal, caller};
 use contracts::common::v1::Role;
 use contracts::identity::v1::identity_service_server::IdentityService;
 use contracts::identity::v1::{
@@ -9,27 +9,60 @@ use contracts::identity::v1::{
     CreateUserRequest, CreateUserResponse, ExchangeKeyRequest, ExchangeKeyResponse,
     GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
     GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
-    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse, ListProjectsRequest,
+    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse,
+    ListProjectMembersRequest, ListProjectMembersResponse, ListProjectsRequest,
     ListProjectsResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
-    ListVerificationKeysRequest, ListVerificationKeysResponse, Project, RevokeApiKeyRequest,
-    RevokeApiKeyResponse, Team, User,
+    ListVerificationKeysRequest, ListVerificationKeysResponse, Project, ProjectMember,
+    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RevokeApiKeyRequest,
+    RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest,
+    SetProjectMemberResponse, Team, User,
 };
 use contracts::{from_wire_time, to_wire_time};
+use kernel::id::NodeId;
 use kernel::time::from_micros;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, NewKey, NewTeam};
+use crate::app::{App, Granted, NewKey, NewTeam, Secret};
 use crate::store::entity;
 
 fn wire_time(micros: i64) -> Option<prost_types::Timestamp> {
     Some(to_wire_time(from_micros(micros)))
 }
 
-/// A key on its one way out; empty when none was made.
-fn shown(key: Option<SecretString>) -> String {
-    key.map(|key| key.expose_secret().to_owned())
-        .unwrap_or_default()
+/// A key on its one way out, empty when there is none to show; and why, where the first answer had one.
+fn shown(key: Secret) -> (String, String) {
+    match key {
+        Secret::None => (String::new(), String::new()),
+        Secret::Shown(key) => (key.expose_secret().to_owned(), String::new()),
+        Secret::Gone => (String::new(), GONE.to_owned()),
+    }
+}
+
+/// Said where the key of an answer is not kept any more.
+const GONE: &str = "this request was answered more than an hour ago; its key was shown then and is not kept. Make another one under another request_id";
+
+fn project_member(granted: Granted) -> ProjectMember {
+    ProjectMember {
+        project_id: granted.project_id,
+        user_id: granted.user.id,
+        email: granted.user.email,
+        role: granted.role.into(),
+    }
+}
+
+/// The role that is asked for in a project; no access is said in so many words, so that nobody is shut out by a field that was
+/// forgotten.
+fn project_role(asked: &SetProjectMemberRequest) -> Result<Role, chassis::Error> {
+    let wrong = |problem: &str| Err(chassis::Error::invalid("role", problem));
+    match (asked.role(), asked.no_access) {
+        (Role::Unspecified, true) => Ok(Role::Unspecified),
+        (_, true) => wrong("is given beside no_access; leave one of them out"),
+        (Role::Unspecified | Role::Operator, false) => {
+            wrong("is missing; one of viewer, member, admin, owner is needed, or no_access")
+        }
+        (role, false) => Ok(role),
+    }
 }
 
 fn team(row: entity::team::Model) -> Team {
@@ -70,6 +103,12 @@ fn api_key(row: entity::key::Model) -> ApiKey {
         expires_at: row.expires_at.and_then(wire_time),
         revoked_at: row.revoked_at.and_then(wire_time),
     }
+}
+
+fn node_id(text: &str) -> Result<NodeId, chassis::Error> {
+    text.parse().map_err(|error: kernel::id::ParseIdError| {
+        chassis::Error::invalid("node_id", error.to_string())
+    })
 }
 
 #[tonic::async_trait]
@@ -117,11 +156,19 @@ impl IdentityService for App {
             name: asked.name,
             namespace: asked.namespace,
         };
-        let (row, key) = App::create_team(self, principal.user()?, new, &asked.owner_email).await?;
-        let owner_key = shown(key);
+        let (row, key) = App::create_team(
+            self,
+            principal.user()?,
+            new,
+            &asked.owner_email,
+            &asked.request_id,
+        )
+        .await?;
+        let (owner_key, notice) = shown(key);
         Ok(Response::new(CreateTeamResponse {
             team: Some(team(row)),
             owner_key,
+            notice,
         }))
     }
 
@@ -147,12 +194,14 @@ impl IdentityService for App {
             &asked.email,
             &asked.name,
             asked.role(),
+            &asked.request_id,
         )
         .await?;
-        let key = shown(key);
+        let (key, notice) = shown(key);
         Ok(Response::new(CreateUserResponse {
             user: Some(user(row, asked.role())),
             key,
+            notice,
         }))
     }
 
@@ -173,8 +222,10 @@ impl IdentityService for App {
         &self,
         request: Request<CreateProjectRequest>,
     ) -> Result<Response<CreateProjectResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let row = App::create_project(self, team, &request.get_ref().name).await?;
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let made = App::create_project(self, principal.user()?, &asked.name, &asked.request_id);
+        let row = made.await?;
         Ok(Response::new(CreateProjectResponse {
             project: Some(project(row)),
         }))
@@ -184,8 +235,16 @@ impl IdentityService for App {
         &self,
         request: Request<GetProjectRequest>,
     ) -> Result<Response<GetProjectResponse>, Status> {
-        let team = caller(&request)?.team(&request.get_ref().team_id)?;
-        let row = self.project(team, &request.get_ref().project).await?;
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let row = match &principal {
+            Principal::User(user) => self.project(user, &asked.project).await?,
+            // A service has checked what its caller may see, or does it with the answer.
+            service => {
+                let team = service.team(&asked.team_id)?;
+                self.project_of(team, &asked.project).await?
+            }
+        };
         Ok(Response::new(GetProjectResponse {
             project: Some(project(row)),
         }))
@@ -195,9 +254,45 @@ impl IdentityService for App {
         &self,
         request: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
-        let rows = App::list_projects(self, caller(&request)?.user()?.team).await?;
+        let rows = App::list_projects(self, caller(&request)?.user()?).await?;
         Ok(Response::new(ListProjectsResponse {
             projects: rows.into_iter().map(project).collect(),
+        }))
+    }
+
+    async fn set_project_member(
+        &self,
+        request: Request<SetProjectMemberRequest>,
+    ) -> Result<Response<SetProjectMemberResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let (caller, role) = (principal.user()?, project_role(asked)?);
+        let granted =
+            App::set_project_member(self, caller, &asked.project, &asked.user, role).await?;
+        Ok(Response::new(SetProjectMemberResponse {
+            member: Some(project_member(granted)),
+        }))
+    }
+
+    async fn remove_project_member(
+        &self,
+        request: Request<RemoveProjectMemberRequest>,
+    ) -> Result<Response<RemoveProjectMemberResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        App::remove_project_member(self, principal.user()?, &asked.project, &asked.user).await?;
+        Ok(Response::new(RemoveProjectMemberResponse {}))
+    }
+
+    async fn list_project_members(
+        &self,
+        request: Request<ListProjectMembersRequest>,
+    ) -> Result<Response<ListProjectMembersResponse>, Status> {
+        let principal = caller(&request)?;
+        let project = &request.get_ref().project;
+        let granted = App::list_project_members(self, principal.user()?, project).await?;
+        Ok(Response::new(ListProjectMembersResponse {
+            members: granted.into_iter().map(project_member).collect(),
         }))
     }
 
@@ -217,11 +312,14 @@ impl IdentityService for App {
             scopes: asked.scopes,
             expires_at,
         };
-        let (row, secret) = self.create_key(principal.user()?, new, &asked.team).await?;
-        let key = secret.expose_secret().to_owned();
+        let (row, key) = self
+            .create_key(principal.user()?, new, &asked.team, &asked.request_id)
+            .await?;
+        let (key, notice) = shown(key);
         Ok(Response::new(CreateApiKeyResponse {
             api_key: Some(api_key(row)),
             key,
+            notice,
         }))
     }
 
@@ -252,18 +350,20 @@ impl IdentityService for App {
         &self,
         request: Request<CreateNodeKeyRequest>,
     ) -> Result<Response<CreateNodeKeyResponse>, Status> {
-        let node =
-            request
-                .get_ref()
-                .node_id
-                .parse()
-                .map_err(|error: kernel::id::ParseIdError| {
-                    chassis::Error::invalid("node_id", error.to_string())
-                })?;
+        let node = node_id(&request.get_ref().node_id)?;
         let key = App::create_node_key(self, node).await?;
         Ok(Response::new(CreateNodeKeyResponse {
             key: key.expose_secret().to_owned(),
         }))
+    }
+
+    async fn revoke_node_key(
+        &self,
+        request: Request<RevokeNodeKeyRequest>,
+    ) -> Result<Response<RevokeNodeKeyResponse>, Status> {
+        let node = node_id(&request.get_ref().node_id)?;
+        App::revoke_node_key(self, node).await?;
+        Ok(Response::new(RevokeNodeKeyResponse {}))
     }
 
     async fn get_authority(

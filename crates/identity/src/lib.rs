@@ -4,12 +4,16 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::Foundation;
 use chassis::auth::KeySource;
+use chassis::seal::Sealer;
+use chassis::tasks::repeat;
 use chassis::{Address, Database, Result};
 use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use kernel::Clock;
@@ -19,6 +23,9 @@ use tonic::service::Routes;
 
 pub use config::{AuthorityConfig, IdentityConfig};
 pub use store::Migrator;
+
+/// Secrets that answers had are forgotten at most so long after their hour.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Makes what must be there before the first call: the services' keys, and at the very first start a team, its owner, a
 /// project and the owner's key, which is given here and never again.
@@ -41,7 +48,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
-    let foundation =
+    let mut foundation =
         Foundation::lay::<Migrator>("identity", &config.service, clock.clone(), cancel).await?;
     let signer = app::load_signer(&foundation.database, &config.master_key, clock.now()).await?;
     let authority = app::load_authority(
@@ -56,8 +63,24 @@ pub async fn run(
         outbox: foundation.outbox.clone(),
         clock,
         signer: Arc::new(signer),
+        sealer: Arc::new(Sealer::new(&config.master_key)?),
+        metrics: metrics::Metrics::new(),
         authority: Arc::new(authority),
     };
+    let forgets = app.clone();
+    foundation.tasks.start(
+        "secrets of answers",
+        repeat(
+            "forgetting secrets of answers",
+            Arc::default(),
+            FORGET_EVERY,
+            foundation.tasks.cancel(),
+            move || {
+                let app = forgets.clone();
+                async move { app.forget_secrets().await }
+            },
+        ),
+    );
     let own_keys = Arc::new(OwnKeys(app.signer.public_key().to_vec()));
     let routes = Routes::new(IdentityServiceServer::new(app));
     foundation.with_keys(own_keys).serve(routes, ready).await

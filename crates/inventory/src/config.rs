@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chassis::config::ServiceConfig;
-use chassis::{Error, Result};
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
+use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the inventory service.
@@ -49,6 +49,16 @@ impl InventoryConfig {
 
     pub(crate) fn heartbeat(&self) -> Duration {
         Duration::from_millis(u64::from(self.heartbeat_ms))
+    }
+}
+
+impl Listens for InventoryConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }
 

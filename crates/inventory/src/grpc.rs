@@ -1,14 +1,15 @@
 //! The calls of inventory: decode, call the app, encode.
 
 use chassis::Error;
-use chassis::auth::caller;
+use chassis::auth::{Principal, caller};
 use contracts::inventory::v1::inventory_service_server::InventoryService;
 use contracts::inventory::v1::{
-    CreateJoinTokenRequest, CreateJoinTokenResponse, HeartbeatRequest, HeartbeatResponse,
-    JoinNodeRequest, JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse,
-    ListMachineTypesRequest, ListMachineTypesResponse, ListNodesRequest, ListNodesResponse,
-    RegisterEdgeRequest, RegisterEdgeResponse, RenewNodeCertificateRequest,
-    RenewNodeCertificateResponse, SetNodeSchedulableRequest, SetNodeSchedulableResponse,
+    CreateJoinTokenRequest, CreateJoinTokenResponse, DeleteNodeRequest, DeleteNodeResponse,
+    GiveUpNodeRequest, GiveUpNodeResponse, HeartbeatRequest, HeartbeatResponse, JoinNodeRequest,
+    JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse, ListMachineTypesRequest,
+    ListMachineTypesResponse, ListNodesRequest, ListNodesResponse, RegisterEdgeRequest,
+    RegisterEdgeResponse, RenewNodeCertificateRequest, RenewNodeCertificateResponse,
+    SetNodeSchedulableRequest, SetNodeSchedulableResponse,
 };
 use contracts::to_wire_time;
 use secrecy::ExposeSecret;
@@ -20,17 +21,28 @@ use crate::domain::environment;
 use crate::domain::node::{NewNode, Report};
 use crate::wire;
 
+/// Said where a request for a token was answered before.
+const TOKEN_GONE: &str = "this request made a token before; it was shown then and is not kept. Ask under another request_id for another";
+
 #[tonic::async_trait]
 impl InventoryService for App {
     async fn create_join_token(
         &self,
         request: Request<CreateJoinTokenRequest>,
     ) -> Result<Response<CreateJoinTokenResponse>, Status> {
-        let (token, expires_at) =
-            App::create_join_token(self, request.get_ref().ttl_seconds).await?;
+        let asker = match caller(&request)? {
+            Principal::User(user) => user.team.to_string(),
+            Principal::Service(name) => name,
+            Principal::Anonymous | Principal::Agent(_) => String::new(),
+        };
+        let asked = request.get_ref();
+        let made = App::create_join_token(self, &asker, &asked.request_id, asked.ttl_seconds);
+        let (token, expires_at) = made.await?;
+        let notice = if token.is_none() { TOKEN_GONE } else { "" };
         Ok(Response::new(CreateJoinTokenResponse {
-            token: token.expose_secret().to_owned(),
+            token: token.map_or_else(String::new, |token| token.expose_secret().to_owned()),
             expires_at: Some(to_wire_time(expires_at)),
+            notice: notice.to_owned(),
         }))
     }
 
@@ -138,10 +150,37 @@ impl InventoryService for App {
                 "is missing; one of open, cordoned, draining is needed",
             )
         })?;
-        let node = self.set_schedulable(&asked.node, schedulable).await?;
+        let node = self
+            .set_schedulable(&asked.node, schedulable, asked.deadline_seconds)
+            .await?;
         Ok(Response::new(SetNodeSchedulableResponse {
             node: Some(wire::node(node)),
         }))
+    }
+
+    async fn give_up_node(
+        &self,
+        request: Request<GiveUpNodeRequest>,
+    ) -> Result<Response<GiveUpNodeResponse>, Status> {
+        let node = self.give_up(&request.get_ref().node).await?;
+        Ok(Response::new(GiveUpNodeResponse {
+            node: Some(wire::node(node)),
+        }))
+    }
+
+    async fn delete_node(
+        &self,
+        request: Request<DeleteNodeRequest>,
+    ) -> Result<Response<DeleteNodeResponse>, Status> {
+        let asked = request.get_ref();
+        let id = asked
+            .node_id
+            .parse()
+            .map_err(|error: kernel::id::ParseIdError| {
+                Error::invalid("node_id", error.to_string())
+            })?;
+        self.delete(id, asked.revision).await?;
+        Ok(Response::new(DeleteNodeResponse {}))
     }
 
     async fn list_machine_types(

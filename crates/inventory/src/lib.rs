@@ -4,6 +4,7 @@ mod app;
 mod config;
 mod domain;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 mod wire;
@@ -41,16 +42,23 @@ pub async fn run(
         identity: IdentityServiceClient::new(foundation.caller(&config.service.identity)?),
         catalogue: domain::machine_type::catalogue()?.into(),
         remembered: app::Remembered::default(),
+        departures: Arc::default(),
         edges: app::LastRead::default(),
         heartbeat_ms: config.heartbeat_ms,
+        metrics: metrics::Metrics::new(),
     };
-    let observer = reconcile::run(
+    let ended_keys =
+        reconcile::end_keys(app.clone(), config.heartbeat(), foundation.tasks.cancel());
+    foundation.tasks.start("departed nodes", ended_keys);
+    let observer = reconcile::observe(
         app.clone(),
         config.silence_timeout(),
         config.heartbeat(),
         foundation.tasks.cancel(),
     );
     foundation.tasks.start("observer", observer);
+    let counting = reconcile::count(app.clone(), foundation.tasks.cancel());
+    foundation.tasks.start("count", counting);
     foundation
         .serve(Routes::new(InventoryServiceServer::new(app)), ready)
         .await

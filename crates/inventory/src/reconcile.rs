@@ -1,10 +1,12 @@
-//! The observer: looks for silent nodes, on a timer. One replica observes, by lease.
+//! The loops of inventory: the observer looks for silent nodes, on a timer, one replica at a time by lease; and the keys of nodes
+//! that are gone end, on a timer and at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::tasks::repeat;
+use chassis::telemetry::COUNT_EVERY;
 use chassis::{Result, lease};
 use chrono::TimeDelta;
 use kernel::id::EventId;
@@ -32,7 +34,7 @@ struct Observer {
 ///
 /// # Errors
 /// Never.
-pub(crate) async fn run(
+pub(crate) async fn observe(
     app: App,
     timeout: Duration,
     heartbeat: Duration,
@@ -58,6 +60,27 @@ pub(crate) async fn run(
         look,
     )
     .await
+}
+
+/// Has the keys of nodes that are gone ended, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn end_keys(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.departures.clone();
+    repeat("ending the keys of nodes", nudge, period, cancel, || {
+        app.end_keys()
+    })
+    .await
+}
+
+/// Counts nodes, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn count(app: App, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("counting nodes", nudge, COUNT_EVERY, cancel, || app.count()).await
 }
 
 impl Observer {

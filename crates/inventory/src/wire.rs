@@ -21,6 +21,8 @@ pub(crate) fn node(node: Node) -> wire::Node {
         missing_isolation: node.report.missing_isolation,
         revision: node.revision,
         created_at: Some(to_wire_time(node.created_at)),
+        given_up_at: node.given_up_at.map(to_wire_time),
+        drain_deadline_at: node.drain_deadline_at.map(to_wire_time),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::{ServiceConfig, redacted};
+use chassis::config::{Listens, ServiceConfig, TlsConfig, redacted};
 use chassis::{Address, Error, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,16 @@ impl NotebookConfig {
             routes: period("routes_ms", self.routes_ms)?,
             idle: period("idle_ms", self.idle_ms)?,
         })
+    }
+}
+
+impl Listens for NotebookConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }
 

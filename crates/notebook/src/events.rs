@@ -3,6 +3,7 @@
 use bus::{Bus, Delivery, Handler};
 use chassis::Result;
 use contracts::scheduler::v1::WorkloadChanged;
+use contracts::volume::v1::VolumeChanged;
 use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,23 @@ impl Handler for Workloads {
         };
         if let Some(workload) = event.workload {
             self.0.observe(&workload).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// Takes over what the volume service says of lost files.
+#[derive(Clone, Debug)]
+pub(crate) struct Volumes(pub(crate) App);
+
+#[async_trait::async_trait]
+impl Handler for Volumes {
+    async fn handle(&self, delivery: &Delivery) -> Result<bool> {
+        let Some(event) = delivery.decode::<VolumeChanged>()? else {
+            return Ok(false);
+        };
+        if let Some(volume) = event.volume {
+            self.0.note_lost(&[volume]).await?;
         }
         Ok(true)
     }

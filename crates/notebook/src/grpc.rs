@@ -16,7 +16,7 @@ use crate::app::{App, NewNotebook};
 
 /// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
 fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
-    if !user.may(Role::Member, "notebook:write") {
+    if !user.may_in(&notebook.project_id, Role::Member, "notebook:write") {
         notebook.token.clear();
     }
     notebook
@@ -51,7 +51,7 @@ impl NotebookService for App {
     ) -> Result<Response<GetNotebookResponse>, Status> {
         let principal = caller(&request)?;
         let user = principal.user()?;
-        let notebook = self.get(user.team, &request.get_ref().notebook).await?;
+        let notebook = self.get(user, &request.get_ref().notebook).await?;
         Ok(Response::new(GetNotebookResponse {
             notebook: Some(shown_to(user, notebook)),
         }))
@@ -65,7 +65,7 @@ impl NotebookService for App {
         let user = principal.user()?;
         let asked = request.into_inner();
         let (notebooks, page) = self
-            .list(user.team, &asked.page.unwrap_or_default(), &asked.name)
+            .list(user, &asked.page.unwrap_or_default(), &asked.name)
             .await?;
         let shown = notebooks
             .into_iter()
@@ -80,8 +80,10 @@ impl NotebookService for App {
         &self,
         request: Request<StartNotebookRequest>,
     ) -> Result<Response<StartNotebookResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let notebook = self.start(team, &request.get_ref().notebook).await?;
+        let principal = caller(&request)?;
+        let notebook = self
+            .start(principal.user()?, &request.get_ref().notebook)
+            .await?;
         Ok(Response::new(StartNotebookResponse {
             notebook: Some(notebook),
         }))
@@ -91,10 +93,9 @@ impl NotebookService for App {
         &self,
         request: Request<StopNotebookRequest>,
     ) -> Result<Response<StopNotebookResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let notebook = self
-            .stop(team, &request.get_ref().notebook, "stopped by user")
-            .await?;
+        let principal = caller(&request)?;
+        let (user, wanted) = (principal.user()?, &request.get_ref().notebook);
+        let notebook = self.stop(user, wanted, "stopped by user").await?;
         Ok(Response::new(StopNotebookResponse {
             notebook: Some(notebook),
         }))
@@ -104,8 +105,10 @@ impl NotebookService for App {
         &self,
         request: Request<DeleteNotebookRequest>,
     ) -> Result<Response<DeleteNotebookResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let id = self.delete(team, &request.get_ref().notebook).await?;
+        let principal = caller(&request)?;
+        let id = self
+            .delete(principal.user()?, &request.get_ref().notebook)
+            .await?;
         Ok(Response::new(DeleteNotebookResponse { id }))
     }
 
@@ -123,7 +126,7 @@ impl NotebookService for App {
     ) -> Result<Response<ExplainNotebookResponse>, Status> {
         let principal = caller(&request)?;
         let user = principal.user()?;
-        let mut answer = self.explain(user.team, &request.get_ref().notebook).await?;
+        let mut answer = self.explain(user, &request.get_ref().notebook).await?;
         answer.notebook = answer.notebook.map(|notebook| shown_to(user, notebook));
         Ok(Response::new(answer))
     }

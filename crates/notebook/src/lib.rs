@@ -5,6 +5,7 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 
@@ -56,8 +57,10 @@ pub async fn run(
         http: http_client(&foundation.trust)?,
         traffic: Arc::default(),
         changed: Arc::default(),
+        metrics: metrics::Metrics::new(),
     };
     foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));
+    foundation.consume("volume", Arc::new(events::Volumes(app.clone())));
     let bus = foundation.bus.clone();
     let tasks = &mut foundation.tasks;
     reconcile::start(tasks, &app, &bus, periods);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bus::Bus;
 use chassis::tasks::repeat;
+use chassis::telemetry::COUNT_EVERY;
 use chassis::{Result, Tasks};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,9 @@ pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
     tasks.start("look", look(app.clone(), periods, cancel.clone()));
     let compared = routes(app.clone(), bus.clone(), periods, cancel.clone());
     tasks.start("routes", compared);
-    tasks.start("idle", idle(app.clone(), periods, cancel));
+    tasks.start("lost", lost(app.clone(), periods, cancel.clone()));
+    tasks.start("idle", idle(app.clone(), periods, cancel.clone()));
+    tasks.start("count", count(app.clone(), cancel));
 }
 
 async fn mend(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
@@ -44,10 +47,30 @@ async fn routes(app: App, bus: Bus, periods: Periods, cancel: CancellationToken)
     .await
 }
 
+async fn lost(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat(
+        "looking for lost files",
+        nudge,
+        periods.routes,
+        cancel,
+        || app.compare_lost(),
+    )
+    .await
+}
+
 async fn idle(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
     let nudge = Arc::default();
     repeat("looking for idle ones", nudge, periods.idle, cancel, || {
         app.stop_idle()
+    })
+    .await
+}
+
+async fn count(app: App, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("counting notebooks", nudge, COUNT_EVERY, cancel, || {
+        app.count()
     })
     .await
 }

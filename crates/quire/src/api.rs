@@ -1,13 +1,16 @@
 //! The API, by gRPC through the gateway: one address, one key.
 
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use secrecy::ExposeSecret;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -17,16 +20,24 @@ use tonic::{Request, Status};
 
 use crate::profile::Profile;
 
+/// Longest time that a call may take which is not a stream.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// Puts the key on every call.
 #[derive(Clone, Debug)]
-pub(crate) struct WithKey(MetadataValue<tonic::metadata::Ascii>);
+pub(crate) struct WithKey {
+    key: MetadataValue<tonic::metadata::Ascii>,
+    deadline: Option<Duration>,
+}
 
 impl Interceptor for WithKey {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request
             .metadata_mut()
-            .insert("authorization", self.0.clone());
-        request.set_timeout(std::time::Duration::from_secs(30));
+            .insert("authorization", self.key.clone());
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
         Ok(request)
     }
 }
@@ -40,6 +51,11 @@ pub(crate) struct Api {
     key: WithKey,
     server: String,
     trust: Trust,
+}
+
+/// What makes a lost answer safe to ask for again.
+pub(crate) fn request_id() -> String {
+    kernel::id::EventId::generate().to_string()
 }
 
 impl Api {
@@ -56,7 +72,10 @@ impl Api {
         let trust = profile.trust()?;
         Ok(Self {
             channel: chassis::grpc::connect(&address, &trust)?,
-            key: WithKey(key),
+            key: WithKey {
+                key,
+                deadline: Some(DEADLINE),
+            },
             server: profile.server.clone(),
             trust,
         })
@@ -70,12 +89,29 @@ impl Api {
         InventoryServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
+    pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Logged> {
+        SchedulerServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
     pub(crate) fn notebook(&self) -> NotebookServiceClient<Logged> {
         NotebookServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
     pub(crate) fn billing(&self) -> BillingServiceClient<Logged> {
         BillingServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn journal(&self) -> JournalServiceClient<Logged> {
+        JournalServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    /// The journal, for a stream that lasts.
+    pub(crate) fn lasting_journal(&self) -> JournalServiceClient<Logged> {
+        let key = WithKey {
+            deadline: None,
+            ..self.key.clone()
+        };
+        JournalServiceClient::with_interceptor(self.channel.clone(), key)
     }
 
     /// Makes a call; a refusal becomes the text that people read.
@@ -86,6 +122,19 @@ impl Api {
         call.await
             .map(tonic::Response::into_inner)
             .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Makes a call that makes something under a request id: a lost answer is asked for again without making a second one.
+    pub(crate) async fn make<T, R>(&self, mut call: impl FnMut() -> R) -> Result<T>
+    where
+        R: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let made = chassis::grpc::retry(|| {
+            let call = call();
+            async move { Ok(call.await?.into_inner()) }
+        });
+        made.await
+            .map_err(|error| crate::failure(&error.into(), &self.server))
     }
 
     /// Whom calls of this login trust; notebooks show certificates of the same authority.

@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// What happened, and what could not be handled.
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Teams.
     #[command(subcommand)]
     Team(TeamCommand),
@@ -329,10 +332,75 @@ pub(crate) enum NodeCommand {
     },
     /// Place no new work there.
     Cordon { node: String },
-    /// Place no new work there, and let what can move leave.
-    Drain { node: String },
-    /// Place work there again.
+    /// Place no new work there, and let what can move leave; "node show" tells what is still there.
+    #[command(
+        after_help = "What cannot move, such as a notebook, stays until somebody stops it, or until the deadline: then it is \
+stopped, and starts again by itself when the node is uncordoned.\n\nExample:\n  quire node drain gpu-7 --deadline 2h"
+    )]
+    Drain {
+        node: String,
+        /// Stop what is left after this time, such as 90s, 30m, 2h or 1d [default: it may stay].
+        #[arg(long, value_name = "TIME", value_parser = crate::when::seconds)]
+        deadline: Option<u32>,
+    },
+    /// Place work there again; ends a drain.
     Uncordon { node: String },
+    /// Give a silent node up for lost, with the files on it. It cannot be undone.
+    GiveUp {
+        node: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take a node off the list: an empty one that takes no work, or one that was given up.
+    Delete { node: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// What happened, and what happens from now on.
+    #[command(after_help = "\
+Examples:
+  quire event tail                                 the last hour, and then as it happens
+  quire event tail --object first --no-follow      the timeline of the notebook \"first\"
+  quire event tail --type AttemptEnded --since 2d  what ended in two days, and what ends
+  quire event tail --output json | jq .summary     one event a line, for programs")]
+    Tail(TailArgs),
+    /// Events that a service could not handle; for operators.
+    #[command(
+        after_help = "Examples:\n  quire event dead\n  quire event dead resend 7    after its cause is mended"
+    )]
+    Dead {
+        #[command(subcommand)]
+        command: Option<DeadCommand>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// Only events that are about this object or name it: an identifier, the beginning of one, or a notebook's name.
+    #[arg(long, value_name = "ID")]
+    pub(crate) object: Option<String>,
+    /// Only events of this type, such as NotebookChanged; several times for several.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// From when: how long ago, such as 30m, 1h or 2d, or a time [default: 1h; of one object: all].
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only what has happened; do not wait for more.
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// All of them (also without a word).
+    List,
+    /// Send one again to the service that could not handle it.
+    Resend {
+        /// Number of the letter.
+        id: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -387,6 +455,52 @@ pub(crate) enum ProjectCommand {
     Create { name: String },
     /// Projects of your team.
     List,
+    /// Roles of people in one project; they count there instead of those in the team.
+    #[command(subcommand)]
+    Member(ProjectMemberCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectMemberCommand {
+    /// Give a member of your team a role in a project, or another one.
+    #[command(
+        after_help = "Example:\n  quire project member add secret-model bob@example.org --role none"
+    )]
+    Add {
+        /// Identifier or name.
+        project: String,
+        /// Identifier or address.
+        user: String,
+        /// What they may do there. Owners and admins of the team are admins everywhere.
+        #[arg(long, value_enum)]
+        role: ProjectRoleArg,
+    },
+    /// Take a role in a project back: the one in the team counts again.
+    Remove {
+        /// Identifier or name.
+        project: String,
+        /// Identifier or address.
+        user: String,
+    },
+    /// Who has a role of their own in a project.
+    List {
+        /// Identifier or name.
+        project: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProjectRoleArg {
+    /// Does not even see it.
+    None,
+    /// Reads what is in it.
+    Viewer,
+    /// Creates and runs workloads in it.
+    Member,
+    /// Gives others roles in it.
+    Admin,
+    /// Everything in it.
+    Owner,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
-//! Times that people type.
+//! Times and lengths of time that people type.
 
-use anyhow::{Result, bail};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use anyhow::{Result, anyhow, bail};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 
 /// A day (its start in UTC) or an instant of RFC 3339.
@@ -20,9 +20,65 @@ pub(crate) fn parse(option: &str, text: &str) -> Result<Timestamp> {
     }
 }
 
+/// How long ago, such as `30m`, `1h` or `2d`; or what [`parse`] reads.
+pub(crate) fn since(option: &str, text: &str, now: DateTime<Utc>) -> Result<Timestamp> {
+    if let Ok(length) = seconds(text) {
+        return Ok(contracts::to_wire_time(
+            now - TimeDelta::seconds(length.into()),
+        ));
+    }
+    parse(option, text).map_err(|_| {
+        anyhow!(
+            "--{option}: {text:?} is not a time; write 30m, 1h, 2d, 2026-11-01 or 2026-11-01T12:00:00Z"
+        )
+    })
+}
+
+/// A length of time such as 90s, 30m, 2h or 1d, in seconds.
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text:?} is not a length of time; write 90s, 30m, 2h or 1d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let each: u32 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text
+        .strip_suffix(unit)
+        .and_then(|number| number.parse().ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(wrong)?;
+    number.checked_mul(each).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_have_a_unit() {
+        for (text, length) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("1d", 86_400)] {
+            assert_eq!(seconds(text), Ok(length));
+        }
+        for wrong in ["", "h", "2", "-1h", "0s", "2 h", "2é", "99999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn how_long_ago() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
+        let seconds = |text| since("since", text, now).map(|time| time.seconds).ok();
+        assert_eq!(seconds("1h"), Some(10 * 86_400 - 3_600));
+        assert_eq!(seconds("2d"), Some(8 * 86_400));
+        assert_eq!(seconds("1970-01-02"), Some(86_400));
+        for wrong in ["", "h", "-1h", "1.5h", "99999999999999d", "yesterday", "1ä"] {
+            let error = since("since", wrong, now).unwrap_err().to_string();
+            assert!(error.contains("--since") && error.contains("1h"), "{error}");
+        }
+    }
 
     #[test]
     fn days_and_instants() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::ServiceConfig;
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -61,5 +61,15 @@ impl SchedulerConfig {
 
     pub(crate) fn compare(&self) -> Duration {
         Duration::from_millis(self.compare_ms.into())
+    }
+}
+
+impl Listens for SchedulerConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }

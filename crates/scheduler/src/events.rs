@@ -16,7 +16,7 @@ impl Handler for Nodes {
             return Ok(false);
         };
         if let Some(node) = event.node {
-            self.0.take_over(node).await?;
+            self.0.take_over(node, event.deleted).await?;
         }
         Ok(true)
     }

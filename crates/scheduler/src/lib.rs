@@ -5,6 +5,7 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 
@@ -48,8 +49,8 @@ pub async fn run(
         links: app::Links::default(),
         placeable: Arc::default(),
         dispatchable: Arc::default(),
-        silences: Arc::default(),
-        metrics: app::Metrics::new(),
+        node_changes: Arc::default(),
+        metrics: metrics::Metrics::new(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);
@@ -70,7 +71,7 @@ fn start_loops(tasks: &mut Tasks, app: &App, config: &SchedulerConfig, cancel: &
     let (app, cancel) = with();
     tasks.start("nodes", reconcile::nodes(app, compare, cancel));
     let (app, cancel) = with();
-    tasks.start("silence", reconcile::silence(app, compare, cancel));
+    tasks.start("follow", reconcile::follow(app, compare, cancel));
     let (app, cancel) = with();
     tasks.start("time", reconcile::mind_the_time(app, compare, cancel));
 }

@@ -21,6 +21,7 @@ pub(crate) async fn lead(app: App, renew: Duration, cancel: CancellationToken) -
             }
         };
         let leads = held.is_some();
+        app.metrics.leads(leads);
         if app.leadership.set(held) {
             tracing::info!(leads, "leadership changed");
             app.placeable.notify_one();
@@ -58,11 +59,12 @@ pub(crate) async fn nodes(app: App, period: Duration, cancel: CancellationToken)
     .await
 }
 
-/// Draws from the silence of nodes what follows for the work on them.
-pub(crate) async fn silence(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
-    let nudge = app.silences.clone();
-    repeat("following silence", nudge, period, cancel, || {
-        app.follow_silence()
+/// Draws from the state of nodes what follows for the work on them, and for the files on those that are gone.
+pub(crate) async fn follow(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.node_changes.clone();
+    repeat("following nodes", nudge, period, cancel, || async {
+        app.follow_nodes().await?;
+        app.settle_gone_nodes().await
     })
     .await
 }

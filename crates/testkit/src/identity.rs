@@ -1,6 +1,6 @@
 //! An identity that knows everybody: it answers what other services ask of identity, and signs a token for any principal.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
@@ -83,7 +83,7 @@ impl Identity {
             database,
             identity: self.service.address().clone(),
             key: self.keys.key(Principal::Service(name.to_owned())).into(),
-            bus: nats.config(),
+            bus: nats.config_of(name),
             tls: TlsConfig::default(),
         }
     }
@@ -108,6 +108,7 @@ pub fn person(team: TeamId, role: Role) -> Principal {
         id: UserId::generate(),
         team,
         role: role.min(Role::Owner),
+        projects: BTreeMap::new(),
         operator: role == Role::Operator,
         scopes: vec!["*".to_owned()],
     })
@@ -173,13 +174,16 @@ impl Keys {
 
     /// A new key for `node`; its older ones end.
     fn node_key(&self, node: NodeId) -> String {
+        self.end_node_keys(node);
+        self.key(Principal::Agent(node))
+    }
+
+    fn end_node_keys(&self, node: NodeId) {
         let mut principals = self
             .principals
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         principals.retain(|_, principal| *principal != Principal::Agent(node));
-        drop(principals);
-        self.key(Principal::Agent(node))
     }
 }
 
@@ -215,6 +219,16 @@ crate::play! {
             let node = &request.get_ref().node_id;
             let node = node.parse().map_err(|_| Error::not_found("node", node))?;
             Ok(Response::new(wire::CreateNodeKeyResponse { key: self.node_key(node) }))
+        }
+
+        async fn revoke_node_key(
+            &self,
+            request: Request<wire::RevokeNodeKeyRequest>,
+        ) -> Result<Response<wire::RevokeNodeKeyResponse>, Status> {
+            let node = &request.get_ref().node_id;
+            let node = node.parse().map_err(|_| Error::not_found("node", node))?;
+            self.end_node_keys(node);
+            Ok(Response::new(wire::RevokeNodeKeyResponse {}))
         }
 
         async fn get_authority(
@@ -259,4 +273,7 @@ crate::play! {
     create_api_key(CreateApiKeyRequest) -> CreateApiKeyResponse,
     list_api_keys(ListApiKeysRequest) -> ListApiKeysResponse,
     revoke_api_key(RevokeApiKeyRequest) -> RevokeApiKeyResponse,
+    set_project_member(SetProjectMemberRequest) -> SetProjectMemberResponse,
+    remove_project_member(RemoveProjectMemberRequest) -> RemoveProjectMemberResponse,
+    list_project_members(ListProjectMembersRequest) -> ListProjectMembersResponse,
 }

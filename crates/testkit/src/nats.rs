@@ -1,17 +1,20 @@
 //! A private `nats-server` with JetStream.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use bus::{Bus, Delivery, Envelope};
-use chassis::config::{BusConfig, TlsConfig};
+use bus::{Bus, Delivery, Envelope, Password};
+use chassis::config::BusConfig;
 use contracts::Event;
 use kernel::{Clock as _, time::SystemClock};
 use tempfile::TempDir;
 
 use crate::{Authority, Program, wait_for};
+
+/// User of tests.
+const TEST: &str = "test";
+const CONFIGURATION: &str = "nats.conf";
 
 /// A private event bus; it ends with this value.
 #[derive(Debug)]
@@ -19,45 +22,94 @@ pub struct Nats {
     program: Program,
     folder: TempDir,
     port: u16,
-    tls: Option<TlsConfig>,
+    /// It asks who somebody is.
+    guarded: bool,
+    /// Who signed its certificate, where it takes TLS only.
+    authority: Option<PathBuf>,
 }
 
 impl Nats {
-    /// Starts a server on a free port.
+    /// Starts a server on a free port that lets everybody do everything.
     ///
     /// # Panics
     /// When `nats-server` is not installed or does not start.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::configured("")
     }
 
-    /// Starts a server that takes TLS only, with a certificate of `authority` for 127.0.0.1.
+    /// Starts a server on a free port with more configuration, such as users and what they may do.
     ///
     /// # Panics
     /// When `nats-server` is not installed or does not start.
-    pub fn start_secure(authority: &Authority) -> Self {
-        Self::start_with(Some(authority.issue(&["127.0.0.1"])))
-    }
-
-    fn start_with(tls: Option<TlsConfig>) -> Self {
+    pub fn configured(configuration: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (program, port) = launch(&folder, -1, tls.as_ref());
+        fs::write(folder.path().join(CONFIGURATION), configuration).expect("a configuration");
+        let (program, port) = launch(&folder, -1);
         Self {
             program,
             folder,
             port,
-            tls,
+            guarded: false,
+            authority: None,
         }
     }
 
-    /// How to reach it.
+    /// Starts a server on a free port that holds every user of the bus to its permissions; tests themselves may do everything.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn guarded() -> Self {
+        Self::guarded_with("")
+    }
+
+    /// Like [`Nats::guarded`], and it takes TLS only, with a certificate of `authority` for 127.0.0.1.
+    ///
+    /// # Panics
+    /// When `nats-server` is not installed or does not start.
+    pub fn start_secure(authority: &Authority) -> Self {
+        let tls = authority.issue(&["127.0.0.1"]);
+        let file = |path: &Option<PathBuf>| path.clone().expect("a file of the authority");
+        let configuration = format!(
+            "tls {{ cert_file: {:?}, key_file: {:?} }}\n",
+            file(&tls.certificate),
+            file(&tls.key)
+        );
+        let mut server = Self::guarded_with(&configuration);
+        server.authority = tls.authority;
+        server
+    }
+
+    fn guarded_with(configuration: &str) -> Self {
+        let users = bus::authorization(|user| Password::Text(password(user)));
+        let test = format!("{{ user: {TEST}, password: {} }}\n] }}", password(TEST));
+        let users = users.replace("] }\n", &test);
+        let mut server = Self::configured(&format!("{configuration}{users}"));
+        server.guarded = true;
+        server
+    }
+
+    /// How tests reach it.
     pub fn config(&self) -> BusConfig {
-        let scheme = if self.tls.is_some() { "tls" } else { "nats" };
-        BusConfig {
+        self.config_of(TEST)
+    }
+
+    /// How a user of the bus reaches it.
+    pub fn config_of(&self, user: &str) -> BusConfig {
+        let scheme = if self.authority.is_some() {
+            "tls"
+        } else {
+            "nats"
+        };
+        let mut config = BusConfig {
             url: format!("{scheme}://127.0.0.1:{}", self.port),
-            authority: self.tls.as_ref().and_then(|tls| tls.authority.clone()),
+            authority: self.authority.clone(),
             ..BusConfig::default()
+        };
+        if self.guarded {
+            config.user = user.to_owned();
+            config.password = password(user).into();
         }
+        config
     }
 
     /// Events of one type, oldest first.
@@ -75,29 +127,49 @@ impl Nats {
         let mut events = Vec::new();
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
             let message = stream.get_raw_message(sequence).await.expect("a message");
-            let delivery =
-                Delivery::read(Some(&message.headers), message.payload).expect("an event");
+            let headers = Some(&message.headers);
+            let delivery = Delivery::read(message.subject.as_str(), headers, message.payload)
+                .expect("an event");
             events.extend(delivery.decode().expect("an event of its type"));
         }
         events
     }
 
-    /// Publishes `event`, which is about the aggregate `about`.
+    /// Publishes `event`, which is about the aggregate `about` of no team.
     ///
     /// # Panics
     /// When the bus does not take it.
     pub async fn publish<E: Event>(&self, event: &E, about: &str) {
+        self.send([Envelope::new(event, about, None, SystemClock.now())])
+            .await;
+    }
+
+    /// Publishes `event`, which is about the aggregate `about` of `team`.
+    ///
+    /// # Panics
+    /// When the bus does not take it.
+    pub async fn publish_for<E: Event>(&self, event: &E, about: &str, team: &str) {
+        self.send([Envelope::new(event, about, Some(team), SystemClock.now())])
+            .await;
+    }
+
+    /// Publishes envelopes that the test has made, one after the other.
+    ///
+    /// # Panics
+    /// When the bus does not take them.
+    pub async fn send(&self, envelopes: impl IntoIterator<Item = Envelope>) {
         let bus = self.connect().await;
-        let envelope = Envelope::new(event, about, None, SystemClock.now());
-        let sent = bus.jetstream().publish_with_headers(
-            envelope.subject.clone(),
-            envelope.headers(),
-            envelope.payload.into(),
-        );
-        sent.await
-            .expect("a publication")
-            .await
-            .expect("its confirmation");
+        for envelope in envelopes {
+            let sent = bus.jetstream().publish_with_headers(
+                envelope.subject.clone(),
+                envelope.headers(),
+                envelope.payload.into(),
+            );
+            sent.await
+                .expect("a publication")
+                .await
+                .expect("its confirmation");
+        }
     }
 
     async fn connect(&self) -> Bus {
@@ -118,11 +190,15 @@ impl Nats {
         if wipe {
             fs::remove_dir_all(self.folder.path().join("jetstream")).ok();
         }
-        (self.program, self.port) = launch(&self.folder, i32::from(self.port), self.tls.as_ref());
+        (self.program, self.port) = launch(&self.folder, i32::from(self.port));
     }
 }
 
-fn launch(folder: &TempDir, port: i32, tls: Option<&TlsConfig>) -> (Program, u16) {
+fn password(user: &str) -> String {
+    format!("password-of-{user}")
+}
+
+fn launch(folder: &TempDir, port: i32) -> (Program, u16) {
     let ports = folder.path().join("ports");
     fs::remove_dir_all(&ports).ok();
     fs::create_dir_all(&ports).ok();
@@ -139,7 +215,8 @@ fn launch(folder: &TempDir, port: i32, tls: Option<&TlsConfig>) -> (Program, u16
             .arg(&ports)
             .arg("-sd")
             .arg(folder.path())
-            .args(tls.map(tls_options).into_iter().flatten())
+            .arg("-c")
+            .arg(folder.path().join(CONFIGURATION))
             .stderr(Stdio::null()),
     );
     let port = wait_for("nats-server's ports file", || {
@@ -149,15 +226,4 @@ fn launch(folder: &TempDir, port: i32, tls: Option<&TlsConfig>) -> (Program, u16
         after.split('"').next()?.parse().ok()
     });
     (program, port)
-}
-
-fn tls_options(tls: &TlsConfig) -> Vec<OsString> {
-    let file = |path: &Option<PathBuf>| path.clone().expect("a file of the authority").into();
-    vec![
-        "--tls".into(),
-        "--tlscert".into(),
-        file(&tls.certificate),
-        "--tlskey".into(),
-        file(&tls.key),
-    ]
 }

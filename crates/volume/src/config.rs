@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::config::ServiceConfig;
+use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -38,5 +38,15 @@ impl VolumeConfig {
             ));
         }
         Ok(Duration::from_millis(u64::from(self.release_every_ms)))
+    }
+}
+
+impl Listens for VolumeConfig {
+    fn listen(&self) -> &Address {
+        &self.service.listen
+    }
+
+    fn tls(&self) -> &TlsConfig {
+        &self.service.tls
     }
 }

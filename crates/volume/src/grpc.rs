@@ -6,7 +6,9 @@ use contracts::volume::v1::{
     AttachVolumeRequest, AttachVolumeResponse, ConfirmDeletionRequest, ConfirmDeletionResponse,
     CreateVolumeRequest, CreateVolumeResponse, DeleteVolumeRequest, DeleteVolumeResponse,
     DetachVolumeRequest, DetachVolumeResponse, GetVolumeRequest, GetVolumeResponse,
-    ListNodeDeletionsRequest, ListNodeDeletionsResponse, ListVolumesRequest, ListVolumesResponse,
+    ListLostVolumesRequest, ListLostVolumesResponse, ListNodeDeletionsRequest,
+    ListNodeDeletionsResponse, ListNodeVolumesRequest, ListNodeVolumesResponse, ListVolumesRequest,
+    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -20,7 +22,10 @@ impl VolumeService for App {
         request: Request<CreateVolumeRequest>,
     ) -> Result<Response<CreateVolumeResponse>, Status> {
         let team = caller(&request)?.team(&request.get_ref().team_id)?;
-        let volume = self.create(team, &request.get_ref().request_id).await?;
+        let asked = request.into_inner();
+        let volume = self
+            .create(team, asked.project_id, &asked.request_id)
+            .await?;
         Ok(Response::new(CreateVolumeResponse {
             volume: Some(wire::volume(volume)),
         }))
@@ -43,7 +48,7 @@ impl VolumeService for App {
         &self,
         request: Request<ListVolumesRequest>,
     ) -> Result<Response<ListVolumesResponse>, Status> {
-        let volumes = self.list(caller(&request)?.user()?.team).await?;
+        let volumes = self.list(caller(&request)?.user()?).await?;
         Ok(Response::new(ListVolumesResponse {
             volumes: volumes.into_iter().map(wire::volume).collect(),
         }))
@@ -90,6 +95,37 @@ impl VolumeService for App {
         let volume = self.delete(read_id("id", &request.get_ref().id)?).await?;
         Ok(Response::new(DeleteVolumeResponse {
             volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn list_node_volumes(
+        &self,
+        request: Request<ListNodeVolumesRequest>,
+    ) -> Result<Response<ListNodeVolumesResponse>, Status> {
+        let node = read_id("node_id", &request.get_ref().node_id)?;
+        let volumes = self.on_node(node).await?;
+        Ok(Response::new(ListNodeVolumesResponse {
+            volumes: volumes.into_iter().map(wire::volume).collect(),
+        }))
+    }
+
+    async fn lose_node_volumes(
+        &self,
+        request: Request<LoseNodeVolumesRequest>,
+    ) -> Result<Response<LoseNodeVolumesResponse>, Status> {
+        let asked = request.get_ref();
+        self.lose_node(read_id("node_id", &asked.node_id)?, &asked.reason)
+            .await?;
+        Ok(Response::new(LoseNodeVolumesResponse {}))
+    }
+
+    async fn list_lost_volumes(
+        &self,
+        request: Request<ListLostVolumesRequest>,
+    ) -> Result<Response<ListLostVolumesResponse>, Status> {
+        let volumes = self.lost_after(&request.get_ref().after).await?;
+        Ok(Response::new(ListLostVolumesResponse {
+            volumes: volumes.into_iter().map(wire::volume).collect(),
         }))
     }
 

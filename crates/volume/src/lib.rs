@@ -5,6 +5,7 @@ mod config;
 mod domain;
 mod events;
 mod grpc;
+mod metrics;
 mod reconcile;
 mod store;
 mod wire;
@@ -40,10 +41,13 @@ pub async fn run(
         outbox: foundation.outbox.clone(),
         clock,
         wanted: Arc::default(),
+        metrics: metrics::Metrics::new(),
     };
     let scheduler = SchedulerServiceClient::new(foundation.caller(&config.scheduler)?);
     let releases = reconcile::run(app.clone(), scheduler, every, foundation.tasks.cancel());
     foundation.tasks.start("releases", releases);
+    let counting = reconcile::count(app.clone(), foundation.tasks.cancel());
+    foundation.tasks.start("count", counting);
     foundation.consume("scheduler", Arc::new(app.clone()));
     foundation
         .serve(Routes::new(VolumeServiceServer::new(app)), ready)

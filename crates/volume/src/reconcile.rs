@@ -1,10 +1,12 @@
 //! Releases the volumes of ended attempts by the scheduler's own list, on a timer and when somebody waits for a volume: a lost
 //! event delays a release, and no more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::grpc::Caller;
 use chassis::tasks::repeat;
+use chassis::telemetry::COUNT_EVERY;
 use chassis::{Result, grpc};
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use contracts::scheduler::v1::{ListAttemptsRequest, ListAttemptsResponse};
@@ -38,6 +40,18 @@ pub(crate) async fn run(
         cancel,
         round,
     )
+    .await
+}
+
+/// Counts volumes, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn count(app: App, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat("counting volumes", nudge, COUNT_EVERY, cancel, || {
+        app.count()
+    })
     .await
 }
 

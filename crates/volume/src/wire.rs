@@ -13,9 +13,12 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         State::Ready => wire::VolumeState::Ready,
         State::Deleting => wire::VolumeState::Deleting,
         State::Deleted => wire::VolumeState::Deleted,
+        State::Lost => wire::VolumeState::Lost,
     };
     wire::Volume {
         id: volume.id.into(),
+        reason: volume.reason,
+        project_id: volume.project,
         team_id: volume.team.into(),
         node_id: volume.node.map(String::from).unwrap_or_default(),
         state: state.into(),

@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::telemetry;
 use contracts::agent::v1::Assignment;
 use futures::FutureExt as _;
 use kernel::time::milliseconds_between;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::board::{Board, Entry};
 use super::ending::End;
@@ -105,10 +107,13 @@ impl Driver {
                         Err(problem) => Seen::Broken(problem),
                     }
                 }
+                .instrument(self.span("prepare"))
                 .boxed()
             }
-            Work::Launch => launch(runtime, job).boxed(),
-            Work::AwaitAnswer => await_answer(runtime, job, self.shared.ready_timeout).boxed(),
+            Work::Launch => launch(runtime, job).instrument(self.span("launch")).boxed(),
+            Work::AwaitAnswer => await_answer(runtime, job, self.shared.ready_timeout)
+                .instrument(self.span("await answer"))
+                .boxed(),
             Work::AwaitEnd => over(runtime, job).boxed(),
             Work::Stop => async move {
                 runtime.stop(&job).await;
@@ -117,6 +122,14 @@ impl Driver {
             .boxed(),
             Work::Rest => Self::rest(),
         }
+    }
+
+    /// A step on the way to a workload that answers, in the trace of whoever asked for it.
+    fn span(&self, step: &'static str) -> Span {
+        let job = &self.entry.job;
+        let span = tracing::info_span!("start", otel.name = step, attempt = job.id());
+        telemetry::continue_trace_from(&span, &job.assignment.traceparent);
+        span
     }
 
     async fn hear(&mut self, word: Word) {

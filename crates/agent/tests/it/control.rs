@@ -54,6 +54,10 @@ pub(crate) struct Played {
     line: Mutex<Option<Line>>,
     pub(crate) epoch: AtomicU64,
     pub(crate) deaf: AtomicBool,
+    /// The node was given up: its line is refused.
+    pub(crate) given_up: AtomicBool,
+    /// How often it was refused.
+    pub(crate) refused: AtomicUsize,
     pub(crate) joins: AtomicUsize,
     /// How many joins are answered with an error after they were done.
     pub(crate) lost_answers: AtomicUsize,
@@ -329,6 +333,10 @@ impl LinkService for Player {
     ) -> Result<Response<Answers>, Status> {
         let node = lock(&self.0.node).clone();
         self.check(&request, &node)?;
+        if self.0.given_up.load(Ordering::SeqCst) {
+            self.0.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::GivenUp { node }.into());
+        }
         let (sender, answers) = mpsc::channel(64);
         let line = Line {
             sender,
@@ -407,6 +415,8 @@ play! {
     list_nodes(ListNodesRequest) -> ListNodesResponse,
     register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
+    delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
 }
@@ -438,4 +448,7 @@ play! {
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
     delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
+    list_node_volumes(ListNodeVolumesRequest) -> ListNodeVolumesResponse,
+    lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
+    list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
 }

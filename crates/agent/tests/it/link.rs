@@ -73,6 +73,25 @@ async fn absence_never_means_stop() {
     node.control.ended(&attempt).await;
 }
 
+/// A refusal stops nothing, unless it says in so many words that the node was given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_given_up_stops_what_it_runs() {
+    let node = Node::start().await;
+    let attempt = script("echo up; sleep 1000");
+    node.control.assign(&attempt).await;
+    node.control.running(&attempt).await;
+    node.control.played.given_up.store(true, Ordering::SeqCst);
+    node.control.hang_up();
+    eventually("a refusal", || async {
+        (node.control.played.refused.load(Ordering::SeqCst) > 0).then_some(())
+    })
+    .await;
+    node.control.played.given_up.store(false, Ordering::SeqCst);
+    let ended = node.control.ended(&attempt).await;
+    assert_eq!(ended.end(), AttemptEnd::Lost);
+    assert_eq!(ended.reason, "its node was given up");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wanted_at_the_greeting_is_done() {
     let mut node = Node::stopped().await;

@@ -1,7 +1,7 @@
 //! What a team used, what runs now included.
 
+use chassis::auth::User;
 use chassis::{Error, Result};
-use kernel::id::TeamId;
 use kernel::{Micros, Timestamp};
 
 use super::{App, out_of_range};
@@ -36,20 +36,20 @@ pub(crate) struct UsageLine {
 }
 
 impl App {
-    /// What `team` used from `from` (or the start of this month) until `to` (or now).
+    /// What the caller's team used from `from` (or the start of this month) until `to` (or now), in the projects that they see.
     ///
     /// # Errors
     /// [`Error::Invalid`] when `from` is not before `to`, [`Error::Exhausted`] when it is too much to show.
     pub(crate) async fn usage(
         &self,
-        team: TeamId,
+        user: &User,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Usage> {
         let now = self.clock.now();
         let window = checked_window(from, to, now)?;
         let attempts =
-            attempt::first_in(self.database.reader(), team, window, MOST_ATTEMPTS + 1).await?;
+            attempt::first_in(self.database.reader(), user.team, window, MOST_ATTEMPTS + 1).await?;
         if attempts.len() as u64 > MOST_ATTEMPTS {
             let text = format!(
                 "more than {MOST_ATTEMPTS} attempts ran in the time asked about; ask for a shorter time"
@@ -61,7 +61,8 @@ impl App {
             lines: Vec::new(),
             total: Micros(0),
         };
-        for metered in attempts {
+        let seen = |metered: &Metered| user.sees(&metered.facts.project);
+        for metered in attempts.into_iter().filter(seen) {
             let until = metered.shown_until(now);
             let slices = prices.slices(
                 &metered.facts.machine_type,

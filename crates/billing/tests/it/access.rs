@@ -1,10 +1,11 @@
 //! Who sees what, and what is refused with which words.
 
 use billing::BillingConfig;
+use chassis::auth::Principal;
 use contracts::billing::v1 as wire;
 use contracts::common::v1::Role;
 use contracts::to_wire_time;
-use kernel::id::TeamId;
+use kernel::id::{ProjectId, TeamId};
 use testkit::{Engine, person};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -53,6 +54,33 @@ async fn teams_see_their_own_usage_only(engine: Engine) {
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+async fn usage_of_projects_one_does_not_see_is_not_shown(engine: Engine) {
+    let world = World::start(engine).await;
+    let (team, project) = (TeamId::generate(), ProjectId::generate());
+    let mut secret = attempt(team, "C5", world.now());
+    secret.project_id = project.to_string();
+    let open = attempt(team, "C1", world.now());
+    for attempt in [&secret, &open] {
+        world.scheduler.list(attempt);
+    }
+    world.advance(60);
+    assert_eq!(world.audit().await.attempts, 2);
+    for (role, lines, micros) in [
+        (None, 2, 84_500),
+        (Some(Role::Member), 2, 84_500),
+        (Some(Role::Unspecified), 1, 4_500),
+    ] {
+        let Principal::User(mut user) = person(team, Role::Viewer) else {
+            panic!("a person is a user")
+        };
+        user.projects.extend(role.map(|role| (project, role)));
+        let mut viewer = world.client_of(world.billing(), Principal::User(user));
+        let seen = usage(&mut viewer).await;
+        let total = seen.total.unwrap().micros;
+        assert_eq!((seen.lines.len(), total), (lines, micros), "{role:?}");
+    }
 }
 
 async fn prices_that_are_wrong_are_named(engine: Engine) {
@@ -171,6 +199,7 @@ async fn the_first_prices_are_listed_and_the_currency_stays(engine: Engine) {
 
 testkit::on_each_engine!(
     teams_see_their_own_usage_only,
+    usage_of_projects_one_does_not_see_is_not_shown,
     prices_that_are_wrong_are_named,
     months_and_windows_that_are_wrong_are_named,
     the_first_prices_are_listed_and_the_currency_stays,

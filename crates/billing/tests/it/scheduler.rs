@@ -148,4 +148,18 @@ impl SchedulerService for List {
     ) -> Result<Response<wire::ExplainWorkloadResponse>, Status> {
         refused!()
     }
+
+    async fn get_node_work(
+        &self,
+        _: Request<wire::GetNodeWorkRequest>,
+    ) -> Result<Response<wire::GetNodeWorkResponse>, Status> {
+        refused!()
+    }
+
+    async fn delete_node(
+        &self,
+        _: Request<wire::DeleteNodeRequest>,
+    ) -> Result<Response<wire::DeleteNodeResponse>, Status> {
+        refused!()
+    }
 }

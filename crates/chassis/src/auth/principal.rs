@@ -1,9 +1,9 @@
 //! Principals, and the rule that decides whether one may make a call.
 
 use contracts::MethodAccess;
-use contracts::common::v1::Role;
-use kernel::id::{NodeId, TeamId, UserId};
+use kernel::id::{NodeId, TeamId};
 
+use super::user::{User, role_name};
 use crate::{Error, Result};
 
 /// Who makes a call.
@@ -17,46 +17,6 @@ pub enum Principal {
     Service(String),
     /// The agent of a node.
     Agent(NodeId),
-}
-
-/// A person in a team.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The person.
-    pub id: UserId,
-    /// The team that the key speaks for.
-    pub team: TeamId,
-    /// Role in the team.
-    pub role: Role,
-    /// May also manage the installation.
-    pub operator: bool,
-    /// What the key may do; `*` = all that the role may.
-    pub scopes: Vec<String>,
-}
-
-impl User {
-    fn has_scope(&self, permission: &str) -> bool {
-        let read_by_write = permission
-            .strip_suffix(":read")
-            .map(|area| format!("{area}:write"));
-        self.scopes.iter().any(|scope| {
-            scope == "*" || scope == permission || read_by_write.as_ref() == Some(scope)
-        })
-    }
-
-    /// Whether the user has at least `role`, and the key the scope `permission`.
-    pub fn may(&self, role: Role, permission: &str) -> bool {
-        self.has_role(role) && self.has_scope(permission)
-    }
-
-    /// Whether the user has at least `role`.
-    pub fn has_role(&self, role: Role) -> bool {
-        match role {
-            Role::Unspecified => false,
-            Role::Operator => self.operator,
-            Role::Viewer | Role::Member | Role::Admin | Role::Owner => self.role >= role,
-        }
-    }
 }
 
 impl Principal {
@@ -142,16 +102,9 @@ fn check_user(user: &User, access: &MethodAccess) -> Result<()> {
     let Some(least) = access.least_role() else {
         return Err(denied(access, "it is not for users"));
     };
-    if !user.has_role(least) {
-        let least = least
-            .as_str_name()
-            .trim_start_matches("ROLE_")
-            .to_lowercase();
-        let has = user
-            .role
-            .as_str_name()
-            .trim_start_matches("ROLE_")
-            .to_lowercase();
+    let in_some_project = access.in_project && user.highest_role() >= least;
+    if !user.has_role(least) && !in_some_project {
+        let (least, has) = (role_name(least), role_name(user.role));
         let why = format!(
             "permission {} is missing; it needs the role {least}, yours is {has}",
             access.permission
@@ -170,7 +123,11 @@ fn check_user(user: &User, access: &MethodAccess) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use contracts::ACCESS;
+    use contracts::common::v1::Role;
+    use kernel::id::{ProjectId, UserId};
 
     use super::*;
 
@@ -179,6 +136,7 @@ mod tests {
             id: UserId::generate(),
             team: TeamId::generate(),
             role,
+            projects: BTreeMap::new(),
             operator,
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         })
@@ -222,6 +180,64 @@ mod tests {
                 let allowed = access.services.contains(&service) || access.anonymous;
                 let checked = Principal::Service(service.to_owned()).check(access);
                 assert_eq!(checked.is_ok(), allowed, "{service} {}", access.path);
+            }
+        }
+    }
+
+    /// Role in the team x role in the project x call: only calls about projects' things open by a role in a project, and there
+    /// the role in the project is what counts.
+    #[test]
+    fn a_role_in_a_project_opens_its_calls_only() {
+        let (project, other) = (ProjectId::generate(), ProjectId::generate());
+        let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
+        let own = [
+            Role::Unspecified,
+            Role::Viewer,
+            Role::Member,
+            Role::Admin,
+            Role::Owner,
+        ];
+        for (role, own) in roles
+            .into_iter()
+            .flat_map(|role| own.map(|own| (role, own)))
+        {
+            let Principal::User(mut user) = user(role, false, &["*"]) else {
+                unreachable!("it is a user")
+            };
+            user.projects.insert(project, own);
+            let counts = if role >= Role::Admin {
+                own.max(Role::Admin)
+            } else {
+                own
+            };
+            assert_eq!(user.role_in(other), Some(role));
+            assert_eq!(
+                user.role_in(project),
+                (counts != Role::Unspecified).then_some(counts),
+                "{role:?} {own:?}"
+            );
+            let hidden: Vec<_> = user.hidden_projects().collect();
+            assert_eq!(hidden.contains(&project), counts == Role::Unspecified);
+            assert_eq!(user.sees(&project.to_string()), hidden.is_empty());
+            assert!(user.sees("") && user.sees(&other.to_string()));
+            for least in roles {
+                let may = counts >= least;
+                let required = user.require_in(&project.to_string(), least);
+                assert_eq!(required.is_ok(), may, "{role:?} {own:?} {least:?}");
+                assert_eq!(
+                    user.may_in(&project.to_string(), least, "notebook:write"),
+                    may
+                );
+            }
+            for access in ACCESS {
+                let Some(least) = access.least_role() else {
+                    continue;
+                };
+                let opened = access.in_project && own >= least;
+                let allowed =
+                    access.anonymous || least != Role::Operator && (role >= least || opened);
+                let checked = Principal::User(user.clone()).check(access);
+                assert_eq!(checked.is_ok(), allowed, "{role:?} {own:?} {}", access.path);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Tokens: JSON Web Tokens (RFC 7519) signed with Ed25519 (RFC 8037), at most ten minutes long, verified offline.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use base64::Engine as _;
@@ -7,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use contracts::common::v1::Role;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use kernel::id::ProjectId;
 use kernel::{Clock, Timestamp};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ pub enum Subject {
         team: String,
         /// Number of the role.
         role: i32,
+        /// Numbers of the roles in projects where the person has one of their own; bounded by identity.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        projects: BTreeMap<String, i32>,
         /// May also manage the installation.
         operator: bool,
         /// What the key may do.
@@ -70,6 +75,11 @@ impl Claims {
                 sub: user.id.to_string(),
                 team: user.team.to_string(),
                 role: user.role.into(),
+                projects: user
+                    .projects
+                    .iter()
+                    .map(|(project, role)| (project.to_string(), (*role).into()))
+                    .collect(),
                 operator: user.operator,
                 scopes: user.scopes.clone(),
             },
@@ -107,12 +117,14 @@ impl Claims {
                 sub,
                 team,
                 role,
+                projects,
                 operator,
                 scopes,
             } => Principal::User(User {
                 id: sub.parse().map_err(|_| wrong())?,
                 team: team.parse().map_err(|_| wrong())?,
                 role: Role::try_from(*role).map_err(|_| wrong())?,
+                projects: read_projects(projects).ok_or_else(wrong)?,
                 operator: *operator,
                 scopes: scopes.clone(),
             }),
@@ -120,6 +132,13 @@ impl Claims {
             Subject::Agent { sub } => Principal::Agent(sub.parse().map_err(|_| wrong())?),
         })
     }
+}
+
+fn read_projects(projects: &BTreeMap<String, i32>) -> Option<BTreeMap<ProjectId, Role>> {
+    projects
+        .iter()
+        .map(|(project, role)| Some((project.parse().ok()?, Role::try_from(*role).ok()?)))
+        .collect()
 }
 
 /// Signs tokens; identity alone has one.
@@ -306,6 +325,11 @@ mod tests {
                 id: UserId::generate(),
                 team: TeamId::generate(),
                 role: Role::Admin,
+                projects: [
+                    (ProjectId::generate(), Role::Unspecified),
+                    (ProjectId::generate(), Role::Owner),
+                ]
+                .into(),
                 operator: true,
                 scopes: vec!["*".to_owned()],
             }),

@@ -3,6 +3,7 @@
 
 mod client;
 mod connection;
+pub mod health;
 mod listener;
 mod secure;
 mod server;

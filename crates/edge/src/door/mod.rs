@@ -1,6 +1,7 @@
 //! The way of a request: whose it is, whether it may enter, and where it goes.
 
 mod forward;
+mod health;
 mod listener;
 mod pulse;
 mod reserved;
@@ -104,7 +105,12 @@ impl Door {
         request: Request<Incoming>,
         sender: &Sender,
     ) -> Result<Answered, Refusal> {
-        let (host, route) = self.route(&request)?;
+        let (host, route) = match self.route(&request) {
+            Err(Refusal::UnknownHost) if health::is_asked(&request) => {
+                return Ok(("health", health::serving()));
+            }
+            found => found?,
+        };
         tracing::Span::current().record("route", &route.id);
         let query = Query::read(request.uri().query().unwrap_or_default());
         let access = credential::check(&route.token_sha256, &query, request.headers()).map_err(

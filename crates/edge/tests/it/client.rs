@@ -1,10 +1,12 @@
 //! A visitor.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
 use axum::body::Bytes;
 use bus::Route;
+use chassis::tls::{HTTP1, Trust};
 use futures::Stream;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -12,7 +14,10 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
 
@@ -20,10 +25,16 @@ use crate::house::{House, TOKEN};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
+/// A connection, with TLS or without.
+pub(crate) trait Connected: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Connected for T {}
+
 /// Somebody who visits one notebook, with the token in the header unless told otherwise.
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     pub(crate) host: String,
+    trust: Option<Trust>,
     headers: Vec<(&'static str, String)>,
 }
 
@@ -43,10 +54,11 @@ impl House {
 
     /// A client without a token.
     pub(crate) fn stranger(&self, route: &Route) -> Client {
-        let host = format!("{}.localhost:{}", route.id, self.address.port());
+        let domain = &self.config.domain;
         Client {
             address: self.address,
-            host,
+            host: format!("{}.{domain}:{}", route.id, self.address.port()),
+            trust: self.trust.clone(),
             headers: Vec::new(),
         }
     }
@@ -66,6 +78,20 @@ impl Client {
         read(self.send(method, path, whole("")).await.unwrap()).await
     }
 
+    /// A connection of its own, for `protocol` where there is TLS.
+    pub(crate) async fn connect(&self, protocol: &[u8]) -> Box<dyn Connected> {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let Some(trust) = &self.trust else {
+            return Box::new(tcp);
+        };
+        let (host, _) = self.host.split_once(':').unwrap();
+        let tls = TlsConnector::from(trust.client_config(&[protocol]).unwrap());
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let stream = tls.connect(name, tcp).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
+        Box::new(stream)
+    }
+
     /// Sends a request on a connection of its own; the answer's body comes as it comes.
     pub(crate) async fn send(
         &self,
@@ -73,7 +99,7 @@ impl Client {
         path: &str,
         body: Body,
     ) -> hyper::Result<Response<Incoming>> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = self.connect(HTTP1).await;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         sender.send_request(self.request(method, path, body)).await
@@ -93,13 +119,13 @@ impl Client {
     pub(crate) async fn websocket(
         &self,
         path: &str,
-    ) -> tungstenite::Result<WebSocketStream<TcpStream>> {
+    ) -> tungstenite::Result<WebSocketStream<Box<dyn Connected>>> {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
         let mut request = format!("ws://{}{path}", self.host).into_client_request()?;
         for (name, value) in &self.headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = self.connect(HTTP1).await;
         Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
 }

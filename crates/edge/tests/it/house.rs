@@ -16,13 +16,14 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use bus::{Bus, Route, Routes, Target};
 use chassis::Address;
+use chassis::tls::Trust;
 use edge::{EdgeConfig, Limits};
 use futures::StreamExt as _;
 use kernel::id::{NodeId, NotebookId, WorkloadId};
 use kernel::time::SystemClock;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use testkit::Nats;
+use testkit::{Authority, Nats};
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -42,6 +43,8 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) relay: Option<Address>,
     pub(crate) config: EdgeConfig,
+    /// Whom visitors trust, where the door speaks TLS.
+    pub(crate) trust: Option<Trust>,
     pub(crate) cancel: CancellationToken,
     pub(crate) door: JoinHandle<chassis::Result<()>>,
     pub(crate) folder: TempDir,
@@ -69,6 +72,16 @@ impl House {
         Self::open_as(|config| limit(&mut config.limits)).await
     }
 
+    /// A door that listens by `https://`, with a certificate of `authority`.
+    pub(crate) async fn open_secure(authority: &Authority) -> Self {
+        Self::open_as(|config| {
+            config.listen = "https://127.0.0.1:0".parse().unwrap();
+            config.tls = authority.issue(&["*.notebooks.test"]);
+            config.domain = "notebooks.test".to_owned();
+        })
+        .await
+    }
+
     pub(crate) async fn open_as(change: impl FnOnce(&mut EdgeConfig)) -> Self {
         let nats = Nats::start();
         let folder = tempfile::tempdir().unwrap();
@@ -79,6 +92,8 @@ impl House {
             ..EdgeConfig::default()
         };
         change(&mut config);
+        let secure = matches!(config.listen, Address::Https(_));
+        let trust = secure.then(|| Trust::from_config(&config.tls).unwrap());
         let bus = Bus::connect(&config.bus, "test").await.unwrap();
         let routes = Routes::open(&bus).await.unwrap();
         let agent = Agent::start(&folder);
@@ -91,6 +106,7 @@ impl House {
             address: socket_address(&reached.door),
             relay: reached.relay,
             config,
+            trust,
             cancel,
             door,
             folder,

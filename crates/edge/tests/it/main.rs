@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
@@ -17,4 +18,5 @@ mod passing;
 mod relay;
 mod remote;
 mod routes;
+mod secure;
 mod websocket;

@@ -1,5 +1,6 @@
 //! What the door answers when it cannot serve.
 
+use chassis::tls::Trust;
 use http::StatusCode;
 
 use crate::house::House;
@@ -175,4 +176,26 @@ async fn logs_and_health_are_the_doors_own() {
         "the notebook has not run yet: there are no logs"
     );
     house.close().await;
+}
+
+#[tokio::test]
+async fn the_door_tells_its_health_and_no_notebook_is_asked() {
+    let house = House::open().await;
+    let door = chassis::Address::Http(house.address.to_string());
+    let trust = Trust::public();
+    let ask = || chassis::grpc::health::ask(&door, &trust);
+    ask().await.unwrap();
+
+    let notebook = house.notebook().await;
+    let stranger = house.stranger(&notebook.route);
+    let answer = stranger.ask("POST", "/grpc.health.v1.Health/Check").await;
+    assert_eq!(
+        answer.status,
+        StatusCode::UNAUTHORIZED,
+        "under a notebook's host it is the notebook's"
+    );
+
+    house.cancel.cancel();
+    house.door.await.unwrap().unwrap();
+    assert!(ask().await.is_err());
 }

@@ -259,6 +259,8 @@ testkit::play! {
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
+    delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
 }

@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use hyper::body::{Body as HttpBody, Incoming};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::{Service as _, ServiceExt as _};
 use tracing::Instrument as _;
 
@@ -44,6 +44,11 @@ pub(crate) struct Calls {
     health: Routes,
     metrics: CallMetrics,
     cancel: CancellationToken,
+}
+
+/// Whether a call was refused at once by a replica that cannot answer it now.
+fn is_unavailable(headers: &HeaderMap) -> bool {
+    Status::from_header_map(headers).is_some_and(|status| status.code() == Code::Unavailable)
 }
 
 fn stopping() -> Error {
@@ -162,6 +167,10 @@ impl Calls {
             |error: tonic::transport::Error| upstream::failure(Status::from_error(error.into()));
         let service = channel.ready().await.map_err(broken)?;
         let mut response = service.call(passed).await.map_err(broken)?;
+        if is_unavailable(response.headers()) {
+            // A replica that only stands by answers so, and would again.
+            self.channels.forget(area);
+        }
         *response.headers_mut() = headers::end_to_end(response.headers());
         Ok((response, Some(guard)))
     }

@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use super::caller::Caller;
-use super::extract::{Id, Params};
+use super::extract::{Id, IdempotencyKey, Params};
 use super::failure::Failure;
 use super::json_body::JsonBody;
 use super::page::{List, Order, PageQuery};
-use super::values::{Time, present};
+use super::values::{Time, non_empty, present};
 
 /// A key's record. The key itself is stored nowhere.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,8 +69,11 @@ pub(super) struct NewApiKey {
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreatedApiKey {
     api_key: ApiKey,
-    /// The key itself; shown here only.
+    /// The key itself; shown here only, and for an hour to the same request again.
     key: String,
+    /// Why the key is absent; null when it is there.
+    #[schema(required)]
+    notice: Option<String>,
 }
 
 /// List API keys: the caller's own, or all of the team for an admin
@@ -99,10 +102,12 @@ pub(super) async fn list_api_keys(
 /// Make an API key for the caller
 #[utoipa::path(
     post, path = "/v1/api-keys", tag = "API keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same API key")),
     request_body = NewApiKey, responses((status = 200, body = CreatedApiKey))
 )]
 pub(super) async fn create_api_key(
     caller: Caller,
+    key: IdempotencyKey,
     JsonBody(new): JsonBody<NewApiKey>,
 ) -> Answer<CreatedApiKey> {
     let expires_at = new
@@ -114,6 +119,7 @@ pub(super) async fn create_api_key(
         scopes: new.scopes,
         expires_at,
         team: String::new(),
+        request_id: key.or(None)?,
     };
     let answer = caller
         .identity()
@@ -123,6 +129,7 @@ pub(super) async fn create_api_key(
     Ok(Json(CreatedApiKey {
         api_key: present("api_key", answer.api_key)?.try_into()?,
         key: answer.key,
+        notice: non_empty(answer.notice),
     }))
 }
 

@@ -7,7 +7,9 @@ use chassis::{Error, Result, telemetry};
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use http::request::Parts;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -29,7 +31,9 @@ pub(super) struct Services {
     identity: Channel,
     inventory: Channel,
     notebook: Channel,
+    scheduler: Channel,
     billing: Channel,
+    journal: Channel,
 }
 
 impl Services {
@@ -42,7 +46,9 @@ impl Services {
             identity: channels.to(Area::Identity)?,
             inventory: channels.to(Area::Inventory)?,
             notebook: channels.to(Area::Notebook)?,
+            scheduler: channels.to(Area::Scheduler)?,
             billing: channels.to(Area::Billing)?,
+            journal: channels.to(Area::Journal)?,
         })
     }
 
@@ -121,9 +127,24 @@ impl Caller {
             .max_decoding_message_size(LARGEST_ANSWER)
     }
 
+    /// The scheduler, in the caller's name.
+    pub(super) fn scheduler(&self) -> SchedulerServiceClient<Authorized> {
+        SchedulerServiceClient::with_interceptor(
+            self.services.scheduler.clone(),
+            self.stamp.clone(),
+        )
+        .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
     /// Billing, in the caller's name.
     pub(super) fn billing(&self) -> BillingServiceClient<Authorized> {
         BillingServiceClient::with_interceptor(self.services.billing.clone(), self.stamp.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Journal, in the caller's name.
+    pub(super) fn journal(&self) -> JournalServiceClient<Authorized> {
+        JournalServiceClient::with_interceptor(self.services.journal.clone(), self.stamp.clone())
             .max_decoding_message_size(LARGEST_ANSWER)
     }
 }

@@ -12,14 +12,17 @@ mod billing;
 mod caller;
 mod catalog;
 mod document;
+mod events;
 mod extract;
 mod failure;
 mod json_body;
 mod new_notebook;
+mod node_work;
 mod nodes;
 mod notebooks;
 mod observe;
 mod page;
+mod project_members;
 mod projects;
 mod session;
 mod teams;
@@ -69,6 +72,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(projects::get_project))
         .routes(routes!(
+            project_members::list_project_members,
+            project_members::set_project_member
+        ))
+        .routes(routes!(project_members::remove_project_member))
+        .routes(routes!(
             notebooks::list_notebooks,
             notebooks::create_notebook
         ))
@@ -83,11 +91,17 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::cordon_node))
         .routes(routes!(nodes::drain_node))
         .routes(routes!(nodes::uncordon_node))
+        .routes(routes!(nodes::give_up_node))
+        .routes(routes!(node_work::delete_node))
+        .routes(routes!(node_work::get_node_work))
         .routes(routes!(billing::get_usage))
         .routes(routes!(billing::get_invoice))
         .routes(routes!(billing::list_prices))
         .routes(routes!(billing::set_price))
         .routes(routes!(billing::run_audit))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::list_dead_letters))
+        .routes(routes!(events::resend_dead_letter))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
 }

@@ -2,19 +2,19 @@
 
 use axum::Json;
 use contracts::inventory::v1::{
-    CreateJoinTokenRequest, ListNodesRequest, Node as WireNode, NodeLiveness, NodeSchedulable,
-    SetNodeSchedulableRequest,
+    CreateJoinTokenRequest, GiveUpNodeRequest, ListNodesRequest, Node as WireNode, NodeLiveness,
+    NodeSchedulable, SetNodeSchedulableRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
 use super::caller::Caller;
-use super::extract::{Id, Params};
+use super::extract::{Id, IdempotencyKey, Params};
 use super::failure::Failure;
 use super::json_body::{JsonBody, Nothing};
 use super::page::{List, Order, PageQuery};
-use super::values::{Time, present};
+use super::values::{Time, non_empty, present};
 
 /// A host that runs workloads.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +34,12 @@ pub(super) struct Node {
     boot_id: String,
     /// Protections that this machine cannot give, each with its reason.
     missing_isolation: Vec<String>,
+    /// When what has not left a draining node is stopped; null when it may stay.
+    #[schema(required)]
+    dt_drain_deadline: Option<Time>,
+    /// When a person gave it up; null when nobody did.
+    #[schema(required)]
+    dt_given_up: Option<Time>,
     dt_created: Time,
     /// Grows by one with each change.
     revision: u64,
@@ -132,6 +138,8 @@ impl TryFrom<WireNode> for Node {
             dt_last_seen: Time::optional("last_seen_at", wire.last_seen_at)?,
             boot_id: wire.boot_id,
             missing_isolation: wire.missing_isolation,
+            dt_drain_deadline: Time::optional("drain_deadline_at", wire.drain_deadline_at)?,
+            dt_given_up: Time::optional("given_up_at", wire.given_up_at)?,
             dt_created: Time::required("created_at", wire.created_at)?,
             revision: wire.revision,
         })
@@ -165,10 +173,12 @@ async fn set_schedulable(
     caller: Caller,
     node: String,
     schedulable: NodeSchedulable,
+    deadline_seconds: u32,
 ) -> Answer<Node> {
     let request = SetNodeSchedulableRequest {
         node,
         schedulable: schedulable.into(),
+        deadline_seconds,
     };
     let answer = caller
         .inventory()
@@ -188,20 +198,48 @@ pub(super) async fn cordon_node(
     Id(node): Id,
     JsonBody(Nothing {}): JsonBody<Nothing>,
 ) -> Answer<Node> {
-    set_schedulable(caller, node, NodeSchedulable::Cordoned).await
+    set_schedulable(caller, node, NodeSchedulable::Cordoned, 0).await
 }
 
-/// Place no new work on a node and ask what runs there to leave
+/// How a node is to be drained.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct NewDrain {
+    /// What cannot move is stopped after so many seconds, up to 2592000; it may stay when this is absent.
+    deadline_seconds: Option<u32>,
+}
+
+/// Place no new work on a node and let what can move leave it
 #[utoipa::path(
     post, path = "/v1/nodes/{id}/drain", tag = "Nodes",
-    params(("id" = String, Path, description = "Identifier or name")), responses((status = 200, body = Node))
+    params(("id" = String, Path, description = "Identifier or name")),
+    request_body = Option<NewDrain>, responses((status = 200, body = Node))
 )]
 pub(super) async fn drain_node(
     caller: Caller,
     Id(node): Id,
+    JsonBody(new): JsonBody<NewDrain>,
+) -> Answer<Node> {
+    let deadline = new.deadline_seconds.unwrap_or_default();
+    set_schedulable(caller, node, NodeSchedulable::Draining, deadline).await
+}
+
+/// Give a silent node up for lost, with the files on it; it never speaks again
+#[utoipa::path(
+    post, path = "/v1/nodes/{id}/give-up", tag = "Nodes",
+    params(("id" = String, Path, description = "Identifier or name")), responses((status = 200, body = Node))
+)]
+pub(super) async fn give_up_node(
+    caller: Caller,
+    Id(node): Id,
     JsonBody(Nothing {}): JsonBody<Nothing>,
 ) -> Answer<Node> {
-    set_schedulable(caller, node, NodeSchedulable::Draining).await
+    let answer = caller
+        .inventory()
+        .give_up_node(GiveUpNodeRequest { node })
+        .await?
+        .into_inner();
+    Ok(Json(present("node", answer.node)?.try_into()?))
 }
 
 /// Place work on a node again
@@ -214,7 +252,7 @@ pub(super) async fn uncordon_node(
     Id(node): Id,
     JsonBody(Nothing {}): JsonBody<Nothing>,
 ) -> Answer<Node> {
-    set_schedulable(caller, node, NodeSchedulable::Open).await
+    set_schedulable(caller, node, NodeSchedulable::Open, 0).await
 }
 
 /// A join token to be made.
@@ -229,8 +267,11 @@ pub(super) struct NewJoinToken {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JoinToken {
-    /// The token; shown here only.
+    /// The token; shown here only. Empty when the same request was answered before.
     token: String,
+    /// Why the token is absent; null when it is there.
+    #[schema(required)]
+    notice: Option<String>,
     /// When it stops to work.
     dt_expires: Time,
 }
@@ -238,14 +279,17 @@ pub(super) struct JoinToken {
 /// Make a one-time token that a new node joins with
 #[utoipa::path(
     post, path = "/v1/nodes/join-token", tag = "Nodes",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key makes no second token")),
     request_body = Option<NewJoinToken>, responses((status = 200, body = JoinToken))
 )]
 pub(super) async fn create_join_token(
     caller: Caller,
+    key: IdempotencyKey,
     JsonBody(new): JsonBody<NewJoinToken>,
 ) -> Answer<JoinToken> {
     let request = CreateJoinTokenRequest {
         ttl_seconds: new.ttl_seconds.unwrap_or_default(),
+        request_id: key.or(None)?,
     };
     let answer = caller
         .inventory()
@@ -254,6 +298,7 @@ pub(super) async fn create_join_token(
         .into_inner();
     Ok(Json(JoinToken {
         token: answer.token,
+        notice: non_empty(answer.notice),
         dt_expires: Time::required("expires_at", answer.expires_at)?,
     }))
 }

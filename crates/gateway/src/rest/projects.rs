@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use super::caller::Caller;
-use super::extract::{Id, Params};
+use super::extract::{Id, IdempotencyKey, Params};
 use super::failure::Failure;
 use super::json_body::JsonBody;
 use super::page::{List, Order, PageQuery};
@@ -74,13 +74,18 @@ pub(super) async fn list_projects(
 /// Create a project
 #[utoipa::path(
     post, path = "/v1/projects", operation_id = "projects-create", tag = "Projects",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same project")),
     request_body = NewProject, responses((status = 200, body = Project))
 )]
 pub(super) async fn create_project(
     caller: Caller,
+    key: IdempotencyKey,
     JsonBody(new): JsonBody<NewProject>,
 ) -> Answer<Project> {
-    let request = CreateProjectRequest { name: new.name };
+    let request = CreateProjectRequest {
+        name: new.name,
+        request_id: key.or(None)?,
+    };
     let answer = caller
         .identity()
         .create_project(request)

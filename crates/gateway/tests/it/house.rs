@@ -11,7 +11,9 @@ use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::billing::v1::billing_service_server::BillingServiceServer;
 use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
+use contracts::journal::v1::journal_service_server::JournalServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
+use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
@@ -25,8 +27,10 @@ use crate::billing::Billing;
 use crate::client::Client;
 use crate::identity::Identity;
 use crate::inventory::Inventory;
+use crate::journal::Journal;
 use crate::link::Link;
 use crate::notebook::Notebooks;
+use crate::scheduler::Scheduler;
 
 /// Key of a team's owner who is an operator too.
 pub(crate) const OWNER: &str = "qk_owner";
@@ -66,11 +70,12 @@ struct Services {
     verifier: Verifier,
     cancel: CancellationToken,
     running: HashMap<&'static str, CancellationToken>,
+    tls: TlsConfig,
 }
 
 impl Services {
     async fn serve(&mut self, area: &'static str, at: Address, routes: Routes) -> Address {
-        let listener = Listener::bind(&at, &TlsConfig::default()).await.unwrap();
+        let listener = Listener::bind(&at, &self.tls).await.unwrap();
         let address = listener.address().clone();
         let cancel = self.cancel.child_token();
         tokio::spawn(
@@ -81,8 +86,12 @@ impl Services {
     }
 }
 
-fn any_port() -> Address {
-    Address::Http("127.0.0.1:0".to_owned())
+fn any_port(tls: &TlsConfig) -> Address {
+    let port = "127.0.0.1:0".to_owned();
+    match tls.certificate {
+        None => Address::Http(port),
+        Some(_) => Address::Https(port),
+    }
 }
 
 impl House {
@@ -93,6 +102,15 @@ impl House {
 
     /// With these limits. Nobody plays volume.
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::build(limits, TlsConfig::default()).await
+    }
+
+    /// With TLS before the gateway and behind it, wherever there is no unix socket.
+    pub(crate) async fn secure(tls: TlsConfig) -> Self {
+        Self::build(Limits::default(), tls).await
+    }
+
+    async fn build(limits: Limits, tls: TlsConfig) -> Self {
         let clock = Arc::new(ManualClock::new(from_micros(1_790_000_000_000_000)));
         let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
         let source = Arc::new(Fixed(signer.public_key().to_vec()));
@@ -101,6 +119,7 @@ impl House {
             verifier,
             cancel: CancellationToken::new(),
             running: HashMap::new(),
+            tls: tls.clone(),
         };
         let (identity, notebooks) = (
             Identity::new(signer, clock.clone()),
@@ -110,25 +129,29 @@ impl House {
         let socket = Address::Unix(folder.path().join("notebook.sock"));
 
         let routes = Routes::new(IdentityServiceServer::new(identity.clone()));
-        let identity_at = services.serve("identity", any_port(), routes).await;
+        let identity_at = services.serve("identity", any_port(&tls), routes).await;
         let routes = Routes::new(InventoryServiceServer::new(Inventory));
-        let inventory_at = services.serve("inventory", any_port(), routes).await;
+        let inventory_at = services.serve("inventory", any_port(&tls), routes).await;
         let routes = Routes::new(NotebookServiceServer::new(notebooks.clone()));
         let notebook_at = services.serve("notebook", socket, routes).await;
         let routes = Routes::new(BillingServiceServer::new(Billing));
-        let billing_at = services.serve("billing", any_port(), routes).await;
-        let routes = Routes::new(LinkServiceServer::new(Link));
-        let scheduler_at = services.serve("scheduler", any_port(), routes).await;
+        let billing_at = services.serve("billing", any_port(&tls), routes).await;
+        let routes = Routes::new(JournalServiceServer::new(Journal));
+        let journal_at = services.serve("journal", any_port(&tls), routes).await;
+        let routes = Routes::new(LinkServiceServer::new(Link))
+            .add_service(SchedulerServiceServer::new(Scheduler));
+        let scheduler_at = services.serve("scheduler", any_port(&tls), routes).await;
 
         let config = GatewayConfig {
-            listen: any_port(),
-            tls: TlsConfig::default(),
+            listen: any_port(&tls),
+            tls,
             identity: identity_at,
             inventory: inventory_at,
             volume: Address::Unix(folder.path().join("nobody.sock")),
             scheduler: scheduler_at,
             notebook: notebook_at,
             billing: billing_at,
+            journal: journal_at,
             limits,
         };
         let cancel = CancellationToken::new();

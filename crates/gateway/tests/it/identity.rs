@@ -1,6 +1,6 @@
 //! Plays identity.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use chassis::Error;
@@ -49,6 +49,7 @@ impl Identity {
                 id,
                 team,
                 role,
+                projects: BTreeMap::new(),
                 operator,
                 scopes,
             })
@@ -236,6 +237,7 @@ impl IdentityService for Identity {
     ) -> Reply<CreateApiKeyResponse> {
         let api_key = self.api_key(request.get_ref());
         reply(CreateApiKeyResponse {
+            notice: String::new(),
             api_key: Some(api_key),
             key: "qk_new".to_owned(),
         })
@@ -271,6 +273,50 @@ impl IdentityService for Identity {
         &self,
         _: Request<CreateNodeKeyRequest>,
     ) -> Reply<CreateNodeKeyResponse> {
+        nobody_asks()
+    }
+
+    async fn set_project_member(
+        &self,
+        request: Request<SetProjectMemberRequest>,
+    ) -> Reply<SetProjectMemberResponse> {
+        let asked = request.into_inner();
+        Ok(Response::new(SetProjectMemberResponse {
+            member: Some(ProjectMember {
+                project_id: asked.project.clone(),
+                user_id: "us-2".to_owned(),
+                role: asked.role,
+                email: asked.user,
+            }),
+        }))
+    }
+
+    async fn remove_project_member(
+        &self,
+        _: Request<RemoveProjectMemberRequest>,
+    ) -> Reply<RemoveProjectMemberResponse> {
+        Ok(Response::new(RemoveProjectMemberResponse {}))
+    }
+
+    async fn list_project_members(
+        &self,
+        request: Request<ListProjectMembersRequest>,
+    ) -> Reply<ListProjectMembersResponse> {
+        let member = ProjectMember {
+            project_id: request.into_inner().project,
+            user_id: "us-2".to_owned(),
+            email: "two@quire.test".to_owned(),
+            role: Role::Unspecified.into(),
+        };
+        Ok(Response::new(ListProjectMembersResponse {
+            members: vec![member],
+        }))
+    }
+
+    async fn revoke_node_key(
+        &self,
+        _: Request<RevokeNodeKeyRequest>,
+    ) -> Reply<RevokeNodeKeyResponse> {
         nobody_asks()
     }
 

@@ -68,6 +68,7 @@ impl InventoryService for Inventory {
         Ok(Response::new(CreateJoinTokenResponse {
             token: "qj_1".to_owned(),
             expires_at,
+            notice: String::new(),
         }))
     }
 
@@ -140,5 +141,25 @@ impl InventoryService for Inventory {
             ..Environment::default()
         }];
         Ok(Response::new(ListEnvironmentsResponse { environments }))
+    }
+
+    async fn give_up_node(&self, request: Request<GiveUpNodeRequest>) -> Reply<GiveUpNodeResponse> {
+        if request.into_inner().node != "box" {
+            return Err(Error::Precondition("it answers".to_owned()).into());
+        }
+        let given_up_at = Some(prost_types::Timestamp {
+            seconds: 1_790_000_000,
+            nanos: 0,
+        });
+        Ok(Response::new(GiveUpNodeResponse {
+            node: Some(Node {
+                given_up_at,
+                ..node(NodeSchedulable::Open)
+            }),
+        }))
+    }
+
+    async fn delete_node(&self, _: Request<DeleteNodeRequest>) -> Reply<DeleteNodeResponse> {
+        Err(Status::unimplemented("the scheduler asks for this"))
     }
 }

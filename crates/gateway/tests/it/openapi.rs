@@ -94,6 +94,9 @@ fn body_for(method: &str, path: &str) -> String {
         ("post", "/v1/projects" | "/v1/notebooks" | "/v1/api-keys") => {
             json!({ "name": "new" }).to_string()
         }
+        ("post", "/v1/projects/{id}/members") => {
+            json!({ "user": "bob@example.org", "role": "viewer" }).to_string()
+        }
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
     }
@@ -116,9 +119,11 @@ async fn every_route_answers_as_the_document_says() {
     let mut answered = 0;
     for (template, item) in document["paths"].as_object().unwrap() {
         let path = template
+            .replace("/dead/{id}", "/dead/7")
             .replace("{id}", "box")
             .replace("{machineType}", "C3")
             .replace("{month}", "2026-01")
+            .replace("{user}", "bob@example.org")
             .replace("{teamId}", &house.identity.team.to_string());
         for method in METHODS
             .into_iter()

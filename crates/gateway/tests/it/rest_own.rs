@@ -153,7 +153,7 @@ async fn nodes_are_for_operators() {
         .ok();
     assert_eq!(
         token,
-        json!({ "token": "qj_1", "dtExpires": "2026-09-21T14:14:20.000Z" })
+        json!({ "token": "qj_1", "notice": null, "dtExpires": "2026-09-21T14:14:20.000Z" })
     );
     house
         .client
@@ -299,4 +299,69 @@ async fn defects_keep_their_causes_inside() {
         !message.contains("hunter2") && !message.contains("row"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn nodes_drain_are_given_up_and_go() {
+    let house = House::start().await;
+    let client = &house.client;
+    let body = "{\"deadlineSeconds\": 7200}";
+    let drained = client.post("/v1/nodes/box/drain", OWNER, body).await.ok();
+    assert_eq!(drained["schedulable"], "draining");
+    assert!(drained["dtGivenUp"].is_null() && drained["dtDrainDeadline"].is_null());
+    let still = client.get("/v1/nodes/box/work", OWNER).await.ok();
+    assert_eq!(
+        still,
+        json!({
+            "nodeId": "no-1",
+            "work": [{
+                "workloadId": "wo-1",
+                "ownerId": "nb-1",
+                "kind": "notebook",
+                "teamId": "te-1",
+                "state": "running",
+                "reason": "",
+                "dtUntil": "2026-09-21T14:13:20.000Z",
+                "movable": false,
+            }],
+            "volumes": 3,
+        })
+    );
+    let refused = client.send("DELETE", "/v1/nodes/full", OWNER, "").await;
+    let message = refused.failed(412, "PRECONDITION_FAILED");
+    assert_eq!(message, "node full still runs nb-1");
+    let gone = client.send("DELETE", "/v1/nodes/box", OWNER, "").await.ok();
+    assert_eq!(gone, json!({ "id": "no-2" }));
+    let given_up = client.post("/v1/nodes/box/give-up", OWNER, "").await.ok();
+    assert!(given_up["dtGivenUp"].is_string());
+    let lives = client.post("/v1/nodes/lives/give-up", OWNER, "").await;
+    lives.failed(412, "PRECONDITION_FAILED");
+    let viewer = client.get("/v1/nodes/box/work", VIEWER).await;
+    viewer.failed(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn members_have_roles_in_projects() {
+    let house = House::start().await;
+    let client = &house.client;
+    let body = "{\"user\": \"bob@example.org\", \"role\": \"viewer\"}";
+    let given = client
+        .post("/v1/projects/p/members", OWNER, body)
+        .await
+        .ok();
+    assert_eq!(
+        given,
+        json!({
+            "projectId": "p", "userId": "us-2", "email": "bob@example.org", "role": "viewer",
+        })
+    );
+    let listed = client.get("/v1/projects/p/members", VIEWER).await.ok();
+    assert_eq!(listed["items"][0]["role"], "none");
+    let unknown = "{\"user\": \"bob@example.org\", \"role\": \"operator\"}";
+    let refused = client.post("/v1/projects/p/members", OWNER, unknown).await;
+    let message = refused.failed(400, "BAD_REQUEST");
+    assert!(message.starts_with("role: unknown variant"), "{message}");
+    let path = "/v1/projects/p/members/bob@example.org";
+    let removed = client.send("DELETE", path, OWNER, "").await.ok();
+    assert_eq!(removed, json!({ "user": "bob@example.org" }));
 }

@@ -8,11 +8,13 @@ use kernel::Timestamp;
 use kernel::id::{KeyId, NodeId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait,
+    DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::project_member::roles_of;
+use super::request::{Request, Secret};
 use super::{App, time};
 use crate::domain::key::{self, Kind};
 use crate::store::entity;
@@ -84,12 +86,22 @@ fn unknown_key() -> Error {
 impl App {
     /// The token for a key, and when it ends.
     pub(crate) async fn exchange_key(&self, secret: &str) -> Result<(String, Timestamp)> {
+        let exchanged = self.token_for(secret).await;
+        self.metrics.exchanged(&exchanged);
+        exchanged
+    }
+
+    async fn token_for(&self, secret: &str) -> Result<(String, Timestamp)> {
         let row = entity::key::Entity::find()
             .filter(entity::key::Column::Hash.eq(key::hash(secret)))
             .one(self.database.reader())
             .await?
             .ok_or_else(unknown_key)?;
         let now = self.clock.now();
+        if row.kind == Kind::Node.prefix() {
+            self.check_may_join(self.database.reader(), &row.subject)
+                .await?;
+        }
         key::check_lifetime(row.expires_at.map(time), row.revoked_at.map(time), now)?;
         let expires_at = row.expires_at.map(time);
         let principal = self.principal_of(row).await?;
@@ -121,6 +133,10 @@ impl App {
                     id: user.id.parse().map_err(|_| unknown_key())?,
                     team: team_id.parse().map_err(|_| unknown_key())?,
                     role: Role::try_from(member.role).unwrap_or(Role::Viewer),
+                    projects: roles_of(reader, &member.team_id, &member.user_id)
+                        .await?
+                        .into_iter()
+                        .collect(),
                     operator: user.operator,
                     scopes: row.scopes.split(' ').map(str::to_owned).collect(),
                 }))
@@ -134,8 +150,19 @@ impl App {
         caller: &User,
         new: NewKey,
         team: &str,
-    ) -> Result<(entity::key::Model, SecretString)> {
+        request_id: &str,
+    ) -> Result<(entity::key::Model, Secret)> {
         let now = self.clock.now();
+        let asked = format!("{:?} {:?} {:?}", new.name, new.scopes, new.expires_at);
+        let request = Request::new(caller, "CreateApiKey", request_id, &[&asked, team])?;
+        let transaction = self.database.begin().await?;
+        if let Some(before) = request.before(&transaction, &self.sealer, now).await? {
+            let key = entity::key::Entity::find_by_id(&before.made)
+                .one(&transaction)
+                .await?
+                .ok_or_else(|| Error::not_found("API key", &before.made))?;
+            return Ok((key, before.secret));
+        }
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(Error::invalid(
                 "expires_at",
@@ -147,13 +174,15 @@ impl App {
             scopes: narrowed(caller, key::scopes(new.scopes)?)?,
             expires_at: new.expires_at,
         };
-        let transaction = self.database.begin().await?;
         let team = own_team(&transaction, caller, team).await?;
-        let made = new
+        let (row, secret) = new
             .insert_for_user(&transaction, &caller.id.to_string(), &team, now)
             .await?;
+        request
+            .note(&transaction, &self.sealer, &row.id, Some(&secret), now)
+            .await?;
         transaction.commit().await?;
-        Ok(made)
+        Ok((row, Secret::Shown(secret)))
     }
 
     /// Keys of the caller, or of the whole team for an admin; newest first.
@@ -202,13 +231,8 @@ impl App {
         let now = self.clock.now().timestamp_micros();
         let transaction = self.database.begin().await?;
         lease::take_turn(&transaction, &format!("key of {node}")).await?;
-        entity::key::Entity::update_many()
-            .col_expr(entity::key::Column::RevokedAt, Expr::value(now))
-            .filter(entity::key::Column::Kind.eq(Kind::Node.prefix()))
-            .filter(entity::key::Column::Subject.eq(node.to_string()))
-            .filter(entity::key::Column::RevokedAt.is_null())
-            .exec(&transaction)
-            .await?;
+        self.check_may_join(&transaction, &node.to_string()).await?;
+        end_node_keys(&transaction, node, now).await?;
         let row = entity::key::ActiveModel {
             id: Set(KeyId::generate().into()),
             kind: Set(Kind::Node.prefix().to_owned()),
@@ -227,6 +251,48 @@ impl App {
         transaction.commit().await?;
         Ok(secret)
     }
+
+    /// Ends the keys of a node for ever.
+    pub(crate) async fn revoke_node_key(&self, node: NodeId) -> Result<()> {
+        let now = self.clock.now().timestamp_micros();
+        let transaction = self.database.begin().await?;
+        lease::take_turn(&transaction, &format!("key of {node}")).await?;
+        end_node_keys(&transaction, node, now).await?;
+        let row = entity::revoked_node::ActiveModel {
+            id: Set(node.into()),
+            revoked_at: Set(now),
+        };
+        entity::revoked_node::Entity::insert(row)
+            .on_conflict_do_nothing_on([entity::revoked_node::Column::Id])
+            .exec_without_returning(&transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Checks that a node was not given up and is on inventory's list.
+    async fn check_may_join(&self, connection: &impl ConnectionTrait, node: &str) -> Result<()> {
+        let revoked = entity::revoked_node::Entity::find_by_id(node)
+            .one(connection)
+            .await?;
+        if revoked.is_some() {
+            return Err(Error::GivenUp {
+                node: node.to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+async fn end_node_keys(transaction: &DatabaseTransaction, node: NodeId, now: i64) -> Result<()> {
+    entity::key::Entity::update_many()
+        .col_expr(entity::key::Column::RevokedAt, Expr::value(now))
+        .filter(entity::key::Column::Kind.eq(Kind::Node.prefix()))
+        .filter(entity::key::Column::Subject.eq(node.to_string()))
+        .filter(entity::key::Column::RevokedAt.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 /// The team that `wanted` names, if the caller belongs to it; the team of the caller's key when nothing is said.

@@ -4,6 +4,8 @@ mod authority;
 mod bootstrap;
 mod key;
 mod project;
+mod project_member;
+mod request;
 mod signing;
 mod team;
 mod user;
@@ -13,16 +15,20 @@ use std::sync::Arc;
 use bus::Outbox;
 use chassis::auth::Signer;
 use chassis::authority::Authority;
+use chassis::seal::Sealer;
 use chassis::{Database, Error, Result};
 use kernel::id::TeamId;
 use kernel::{Clock, Timestamp};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
+use crate::metrics::Metrics;
 use crate::store::entity;
 
 pub(crate) use authority::load_authority;
 pub(crate) use bootstrap::bootstrap;
 pub(crate) use key::NewKey;
+pub(crate) use project_member::Granted;
+pub(crate) use request::Secret;
 pub(crate) use signing::load_signer;
 pub(crate) use team::NewTeam;
 
@@ -33,6 +39,8 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<Signer>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) metrics: Metrics,
     /// Signs the certificates of nodes.
     pub(crate) authority: Arc<Authority>,
 }

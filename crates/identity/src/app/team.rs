@@ -10,9 +10,9 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     QueryOrder,
 };
-use secrecy::SecretString;
 
 use super::key::NewKey;
+use super::request::{Request, Secret};
 use super::user::{Found, find_or_create};
 use super::{App, team_by_id};
 use crate::store::entity;
@@ -79,9 +79,19 @@ impl App {
         caller: &User,
         new: NewTeam,
         owner_email: &str,
-    ) -> Result<(entity::team::Model, Option<SecretString>)> {
+        request_id: &str,
+    ) -> Result<(entity::team::Model, Secret)> {
         let now = self.clock.now();
+        let asked = [new.name.as_str(), &new.namespace, owner_email];
+        let request = Request::new(caller, "CreateTeam", request_id, &asked)?;
         let transaction = self.database.begin().await?;
+        if let Some(before) = request.before(&transaction, &self.sealer, now).await? {
+            let team = entity::team::Entity::find_by_id(&before.made)
+                .one(&transaction)
+                .await?
+                .ok_or_else(|| Error::not_found("team", &before.made))?;
+            return Ok((team, before.secret));
+        }
         let owner = if owner_email.is_empty() {
             let user = entity::user::Entity::find_by_id(caller.id.to_string())
                 .one(&transaction)
@@ -105,8 +115,11 @@ impl App {
                     .1,
             );
         }
+        request
+            .note(&transaction, &self.sealer, &team.id, secret.as_ref(), now)
+            .await?;
         transaction.commit().await?;
-        Ok((team, secret))
+        Ok((team, secret.into()))
     }
 
     /// Teams of the caller; all for an operator.

@@ -10,10 +10,10 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
     QuerySelect,
 };
-use secrecy::SecretString;
 
 use super::App;
 use super::key::NewKey;
+use super::request::{Request, Secret};
 use crate::domain::role;
 use crate::store::entity;
 
@@ -68,10 +68,20 @@ impl App {
         email: &str,
         name: &str,
         role: Role,
-    ) -> Result<(entity::user::Model, Option<SecretString>)> {
+        request_id: &str,
+    ) -> Result<(entity::user::Model, Secret)> {
         role::check_grant(caller, role)?;
         let now = self.clock.now();
+        let asked = [email, name, role.as_str_name()];
+        let request = Request::new(caller, "CreateUser", request_id, &asked)?;
         let transaction = self.database.begin().await?;
+        if let Some(before) = request.before(&transaction, &self.sealer, now).await? {
+            let user = entity::user::Entity::find_by_id(&before.made)
+                .one(&transaction)
+                .await?
+                .ok_or_else(|| Error::not_found("user", &before.made))?;
+            return Ok((user, before.secret));
+        }
         // Roles in a team change one after the other, so that the check below holds until the commit.
         entity::team::Entity::find_by_id(caller.team.to_string())
             .lock_exclusive()
@@ -106,8 +116,11 @@ impl App {
                     .1,
             );
         }
+        request
+            .note(&transaction, &self.sealer, &user.id, secret.as_ref(), now)
+            .await?;
         transaction.commit().await?;
-        Ok((user, secret))
+        Ok((user, secret.into()))
     }
 
     /// A role above the caller's own stays as it is, and so does the team's last owner.

@@ -61,13 +61,14 @@ pub(crate) fn check_lifetime(
 }
 
 /// Areas that scopes can name.
-const AREAS: [&str; 6] = [
+const AREAS: [&str; 7] = [
     "identity",
     "inventory",
     "volume",
     "scheduler",
     "notebook",
     "billing",
+    "journal",
 ];
 
 /// Checks the scopes of a new key; none given = all that the user may do.

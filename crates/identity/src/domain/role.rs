@@ -6,6 +6,9 @@ use contracts::common::v1::Role;
 
 /// Name as people write it.
 pub(crate) fn name(role: Role) -> String {
+    if role == Role::Unspecified {
+        return "none".to_owned();
+    }
     role.as_str_name()
         .trim_start_matches("ROLE_")
         .to_lowercase()
@@ -30,6 +33,8 @@ pub(crate) fn check_grant(giver: &User, role: Role) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use kernel::id::{TeamId, UserId};
 
     use super::*;
@@ -42,6 +47,7 @@ mod tests {
                 id: UserId::generate(),
                 team: TeamId::generate(),
                 role: own,
+                projects: BTreeMap::new(),
                 operator: true,
                 scopes: vec!["*".to_owned()],
             };

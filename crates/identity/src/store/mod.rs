@@ -19,8 +19,12 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0001_identity.sql"),
             }),
             Box::new(SqlMigration {
-                name: "identity_0002",
-                sql: include_str!("migrations/0002_authority.sql"),
+                name: "identity_0002_many",
+                sql: include_str!("migrations/0002_many.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "identity_0003_authority",
+                sql: include_str!("migrations/0003_authority.sql"),
             }),
         ]
     }

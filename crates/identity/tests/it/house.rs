@@ -73,6 +73,11 @@ impl House {
         }
     }
 
+    /// One more replica: what it does at its start is done now.
+    pub(crate) async fn restarted(&self) -> Service {
+        start(&self.config, &self.clock).await
+    }
+
     /// A client of the replica with this number, with a token; empty = without one.
     pub(crate) fn with_token(&self, replica: usize, token: &str) -> Client {
         Client::new(self.replicas[replica].channel(token))
@@ -113,6 +118,7 @@ impl House {
             name: namespace.to_owned(),
             namespace: namespace.to_owned(),
             owner_email: format!("owner@{namespace}.example"),
+            ..CreateTeamRequest::default()
         };
         self.operator()
             .await
@@ -165,6 +171,7 @@ pub(crate) async fn add(client: &mut Client, email: &str, role: Role) -> Result<
         email: email.to_owned(),
         name: String::new(),
         role: role.into(),
+        ..CreateUserRequest::default()
     };
     Ok(client.create_user(asked).await?.into_inner().key)
 }

@@ -21,6 +21,7 @@ fn new_key(scopes: &[&str]) -> CreateApiKeyRequest {
         name: "key".to_owned(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         expires_at: None,
+        ..CreateApiKeyRequest::default()
     }
 }
 
@@ -200,6 +201,7 @@ async fn scopes_narrow_and_never_widen(engine: Engine) {
     let mut narrow = house.client(&key).await;
     let project = CreateProjectRequest {
         name: "p".to_owned(),
+        ..CreateProjectRequest::default()
     };
     narrow.create_project(project).await.unwrap();
 
@@ -232,6 +234,7 @@ async fn scopes_narrow_and_never_widen(engine: Engine) {
         .await
         .create_project(CreateProjectRequest {
             name: "q".to_owned(),
+            ..CreateProjectRequest::default()
         })
         .await;
     let refused = refused.unwrap_err();

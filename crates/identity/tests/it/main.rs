@@ -10,6 +10,8 @@ mod authority;
 mod bootstrap;
 mod house;
 mod keys;
+mod project_members;
 mod projects;
+mod requests;
 mod teams;
 mod tokens;

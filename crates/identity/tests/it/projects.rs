@@ -10,6 +10,7 @@ use crate::house::{Client, House};
 async fn create(client: &mut Client, name: &str) -> Result<Project, Status> {
     let asked = CreateProjectRequest {
         name: name.to_owned(),
+        ..CreateProjectRequest::default()
     };
     Ok(client
         .create_project(asked)

@@ -14,6 +14,7 @@ fn new_team(namespace: &str) -> CreateTeamRequest {
         name: "Lab".to_owned(),
         namespace: namespace.to_owned(),
         owner_email: String::new(),
+        ..CreateTeamRequest::default()
     }
 }
 
@@ -24,6 +25,7 @@ async fn own_key(client: &mut Client, team: &str) -> Result<String, Status> {
         scopes: Vec::new(),
         expires_at: None,
         team: team.to_owned(),
+        ..CreateApiKeyRequest::default()
     };
     Ok(client.create_api_key(asked).await?.into_inner().key)
 }

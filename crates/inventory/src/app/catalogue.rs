@@ -9,7 +9,8 @@ use crate::store::nodes;
 impl App {
     /// Machine types with whether they can be had now, smallest first.
     pub(crate) async fn list_machine_types(&self) -> Result<Vec<Offer>> {
-        let nodes = nodes::all(self.database.reader()).await?;
+        let mut nodes = nodes::all(self.database.reader()).await?;
+        nodes.retain(|node| node.given_up_at.is_none());
         Ok(offers(&self.catalogue, &nodes))
     }
 }

@@ -13,12 +13,15 @@ use crate::store::edges;
 /// How long a reading serves: heartbeats are many, and edges come and go rarely.
 const SERVES: TimeDelta = TimeDelta::seconds(1);
 
+/// Edges, and when they were read.
+type Reading = Option<(Timestamp, Arc<[Edge]>)>;
+
 /// The edges that live, as this program read them last.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LastRead(Arc<Mutex<Option<(Timestamp, Arc<[Edge]>)>>>);
+pub(crate) struct LastRead(Arc<Mutex<Reading>>);
 
 impl LastRead {
-    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, Arc<[Edge]>)>> {
+    fn lock(&self) -> MutexGuard<'_, Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,6 +48,7 @@ impl App {
         let mut node = nodes::lock(&transaction, id)
             .await?
             .ok_or_else(|| Error::not_found("node", &id.to_string()))?;
+        node.check_may_speak()?;
         let changed = node.hear(&report, self.clock.now());
         nodes::update(&transaction, &node).await?;
         if changed {

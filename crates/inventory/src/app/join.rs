@@ -16,10 +16,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::App;
 use crate::domain::join::{self, Admission, Spent};
 use crate::domain::node::{NewNode, Node};
+use crate::store::token_requests::{self, Answered};
 use crate::store::{join_tokens, nodes};
 
-/// Longest identifier of a request, in characters.
+/// Longest identifiers of requests to join, and of requests for a token, in characters.
 const LONGEST_REQUEST_ID: usize = 100;
+const LONGEST_TOKEN_REQUEST_ID: usize = 200;
 /// Tokens are forgotten so long after their end; by then nobody can ask again.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(1);
 
@@ -32,17 +34,38 @@ pub(crate) struct Joined {
 }
 
 impl App {
-    /// A new token that lets one node in, and when it ends.
+    /// A new token that lets one node in, and when it ends; no token when the same request of `asker` was answered before.
     pub(crate) async fn create_join_token(
         &self,
+        asker: &str,
+        request_id: &str,
         ttl_seconds: u32,
-    ) -> Result<(SecretString, Timestamp)> {
+    ) -> Result<(Option<SecretString>, Timestamp)> {
+        if !request_id.is_empty() {
+            text::name("request_id", request_id, LONGEST_TOKEN_REQUEST_ID)?;
+        }
         let now = self.clock.now();
         let expires_at = now + join::lifetime(ttl_seconds)?;
         let token = join::generate()?;
         let authority = self.authority().await?.fingerprint;
         let transaction = self.database.begin().await?;
         join_tokens::forget(&transaction, now - FORGOTTEN_AFTER).await?;
+        token_requests::forget(&transaction, now - FORGOTTEN_AFTER).await?;
+        let asked = Answered {
+            ttl_seconds: ttl_seconds.into(),
+            expires_at,
+        };
+        if !request_id.is_empty()
+            && let Some(before) =
+                token_requests::insert_or_find(&transaction, asker, request_id, asked).await?
+        {
+            if before.ttl_seconds != asked.ttl_seconds {
+                return Err(Error::Conflict(format!(
+                    "request_id {request_id:?} was used before for a token of another life"
+                )));
+            }
+            return Ok((None, before.expires_at));
+        }
         join_tokens::insert(
             &transaction,
             &join::hash(token.expose_secret()),
@@ -51,7 +74,7 @@ impl App {
         )
         .await?;
         transaction.commit().await?;
-        Ok((join::with_fingerprint(&token, authority), expires_at))
+        Ok((Some(join::with_fingerprint(&token, authority)), expires_at))
     }
 
     async fn authority(&self) -> Result<Description> {
@@ -159,6 +182,9 @@ async fn same_node(
     asked: &NewNode,
 ) -> Result<NodeId> {
     let node = nodes::lock(transaction, id).await?;
+    if let Some(node) = &node {
+        node.check_may_speak()?;
+    }
     let same = node
         .is_some_and(|node| node.name == asked.name && node.cpu_overcommit == asked.cpu_overcommit);
     if same {

@@ -13,6 +13,13 @@ impl App {
         nodes::ready(self.database.reader()).await
     }
 
+    /// Counts nodes by whether they answer.
+    pub(crate) async fn count(&self) -> Result<()> {
+        let counted = nodes::count(self.database.reader()).await?;
+        self.metrics.nodes.set(counted);
+        Ok(())
+    }
+
     /// Marks nodes silent that were not heard in the meantime, as long as the observer still leads.
     pub(crate) async fn mark_silent(&self, leading: &Held, silent: &[Heard]) -> Result<()> {
         let transaction = self.database.begin().await?;

@@ -1,6 +1,7 @@
 //! Use cases of inventory, one file a resource.
 
 mod catalogue;
+mod departure;
 mod edge;
 mod heartbeat;
 mod join;
@@ -16,9 +17,11 @@ use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::NodeChanged;
 use kernel::Clock;
 use sea_orm::DatabaseTransaction;
+use tokio::sync::Notify;
 
 use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
+use crate::metrics::Metrics;
 use crate::wire;
 
 pub(crate) use edge::LastRead;
@@ -34,9 +37,12 @@ pub(crate) struct App {
     pub(crate) identity: IdentityServiceClient<Caller>,
     pub(crate) catalogue: Arc<[MachineType]>,
     pub(crate) remembered: Remembered,
+    /// A node is gone, and its keys must end.
+    pub(crate) departures: Arc<Notify>,
     pub(crate) edges: LastRead,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {
@@ -44,6 +50,7 @@ impl App {
     async fn publish(&self, transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
         let event = NodeChanged {
             node: Some(wire::node(node.clone())),
+            deleted: node.deleted_at.is_some(),
         };
         self.outbox
             .append(transaction, &event, &node.id.to_string(), None)

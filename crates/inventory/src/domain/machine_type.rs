@@ -349,7 +349,7 @@ mod tests {
         assert!(available(&small, "C4") && !available(&small, "C5") && !available(&small, "H100"));
         small.cpu_overcommit = 2;
         assert!(available(&small, "C5"), "twice the cores may be promised");
-        small.set_schedulable(Schedulable::Cordoned);
+        small.set_schedulable(Schedulable::Cordoned, None).unwrap();
         assert!(!available(&small, "C1"));
 
         let mut big = node(256_000, 2_097_152, 8, "H100");

@@ -1,5 +1,6 @@
-//! The rules of inventory: who may join, what a node may say, when it is silent, what can be launched.
+//! The rules of inventory: who may join, what a node may say, when it is silent and when it goes, what can be launched.
 
+pub(crate) mod departure;
 pub(crate) mod edge;
 pub(crate) mod environment;
 pub(crate) mod join;

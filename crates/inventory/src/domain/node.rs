@@ -76,6 +76,12 @@ pub(crate) struct Node {
     pub(crate) schedulable: Schedulable,
     /// `None` = it joined and was never heard.
     pub(crate) last_seen_at: Option<Timestamp>,
+    /// When what has not left a draining node is stopped; `None` = never.
+    pub(crate) drain_deadline_at: Option<Timestamp>,
+    /// When a person gave it up.
+    pub(crate) given_up_at: Option<Timestamp>,
+    /// When it left the list.
+    pub(crate) deleted_at: Option<Timestamp>,
     pub(crate) revision: u64,
     pub(crate) created_at: Timestamp,
 }
@@ -110,6 +116,9 @@ impl NewNode {
             liveness: Liveness::Silent,
             schedulable: Schedulable::Open,
             last_seen_at: None,
+            drain_deadline_at: None,
+            given_up_at: None,
+            deleted_at: None,
             revision: 1,
             created_at: now,
         }
@@ -179,16 +188,6 @@ impl Node {
         true
     }
 
-    /// Changes whether it takes work; whether that is a change.
-    pub(crate) fn set_schedulable(&mut self, schedulable: Schedulable) -> bool {
-        if self.schedulable == schedulable {
-            return false;
-        }
-        self.schedulable = schedulable;
-        self.revision += 1;
-        true
-    }
-
     /// Marks it silent, when it was not heard since `last_seen_at`; whether that is a change.
     pub(crate) fn fall_silent(&mut self, last_seen_at: Timestamp) -> bool {
         if self.liveness == Liveness::Silent || self.last_seen_at != Some(last_seen_at) {
@@ -242,8 +241,8 @@ pub(crate) mod tests {
         assert!(!node.hear(&report, from_micros(2)));
         report.boot_id = "b2".to_owned();
         assert!(node.hear(&report, from_micros(3)));
-        assert!(node.set_schedulable(Schedulable::Draining));
-        assert!(!node.set_schedulable(Schedulable::Draining));
+        assert!(node.set_schedulable(Schedulable::Draining, None).unwrap());
+        assert!(!node.set_schedulable(Schedulable::Draining, None).unwrap());
         assert_eq!(
             (node.revision, node.last_seen_at),
             (4, Some(from_micros(3)))

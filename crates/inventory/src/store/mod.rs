@@ -4,6 +4,7 @@ pub(crate) mod edges;
 mod entity;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
+pub(crate) mod token_requests;
 
 use chassis::Error;
 use chassis::database::SqlMigration;
@@ -23,8 +24,12 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0001_inventory.sql"),
             }),
             Box::new(SqlMigration {
-                name: "inventory_0002_edges",
-                sql: include_str!("migrations/0002_edges.sql"),
+                name: "inventory_0002_departure",
+                sql: include_str!("migrations/0002_departure.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0003_edges",
+                sql: include_str!("migrations/0003_edges.sql"),
             }),
         ]
     }

@@ -1,13 +1,15 @@
 //! Nodes with their GPUs, between rows and the domain.
 
 use chassis::Result;
+use chassis::database::count_by;
 use kernel::Timestamp;
 use kernel::id::NodeId;
 use kernel::time::from_micros;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+    QuerySelect,
 };
 
 use super::broken;
@@ -21,9 +23,10 @@ const OPEN: &str = "open";
 const CORDONED: &str = "cordoned";
 const DRAINING: &str = "draining";
 
-/// All nodes, by name. One statement, so that each node has the GPUs of its revision.
+/// All nodes of the list, by name. One statement, so that each node has the GPUs of its revision.
 pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Node>> {
     let rows = node::Entity::find()
+        .filter(node::Column::DeletedAt.is_null())
         .find_with_related(gpu::Entity)
         .all(connection)
         .await?;
@@ -35,13 +38,17 @@ pub(crate) async fn all(connection: &impl ConnectionTrait) -> Result<Vec<Node>> 
     Ok(nodes)
 }
 
-/// Whether a node is known.
+/// Whether a node is known and neither given up nor off the list.
 pub(crate) async fn exists(connection: &impl ConnectionTrait, id: NodeId) -> Result<bool> {
-    let row = node::Entity::find_by_id(id.to_string()).one(connection);
+    let row = node::Entity::find_by_id(id.to_string())
+        .filter(node::Column::GivenUpAt.is_null())
+        .filter(node::Column::DeletedAt.is_null())
+        .one(connection);
     Ok(row.await?.is_some())
 }
 
 /// One node, locked until the transaction ends.
+/// One node, deleted ones too, locked until the transaction ends.
 pub(crate) async fn lock(transaction: &DatabaseTransaction, id: NodeId) -> Result<Option<Node>> {
     lock_where(transaction, node::Column::Id.eq(id.to_string()).into()).await
 }
@@ -54,7 +61,38 @@ pub(crate) async fn lock_named(
     let either = Condition::any()
         .add(node::Column::Id.eq(id_or_name))
         .add(node::Column::Name.eq(id_or_name));
-    lock_where(transaction, either).await
+    let listed = Condition::all()
+        .add(either)
+        .add(node::Column::DeletedAt.is_null());
+    lock_where(transaction, listed).await
+}
+
+/// Nodes that are gone and whose keys identity has not ended yet.
+pub(crate) async fn with_keys_to_end(connection: &impl ConnectionTrait) -> Result<Vec<NodeId>> {
+    let gone = Condition::any()
+        .add(node::Column::GivenUpAt.is_not_null())
+        .add(node::Column::DeletedAt.is_not_null());
+    let rows = node::Entity::find()
+        .filter(gone)
+        .filter(node::Column::KeyRevoked.eq(false))
+        .all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| row.id.parse().map_err(|_| broken("id")))
+        .collect()
+}
+
+/// Notes that identity has ended the keys of a node. Nobody can see it: no revision.
+pub(crate) async fn note_keys_ended(
+    connection: &impl ConnectionTrait,
+    id: NodeId,
+) -> Result<(), DbErr> {
+    node::Entity::update_many()
+        .col_expr(node::Column::KeyRevoked, Expr::value(true))
+        .filter(node::Column::Id.eq(id.to_string()))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
 async fn lock_where(transaction: &DatabaseTransaction, which: Condition) -> Result<Option<Node>> {
@@ -85,6 +123,11 @@ pub(crate) async fn ready(connection: &impl ConnectionTrait) -> Result<Vec<Heard
         })
     };
     rows.into_iter().map(heard).collect()
+}
+
+/// How many nodes there are, by liveness.
+pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(String, u64)>> {
+    Ok(count_by(node::Entity::find(), node::Column::Liveness, connection).await?)
 }
 
 /// Notes that a node was heard, if it is still at `revision`; whether it was.
@@ -144,11 +187,19 @@ fn column(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
 }
 
+fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.timestamp_micros())
+}
+
 fn row(node: &Node) -> node::ActiveModel {
     let hardware = &node.report.hardware;
     node::ActiveModel {
         id: Set(node.id.into()),
-        name: Set(node.name.clone()),
+        // The name of a deleted node is free for another.
+        name: Set(match node.deleted_at {
+            Some(_) => node.id.to_string(),
+            None => node.name.clone(),
+        }),
         cpu_overcommit: Set(node.cpu_overcommit.into()),
         milli_cores: Set(hardware.milli_cores.into()),
         memory_mib: Set(hardware.memory_mib.into()),
@@ -164,7 +215,11 @@ fn row(node: &Node) -> node::ActiveModel {
             Schedulable::Cordoned => CORDONED.to_owned(),
             Schedulable::Draining => DRAINING.to_owned(),
         }),
-        last_seen_at: Set(node.last_seen_at.map(|at| at.timestamp_micros())),
+        last_seen_at: Set(micros(node.last_seen_at)),
+        drain_deadline_at: Set(micros(node.drain_deadline_at)),
+        given_up_at: Set(micros(node.given_up_at)),
+        deleted_at: Set(micros(node.deleted_at)),
+        key_revoked: NotSet,
         revision: Set(column(node.revision)),
         created_at: Set(node.created_at.timestamp_micros()),
     }
@@ -200,6 +255,9 @@ fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
             _ => return Err(broken("schedulable")),
         },
         last_seen_at: row.last_seen_at.map(from_micros),
+        drain_deadline_at: row.drain_deadline_at.map(from_micros),
+        given_up_at: row.given_up_at.map(from_micros),
+        deleted_at: row.deleted_at.map(from_micros),
         revision: u64::try_from(row.revision).map_err(|_| broken("revision"))?,
         created_at: from_micros(row.created_at),
     })

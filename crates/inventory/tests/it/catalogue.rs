@@ -52,6 +52,7 @@ async fn what_a_node_brings_can_be_had(engine: Engine) {
     let cordon = SetNodeSchedulableRequest {
         node: "box".to_owned(),
         schedulable: NodeSchedulable::Cordoned.into(),
+        ..SetNodeSchedulableRequest::default()
     };
     house.operator().set_node_schedulable(cordon).await.unwrap();
     assert!(!available(&house, "C1").await);

@@ -18,6 +18,7 @@ fn set(node: &str, schedulable: NodeSchedulable) -> SetNodeSchedulableRequest {
     SetNodeSchedulableRequest {
         node: node.to_owned(),
         schedulable: schedulable.into(),
+        ..SetNodeSchedulableRequest::default()
     }
 }
 

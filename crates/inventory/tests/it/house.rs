@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use chassis::auth::Principal;
 use contracts::common::v1::Role;
+use contracts::identity::v1::ExchangeKeyRequest;
+use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::inventory::v1::{
     CreateJoinTokenRequest, Gpu, Hardware, HeartbeatRequest, JoinNodeRequest, ListNodesRequest,
@@ -71,8 +73,24 @@ impl House {
         Client::new(self.replicas[replica].channel(""))
     }
 
+    /// Whether identity still gives tokens for a node's key.
+    pub(crate) async fn key_works(&self, key: &str) -> bool {
+        let identity = self
+            .identity
+            .config("test", self.database.url(), &self.nats)
+            .identity;
+        let mut client = IdentityServiceClient::new(
+            chassis::grpc::connect(&identity, &chassis::tls::Trust::public()).unwrap(),
+        );
+        let key = key.to_owned();
+        client
+            .exchange_key(ExchangeKeyRequest { key })
+            .await
+            .is_ok()
+    }
+
     pub(crate) async fn join_token(&self) -> String {
-        let asked = CreateJoinTokenRequest { ttl_seconds: 0 };
+        let asked = CreateJoinTokenRequest::default();
         self.operator()
             .create_join_token(asked)
             .await

@@ -97,7 +97,10 @@ async fn exchange(house: &House, key: &str) -> Result<(), Code> {
 
 async fn tokens_end(engine: Engine) {
     let house = House::open(engine).await;
-    let asked = CreateJoinTokenRequest { ttl_seconds: 60 };
+    let asked = CreateJoinTokenRequest {
+        ttl_seconds: 60,
+        ..CreateJoinTokenRequest::default()
+    };
     let token = house
         .operator()
         .create_join_token(asked)
@@ -119,7 +122,10 @@ async fn tokens_end(engine: Engine) {
         .await
         .unwrap_err();
     assert_eq!(unknown.code(), Code::Unauthenticated);
-    let asked = CreateJoinTokenRequest { ttl_seconds: 59 };
+    let asked = CreateJoinTokenRequest {
+        ttl_seconds: 59,
+        ..CreateJoinTokenRequest::default()
+    };
     let short = house.operator().create_join_token(asked).await.unwrap_err();
     assert_eq!(short.code(), Code::InvalidArgument);
 }

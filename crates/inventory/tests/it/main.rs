@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod certificate;
+mod departure;
 mod edges;
 mod heartbeat;
 mod house;

@@ -3,7 +3,8 @@
 use chassis::auth::User;
 use chassis::database::is_unique_violation;
 use chassis::seal::{random_secret, sha256_hex};
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
+use contracts::common::v1::Role;
 use contracts::identity::v1::GetProjectRequest;
 use contracts::inventory::v1::{ListEnvironmentsRequest, ListMachineTypesRequest, MachineType};
 use contracts::notebook::v1::{Notebook, NotebookState};
@@ -81,14 +82,24 @@ fn default_name(id: &str) -> String {
     format!("notebook-{}", tail.chars().rev().collect::<String>())
 }
 
+/// Who makes a notebook must be a member of its project; one that they do not see is none.
+fn check_project(caller: &User, project_id: &str, asked: &str) -> Result<()> {
+    if !caller.sees(project_id) {
+        return Err(Error::not_found("project", asked));
+    }
+    caller.require_in(project_id, Role::Member)
+}
+
 impl App {
     /// Makes a notebook, once per request id, and wants it running.
     pub(crate) async fn create(&self, caller: &User, new: NewNotebook) -> Result<Notebook> {
         new.check()?;
         if let Some(row) = self.created_before(caller.team, &new).await? {
+            check_project(caller, &row.project_id, &new.project)?;
             return self.with_token(&row);
         }
         let project_id = self.project_of(caller.team, &new.project).await?;
+        check_project(caller, &project_id, &new.project)?;
         let machine = self.machine(&new.machine_type).await?;
         let environment = self.environment(&new.environment).await?;
         let id = NotebookId::generate().to_string();
@@ -131,8 +142,10 @@ impl App {
             modified_at: now,
             started_at: None,
             deleted_at: None,
+            lost_reason: String::new(),
             revision: 1,
             route_revision: 0,
+            traceparent: telemetry::traceparent().unwrap_or_default(),
             id,
         };
         let row = self.insert(row, &new).await?;

@@ -1,9 +1,9 @@
 //! Why a notebook is in the state that it is in.
 
+use chassis::auth::User;
 use chassis::{Error, Result};
 use contracts::notebook::v1::ExplainNotebookResponse;
 use contracts::scheduler::v1::ExplainWorkloadRequest;
-use kernel::id::TeamId;
 
 use super::{App, view};
 
@@ -14,10 +14,10 @@ impl App {
     /// The dominant reason and what stands in the way, from the scheduler where it knows more.
     pub(crate) async fn explain(
         &self,
-        team: TeamId,
+        user: &User,
         wanted: &str,
     ) -> Result<ExplainNotebookResponse> {
-        let row = self.find(team, wanted).await?;
+        let row = self.find(user, wanted).await?;
         let mut answer = ExplainNotebookResponse {
             notebook: Some(self.with_token(&row)?),
             summary: row.reason.clone(),

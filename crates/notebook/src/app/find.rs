@@ -1,9 +1,9 @@
-//! Finding notebooks of a team: by identifier, name, or a unique beginning of either.
+//! Finding notebooks of a team, in the projects that the caller sees: by identifier, name, or a unique beginning of either.
 
+use chassis::auth::User;
 use chassis::{Error, Result, page};
-use contracts::common::v1::{PageInfo, PageRequest};
+use contracts::common::v1::{PageInfo, PageRequest, Role};
 use contracts::notebook::v1::Notebook;
-use kernel::id::TeamId;
 use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -15,9 +15,11 @@ use crate::store::entity::{Column, Entity, Model};
 /// Longest text that is looked up.
 const MAX_WANTED: usize = 200;
 
-fn of_team(team: TeamId) -> Select<Entity> {
+fn seen_by(user: &User) -> Select<Entity> {
+    let hidden = user.hidden_projects().map(|project| project.to_string());
     Entity::find()
-        .filter(Column::TeamId.eq(team.to_string()))
+        .filter(Column::TeamId.eq(user.team.to_string()))
+        .filter(Column::ProjectId.is_not_in(hidden))
         .filter(Column::DeletedAt.is_null())
 }
 
@@ -35,7 +37,7 @@ fn begins(column: Column, wanted: &str) -> Expr {
 
 impl App {
     /// The one notebook that `wanted` names.
-    pub(super) async fn find(&self, team: TeamId, wanted: &str) -> Result<Model> {
+    pub(super) async fn find(&self, user: &User, wanted: &str) -> Result<Model> {
         if wanted.is_empty() || wanted.len() > MAX_WANTED {
             return Err(Error::invalid(
                 "notebook",
@@ -43,7 +45,7 @@ impl App {
             ));
         }
         let reader = self.database.reader();
-        let exact = of_team(team)
+        let exact = seen_by(user)
             .filter(
                 Condition::any()
                     .add(Column::Id.eq(wanted))
@@ -57,7 +59,7 @@ impl App {
         let beginning = Condition::any()
             .add(begins(Column::Id, wanted))
             .add(begins(Column::Name, wanted));
-        let mut found = of_team(team).filter(beginning).limit(3).all(reader).await?;
+        let mut found = seen_by(user).filter(beginning).limit(3).all(reader).await?;
         match (found.pop(), found.is_empty()) {
             (Some(row), true) => Ok(row),
             (Some(row), false) => {
@@ -74,19 +76,26 @@ impl App {
     }
 
     /// One notebook with its token.
-    pub(crate) async fn get(&self, team: TeamId, wanted: &str) -> Result<Notebook> {
-        self.with_token(&self.find(team, wanted).await?)
+    pub(crate) async fn get(&self, user: &User, wanted: &str) -> Result<Notebook> {
+        self.with_token(&self.find(user, wanted).await?)
     }
 
-    /// A page of a team's notebooks, newest first.
+    /// The one notebook that `wanted` names, for somebody who wants to change it.
+    pub(super) async fn find_to_change(&self, user: &User, wanted: &str) -> Result<Model> {
+        let row = self.find(user, wanted).await?;
+        user.require_in(&row.project_id, Role::Member)?;
+        Ok(row)
+    }
+
+    /// A page of the notebooks that the caller sees, newest first.
     pub(crate) async fn list(
         &self,
-        team: TeamId,
+        user: &User,
         asked: &PageRequest,
         name: &str,
     ) -> Result<(Vec<Notebook>, PageInfo)> {
         let limit = page::limit(asked)?;
-        let mut query = of_team(team).order_by_desc(Column::Id).limit(limit + 1);
+        let mut query = seen_by(user).order_by_desc(Column::Id).limit(limit + 1);
         if !asked.after.is_empty() {
             query = query.filter(Column::Id.lt(&asked.after));
         }

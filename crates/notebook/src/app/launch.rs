@@ -3,8 +3,9 @@
 use chassis::{Error, Result};
 use contracts::inventory::v1::ListEnvironmentsRequest;
 use contracts::scheduler::v1::{OnSilence, SubmitWorkloadRequest, WorkloadSpec};
-use contracts::volume::v1::GetVolumeRequest;
+use contracts::volume::v1::{GetVolumeRequest, VolumeState};
 
+use super::loss::lost;
 use super::{App, unsigned_32};
 use crate::store::entity::Model;
 
@@ -48,6 +49,9 @@ impl App {
             .into_inner()
             .volume
             .unwrap_or_default();
+        if volume.state() == VolumeState::Lost {
+            return Err(Error::Precondition(lost(&volume.reason)));
+        }
         let asked = unsigned_32(row.shutdown_timeout_seconds);
         let spec = WorkloadSpec {
             kind: "notebook".to_owned(),

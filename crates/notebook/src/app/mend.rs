@@ -1,6 +1,6 @@
 //! The reconciler's work on one notebook: compare what is wanted with what is, and take the next step.
 
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::NotebookState;
 use contracts::scheduler::v1::StopWorkloadRequest;
 use contracts::volume::v1::{CreateVolumeRequest, DeleteVolumeRequest};
@@ -8,6 +8,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
+use tracing::Instrument as _;
 
 use super::{App, view};
 use crate::domain::state::{self, Step, Wanted};
@@ -62,7 +63,17 @@ impl App {
         if look && !row.workload_id.is_empty() && !view::state(&row).is_rest() {
             self.look_at(&row.workload_id).await?;
         }
-        match state::next(view::known(&row)) {
+        let step = state::next(view::known(&row));
+        if step == Step::Nothing && row.route_revision >= row.revision {
+            return Ok(());
+        }
+        let span = tracing::info_span!("mend", notebook = row.id, ?step);
+        telemetry::continue_trace_from(&span, &row.traceparent);
+        self.take(step, row).instrument(span).await
+    }
+
+    async fn take(&self, step: Step, row: Model) -> Result<()> {
+        match step {
             Step::Nothing => {}
             Step::CreateVolume => self.create_volume(&row).await?,
             Step::Submit => self.submit(&row).await?,
@@ -86,6 +97,7 @@ impl App {
         let request = CreateVolumeRequest {
             team_id: row.team_id.clone(),
             request_id: row.id.clone(),
+            project_id: row.project_id.clone(),
         };
         let volume = self
             .volume

@@ -1,10 +1,12 @@
 //! Use cases of notebooks.
 
+mod count;
 mod create;
 mod explain;
 mod find;
 mod idle;
 mod launch;
+mod loss;
 mod mend;
 mod observe;
 mod record;
@@ -29,6 +31,8 @@ use tokio::sync::Notify;
 
 pub(crate) use create::NewNotebook;
 
+use crate::metrics::Metrics;
+
 /// The use cases, on one database.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
@@ -52,6 +56,7 @@ pub(crate) struct App {
     pub(crate) traffic: Arc<Mutex<HashMap<String, Timestamp>>>,
     /// Some notebook is not as it is wanted.
     pub(crate) changed: Arc<Notify>,
+    pub(crate) metrics: Metrics,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -7,6 +7,7 @@ use contracts::scheduler::v1::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::loss::lost;
 use super::{App, unsigned, view};
 use crate::domain::state::{self, Observed, Wanted};
 use crate::store::entity::{Column, Entity, Model};
@@ -48,7 +49,7 @@ fn observed(workload: &Workload) -> Observed {
 fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
     let wanted_stop = view::wanted(row) != Wanted::Running;
     match observed {
-        Observed::Stopping { .. } => "stopping".to_owned(),
+        Observed::Stopping { .. } if wanted_stop => "stopping".to_owned(),
         Observed::Running if wanted_stop => "stopping".to_owned(),
         Observed::Running
             if workload
@@ -61,6 +62,7 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
         Observed::Running => String::new(),
         Observed::Stopped { .. } if !row.stop_reason.is_empty() => row.stop_reason.clone(),
         Observed::Completed => "Jupyter ended by itself; start the notebook to go on".to_owned(),
+        Observed::Lost if !row.lost_reason.is_empty() => lost(&row.lost_reason),
         _ => workload.reason.clone(),
     }
 }

@@ -32,7 +32,11 @@ pub(super) fn wanted_number(wanted: Wanted) -> i32 {
 }
 
 pub(super) fn state(row: &Model) -> State {
-    match NotebookState::try_from(row.state) {
+    state_of(row.state)
+}
+
+pub(super) fn state_of(number: i32) -> State {
+    match NotebookState::try_from(number) {
         Ok(NotebookState::Pending) => State::Pending,
         Ok(NotebookState::Provisioned) => State::Provisioned,
         Ok(NotebookState::Running) => State::Running,

@@ -1,19 +1,20 @@
 //! What people wish of a notebook: start, stop, delete. A wish is written down; the reconciler sees to it.
 
+use chassis::auth::User;
 use chassis::database::is_unique_violation;
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::Notebook;
-use kernel::id::TeamId;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
+use super::loss::lost;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
 use crate::store::entity::{Column, Entity, Model};
 
 impl App {
     /// Wants a notebook running, on the same files.
-    pub(crate) async fn start(&self, team: TeamId, wanted: &str) -> Result<Notebook> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn start(&self, user: &User, wanted: &str) -> Result<Notebook> {
+        let seen = self.find_to_change(user, wanted).await?;
         // It must still be possible: the node may be gone since the last start.
         self.machine(&seen.machine_type).await?;
         let updated = self
@@ -33,6 +34,9 @@ impl App {
                         row.name
                     )));
                 }
+                if !row.lost_reason.is_empty() {
+                    return Err(Error::Precondition(lost(&row.lost_reason)));
+                }
                 row.wanted = view::wanted_number(Wanted::Running);
                 row.stop_reason = String::new();
                 row.stop_asked = false;
@@ -43,6 +47,7 @@ impl App {
                 row.started_at = None;
                 row.state = view::state_number(State::Pending);
                 row.reason = "is being submitted".to_owned();
+                row.traceparent = telemetry::traceparent().unwrap_or_default();
                 Ok(true)
             })
             .await;
@@ -54,8 +59,8 @@ impl App {
     }
 
     /// Wants a notebook stopped; its files stay.
-    pub(crate) async fn stop(&self, team: TeamId, wanted: &str, why: &str) -> Result<Notebook> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn stop(&self, user: &User, wanted: &str, why: &str) -> Result<Notebook> {
+        let seen = self.find_to_change(user, wanted).await?;
         let row = self
             .update(&seen.id, |row| Ok(wish_stopped(row, why)))
             .await?;
@@ -80,13 +85,14 @@ impl App {
     }
 
     /// Wants a notebook gone with its files.
-    pub(crate) async fn delete(&self, team: TeamId, wanted: &str) -> Result<String> {
-        let seen = self.find(team, wanted).await?;
+    pub(crate) async fn delete(&self, user: &User, wanted: &str) -> Result<String> {
+        let seen = self.find_to_change(user, wanted).await?;
         let row = self
             .update(&seen.id, |row| {
                 row.wanted = view::wanted_number(Wanted::Deleted);
                 row.stop_reason = "deleted".to_owned();
                 row.reason = "is being deleted".to_owned();
+                row.traceparent = telemetry::traceparent().unwrap_or_default();
                 Ok(true)
             })
             .await?;
@@ -101,6 +107,7 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
     }
     row.wanted = view::wanted_number(Wanted::Stopped);
     row.stop_reason = why.to_owned();
+    row.traceparent = telemetry::traceparent().unwrap_or_default();
     if row.workload_id.is_empty() && row.launch.is_empty() {
         row.state = view::state_number(State::Cancelled);
         row.reason = why.to_owned();

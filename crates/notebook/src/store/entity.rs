@@ -42,8 +42,10 @@ pub struct Model {
     pub modified_at: i64,
     pub started_at: Option<i64>,
     pub deleted_at: Option<i64>,
+    pub lost_reason: String,
     pub revision: i64,
     pub route_revision: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -18,6 +18,14 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0001",
                 sql: include_str!("migrations/0001_notebook.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0002_lost",
+                sql: include_str!("migrations/0002_lost.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0003_trace",
+                sql: include_str!("migrations/0003_trace.sql"),
+            }),
         ]
     }
 }

@@ -63,6 +63,17 @@ impl Volumes {
         found.ok_or_else(|| Error::not_found("volume", id).into())
     }
 
+    /// Its node was given up.
+    pub(crate) fn lose(&self, id: &str, reason: &str) -> volume::Volume {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.get_mut(id).unwrap();
+        row.set_state(volume::VolumeState::Lost);
+        row.attachment = None;
+        row.reason = reason.to_owned();
+        row.revision += 1;
+        row.clone()
+    }
+
     /// From now on it lies on `node_id`, attached or not.
     pub(crate) fn place(&self, id: &str, node_id: &str, attached: bool) {
         let mut rows = self.rows.lock().unwrap();
@@ -104,6 +115,8 @@ testkit::play! {
     list_nodes(ListNodesRequest) -> ListNodesResponse,
     register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
+    delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
 }
 
 testkit::play! {
@@ -118,6 +131,7 @@ testkit::play! {
             let new = volume::Volume {
                 id: id.clone(),
                 team_id: asked.team_id,
+                project_id: asked.project_id,
                 ..volume::Volume::default()
             };
             let volume = self.rows.lock().unwrap().entry(id.clone()).or_insert(new).clone();
@@ -143,9 +157,28 @@ testkit::play! {
             self.deleted.lock().unwrap().push(volume.id.clone());
             Ok(Response::new(volume::DeleteVolumeResponse { volume: Some(volume) }))
         }
+
+        async fn list_lost_volumes(
+            &self,
+            request: Request<volume::ListLostVolumesRequest>,
+        ) -> Result<Response<volume::ListLostVolumesResponse>, Status> {
+            let after = &request.get_ref().after;
+            let rows = self.rows.lock().unwrap();
+            let mut volumes: Vec<_> = rows
+                .values()
+                .filter(|row| row.state() == volume::VolumeState::Lost && row.id > *after)
+                .cloned()
+                .collect();
+            volumes.sort_by(|a, b| a.id.cmp(&b.id));
+            // Pages of one: whoever reads them must go on.
+            volumes.truncate(1);
+            Ok(Response::new(volume::ListLostVolumesResponse { volumes }))
+        }
     }
     without
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    list_node_volumes(ListNodeVolumesRequest) -> ListNodeVolumesResponse,
+    lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,

@@ -207,5 +207,7 @@ testkit::play! {
         }
     }
     without
+    get_node_work(GetNodeWorkRequest) -> GetNodeWorkResponse,
+    delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
     list_attempts(ListAttemptsRequest) -> ListAttemptsResponse,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chassis::Address;
-use chassis::authority::{fetch, offered_by};
+use chassis::authority::{Description, fetch, offered_by};
 use contracts::identity::v1::GetSessionRequest;
 
 use crate::api::Api;
@@ -65,11 +65,20 @@ async fn explain(status: &tonic::Status, profile: &Profile, server: &Address) ->
     let Ok(offer) = offered_by(server).await else {
         return failure;
     };
-    let why = match profile.authority {
-        None => "its authority is not known here",
-        Some(_) => "its authority is another one than at your last login",
-    };
     let (server, found) = (&profile.server, offer.fingerprint);
+    let known = profile.authority.as_deref();
+    let known = known.and_then(|pem| Description::of_pem("authority", pem).ok());
+    let why = match known {
+        None => "its authority is not known here",
+        Some(known) if known.fingerprint == found => {
+            return anyhow!(
+                "{server} has the authority that was expected, but shows no certificate that is valid for this address: {}\n  \
+                 use a name that it is issued for; \"quire up --host NAME\" adds one",
+                chassis::error::chain(status)
+            );
+        }
+        Some(_) => "its authority is another one than was expected",
+    };
     anyhow!(
         "{server} is not trusted: {why}. The fingerprint that it shows is\n  {found}\n\
          Compare it with \"quire authority show\" on the server, or with what its operator tells you. If it is the same:\n  \

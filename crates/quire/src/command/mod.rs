@@ -2,10 +2,13 @@
 
 mod authority;
 mod catalog;
+mod event;
 mod login;
 mod money;
 mod node;
+mod node_end;
 mod notebook;
+mod project;
 mod team;
 
 use anyhow::Result;
@@ -31,9 +34,10 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::MachineType(_) => catalog::machine_types(api, output).await,
         Command::Environment(_) => catalog::environments(api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
+        Command::Event(command) => event::run(command, api, output).await,
         Command::Team(command) => team::team(command, api, output).await,
         Command::User(command) => team::user(command, api, output).await,
-        Command::Project(command) => team::project(command, api, output).await,
+        Command::Project(command) => project::run(command, api, output).await,
         Command::ApiKey(command) => team::api_key(command, api, output).await,
         Command::Up(_)
         | Command::Down(_)

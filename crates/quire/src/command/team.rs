@@ -1,27 +1,28 @@
-//! `quire team`, `quire user`, `quire project`, `quire api-key`, `quire whoami`.
+//! `quire team`, `quire user`, `quire api-key`, `quire whoami`.
 
 use anyhow::Result;
 use contracts::common::v1::Role;
 use contracts::identity::v1::{
-    ApiKey, CreateApiKeyRequest, CreateProjectRequest, CreateTeamRequest, CreateUserRequest,
-    GetSessionRequest, ListApiKeysRequest, ListProjectsRequest, ListTeamsRequest, ListUsersRequest,
-    Project, RevokeApiKeyRequest, Team, User,
+    ApiKey, CreateApiKeyRequest, CreateTeamRequest, CreateUserRequest, GetSessionRequest,
+    ListApiKeysRequest, ListTeamsRequest, ListUsersRequest, RevokeApiKeyRequest, Team, User,
 };
 use serde::Serialize;
 
-use crate::api::Api;
-use crate::cli::{ApiKeyCommand, Output, ProjectCommand, RoleArg, TeamCommand, UserCommand};
+use crate::api::{Api, request_id};
+use crate::cli::{ApiKeyCommand, Output, RoleArg, TeamCommand, UserCommand};
 use crate::print::out;
 use crate::print::{self, Row};
 use crate::when;
 
 /// Prints what was made with its key, which is shown this once.
-fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
+fn with_key<R: Row>(output: Output, made: &R, key: &str, notice: &str) -> Result<()> {
     if key.is_empty() {
         print::one(output, made)?;
-        print::note(
-            "they are known here already and make a key of their own: quire api-key create NAME --team TEAM",
-        );
+        print::note(if notice.is_empty() {
+            "they are known here already and make a key of their own: quire api-key create NAME --team TEAM"
+        } else {
+            notice
+        });
         return Ok(());
     }
     if output == Output::Json {
@@ -37,7 +38,7 @@ fn with_key<R: Row>(output: Output, made: &R, key: &str) -> Result<()> {
     Ok(())
 }
 
-fn role_name(role: Role) -> String {
+pub(super) fn role_name(role: Role) -> String {
     role.as_str_name()
         .trim_start_matches("ROLE_")
         .to_lowercase()
@@ -133,12 +134,18 @@ pub(crate) async fn team(command: TeamCommand, api: &Api, output: Output) -> Res
                 name: name.unwrap_or_else(|| namespace.clone()),
                 namespace,
                 owner_email: owner.unwrap_or_default(),
+                request_id: request_id(),
             };
-            let answer = api.ask(api.identity().create_team(request)).await?;
+            let made = api.make(|| {
+                let (mut identity, request) = (api.identity(), request.clone());
+                async move { identity.create_team(request).await }
+            });
+            let answer = made.await?;
             with_key(
                 output,
                 &TeamRow::from(answer.team.unwrap_or_default()),
                 &answer.owner_key,
+                &answer.notice,
             )
         }
         TeamCommand::List => {
@@ -206,12 +213,18 @@ pub(crate) async fn user(command: UserCommand, api: &Api, output: Output) -> Res
                 email,
                 name,
                 role: wire_role(role).into(),
+                request_id: request_id(),
             };
-            let answer = api.ask(api.identity().create_user(request)).await?;
+            let made = api.make(|| {
+                let (mut identity, request) = (api.identity(), request.clone());
+                async move { identity.create_user(request).await }
+            });
+            let answer = made.await?;
             with_key(
                 output,
                 &UserRow::from(answer.user.unwrap_or_default()),
                 &answer.key,
+                &answer.notice,
             )
         }
         UserCommand::List => {
@@ -221,54 +234,6 @@ pub(crate) async fn user(command: UserCommand, api: &Api, output: Output) -> Res
             let answer = api.ask(api.identity().list_users(request)).await?;
             let rows: Vec<_> = answer.users.into_iter().map(UserRow::from).collect();
             print::list(output, &rows, "there is nobody in this team")
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ProjectRow {
-    id: String,
-    name: String,
-    created_at: String,
-}
-
-impl From<Project> for ProjectRow {
-    fn from(project: Project) -> Self {
-        Self {
-            created_at: print::time(project.created_at),
-            id: project.id,
-            name: project.name,
-        }
-    }
-}
-
-impl Row for ProjectRow {
-    const COLUMNS: &'static [&'static str] = &["NAME", "CREATED", "ID"];
-
-    fn cells(&self) -> Vec<String> {
-        [&self.name, &self.created_at, &self.id]
-            .map(String::clone)
-            .to_vec()
-    }
-}
-
-pub(crate) async fn project(command: ProjectCommand, api: &Api, output: Output) -> Result<()> {
-    match command {
-        ProjectCommand::Create { name } => {
-            let request = CreateProjectRequest { name };
-            let answer = api.ask(api.identity().create_project(request)).await?;
-            print::one(
-                output,
-                &ProjectRow::from(answer.project.unwrap_or_default()),
-            )
-        }
-        ProjectCommand::List => {
-            let answer = api
-                .ask(api.identity().list_projects(ListProjectsRequest {}))
-                .await?;
-            let rows: Vec<_> = answer.projects.into_iter().map(ProjectRow::from).collect();
-            print::list(output, &rows, "there are no projects")
         }
     }
 }
@@ -331,12 +296,18 @@ pub(crate) async fn api_key(command: ApiKeyCommand, api: &Api, output: Output) -
                 scopes: scope,
                 expires_at,
                 team: team.unwrap_or_default(),
+                request_id: request_id(),
             };
-            let answer = api.ask(api.identity().create_api_key(request)).await?;
+            let made = api.make(|| {
+                let (mut identity, request) = (api.identity(), request.clone());
+                async move { identity.create_api_key(request).await }
+            });
+            let answer = made.await?;
             with_key(
                 output,
                 &KeyRow::from(answer.api_key.unwrap_or_default()),
                 &answer.key,
+                &answer.notice,
             )
         }
         ApiKeyCommand::List => {

@@ -1,5 +1,5 @@
-//! The private event bus: a `nats-server` that starts and ends with this process, each service with a user that may publish
-//! events of its own area only. JetStream's own interface is open to all of them.
+//! The private event bus: a `nats-server` that starts and ends with this process, each service with a user that may do there
+//! what `bus::permissions` says, and no more.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bus::Password;
 use chassis::config::BusConfig;
 use rustix::process::{Pid, Signal};
 use secrecy::ExposeSecret;
@@ -32,39 +33,14 @@ pub(super) struct Nats {
     folder: PathBuf,
 }
 
-/// Subjects that a service may publish: its own events, what JetStream needs, and answers.
-fn may_publish(service: &str) -> Vec<String> {
-    let mut subjects: Vec<String> = ["$JS.API.>", "$JS.ACK.>", "_INBOX.>", "quire.dead.>"]
-        .map(str::to_owned)
-        .to_vec();
-    subjects.push(format!("quire.{service}.v1.>"));
-    subjects.push(format!("quire.live.{service}.>"));
-    if service == "notebook" {
-        subjects.push("$KV.routes.>".to_owned());
-    }
-    subjects
-}
-
 fn configuration(folder: &Path, port: u16, secrets: &Secrets) -> String {
-    let users: Vec<String> = secrets
-        .bus_passwords
-        .iter()
-        .map(|(name, password)| {
-            let subjects: Vec<_> = may_publish(name)
-                .into_iter()
-                .map(|subject| format!("\"{subject}\""))
-                .collect();
-            format!(
-                "{{ user: \"{name}\", password: \"{}\", permissions: {{ publish: [{}] }} }}",
-                password.expose_secret(),
-                subjects.join(", ")
-            )
-        })
-        .collect();
+    let authorization = bus::authorization(|user| {
+        let password = secrets.bus_passwords.get(user);
+        Password::Text(password.map_or_else(String::new, |known| known.expose_secret().to_owned()))
+    });
     format!(
-        "listen: \"127.0.0.1:{port}\"\nserver_name: \"quire\"\njetstream: {{ store_dir: \"{}\" }}\nauthorization: {{ users: [\n  {}\n] }}\n",
+        "listen: \"127.0.0.1:{port}\"\nserver_name: \"quire\"\njetstream: {{ store_dir: \"{}\" }}\n{authorization}",
         folder.join("jetstream").display(),
-        users.join(",\n  ")
     )
 }
 

@@ -11,14 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::write_private;
 
-/// Everyone who has a key of identity and a password of the event bus.
-pub(super) const SERVICES: [&str; 9] = [
+/// Everyone who has a key of identity; who has a password of the event bus, the bus itself says.
+pub(super) const SERVICES: [&str; 10] = [
     "identity",
     "inventory",
     "volume",
     "scheduler",
     "billing",
     "notebook",
+    "journal",
     "edge",
     "gateway",
     "up",
@@ -47,12 +48,19 @@ struct File {
     bus_passwords: BTreeMap<String, String>,
 }
 
-fn fill(secrets: &mut BTreeMap<String, String>, prefix: &str) -> Result<()> {
-    for service in SERVICES {
-        if !secrets.contains_key(service) {
-            let secret = format!("{prefix}{}", random_secret()?.expose_secret());
-            secrets.insert(service.to_owned(), secret);
-        }
+/// Makes the secrets of `names` that are missing, and forgets those of others.
+fn fill<'a>(
+    secrets: &mut BTreeMap<String, String>,
+    names: impl Iterator<Item = &'a str>,
+    prefix: &str,
+) -> Result<()> {
+    let mut before = std::mem::take(secrets);
+    for name in names {
+        let secret = match before.remove(name) {
+            Some(secret) => secret,
+            None => format!("{prefix}{}", random_secret()?.expose_secret()),
+        };
+        secrets.insert(name.to_owned(), secret);
     }
     Ok(())
 }
@@ -94,8 +102,8 @@ pub(super) fn load(data_dir: &Path) -> Result<Secrets> {
     if file.master_key.is_empty() {
         file.master_key = random_secret()?.expose_secret().to_owned();
     }
-    fill(&mut file.service_keys, "qs_")?;
-    fill(&mut file.bus_passwords, "")?;
+    fill(&mut file.service_keys, SERVICES.into_iter(), "qs_")?;
+    fill(&mut file.bus_passwords, bus::users(), "")?;
     write_private(&path, &toml::to_string(&file)?)?;
     let secret = |map: BTreeMap<String, String>| {
         map.into_iter()
@@ -126,6 +134,11 @@ mod tests {
             second.master_key.expose_secret()
         );
         assert_eq!(first.service_keys.len(), SERVICES.len());
+        assert!(first.bus_passwords.keys().map(String::as_str).eq({
+            let mut users: Vec<_> = bus::users().collect();
+            users.sort_unstable();
+            users
+        }));
         assert!(second.first_key.is_some(), "kept until it was shown");
         forget_first_key(folder.path()).unwrap();
         assert!(load(folder.path()).unwrap().first_key.is_none());

@@ -18,6 +18,7 @@ use edge::EdgeConfig;
 use gateway::GatewayConfig;
 use identity::{AuthorityConfig, IdentityConfig};
 use inventory::InventoryConfig;
+use journal::JournalConfig;
 use kernel::time::SystemClock;
 use kernel::{Clock, Timestamp};
 use notebook::NotebookConfig;
@@ -222,6 +223,14 @@ impl Plan<'_> {
             "notebook",
             notebook::run(self.notebook(), clock(), cancel.clone(), quiet),
         );
+        let config = JournalConfig {
+            service: self.service("journal"),
+            ..JournalConfig::default()
+        };
+        tasks.start(
+            "journal",
+            journal::run(config, clock(), cancel.clone(), quiet),
+        );
         let config = EdgeConfig {
             listen: self.doors.edge_listener(),
             tls: self.tls(),
@@ -245,6 +254,7 @@ impl Plan<'_> {
             scheduler: self.socket("scheduler"),
             notebook: self.socket("notebook"),
             billing: self.socket("billing"),
+            journal: self.socket("journal"),
             ..GatewayConfig::default()
         };
         tasks.start("gateway", gateway::run(config, clock(), cancel, quiet));

@@ -1,6 +1,6 @@
 //! Telling agents what is wanted. Level-triggered: whatever was not heard is said again.
 
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::agent::v1::open_link_response::Message;
 use contracts::agent::v1::{Assignment, OpenLinkResponse, Stop, Wanted};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState};
@@ -10,6 +10,7 @@ use contracts::volume::v1::{
 };
 use kernel::time::from_micros;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tracing::Instrument as _;
 
 use super::{App, unsigned, view};
 use crate::domain::lifecycle::State;
@@ -20,7 +21,7 @@ fn stop(attempt: &entity::attempt::Model) -> Stop {
         attempt_id: attempt.id.clone(),
         generation: unsigned(attempt.generation),
         reason: attempt.reason.clone(),
-        end: AttemptEnd::Stopped.into(),
+        end: attempt.stop_as,
     }
 }
 
@@ -111,7 +112,10 @@ impl App {
         let spec = view::decode_spec(&workload.spec)?;
         // One that was taken up before has its volume already.
         if !spec.volume_id.is_empty() && view::state(attempt.state) == State::Placed {
-            self.attach(&spec.volume_id, attempt).await?;
+            let span = tracing::info_span!("assign", attempt = attempt.id);
+            telemetry::continue_trace_from(&span, &workload.traceparent);
+            let attached = self.attach(&spec.volume_id, attempt);
+            attached.instrument(span).await?;
         }
         Ok(Assignment {
             attempt_id: attempt.id.clone(),
@@ -124,6 +128,7 @@ impl App {
                 .map(str::to_owned)
                 .collect(),
             run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
+            traceparent: workload.traceparent,
         })
     }
 

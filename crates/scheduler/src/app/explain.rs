@@ -1,10 +1,10 @@
 //! Why a workload is in the state that it is in.
 
 use chassis::Result;
+use chassis::auth::User;
 use contracts::scheduler::v1::{
     AttemptState, ExplainWorkloadResponse, Obstacle, Workload, WorkloadState,
 };
-use kernel::id::TeamId;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::place::waiting_reason;
@@ -19,20 +19,17 @@ impl App {
     pub(crate) async fn explain(
         &self,
         id: &str,
-        team: Option<TeamId>,
+        person: Option<&User>,
     ) -> Result<ExplainWorkloadResponse> {
-        let workload = self.workload(id, team).await?;
+        let workload = self.workload(id, person).await?;
         let mut answer = ExplainWorkloadResponse {
             summary: self.summary(&workload).await?,
             ..ExplainWorkloadResponse::default()
         };
         if workload.state() == WorkloadState::Queued {
             let nodes = self.node_views(self.database.reader()).await?;
-            let node_before = workload
-                .attempt
-                .as_ref()
-                .map(|attempt| attempt.node_id.as_str());
-            let request = request_of(&workload.spec.clone().unwrap_or_default(), node_before);
+            let files_on = self.files_on(id).await?;
+            let request = request_of(&workload.spec.clone().unwrap_or_default(), &files_on);
             answer.queue_position = self.queue_position(id).await?;
             match engine::place(&nodes, &request) {
                 Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),
@@ -51,6 +48,13 @@ impl App {
         }
         answer.workload = Some(workload);
         Ok(answer)
+    }
+
+    async fn files_on(&self, id: &str) -> Result<String> {
+        let row = entity::workload::Entity::find_by_id(id)
+            .one(self.database.reader())
+            .await?;
+        Ok(row.map_or_else(String::new, |row| row.files_on))
     }
 
     async fn queue_position(&self, id: &str) -> Result<u32> {

@@ -21,6 +21,13 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Ends the line with a reason, unless the agent is too slow or gone.
+    pub(crate) fn hang_up(&self, why: chassis::Error) {
+        self.sender.try_send(Err(why.into())).ok();
+    }
+}
+
 /// All lines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {

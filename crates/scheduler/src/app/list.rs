@@ -1,8 +1,8 @@
 //! Reading workloads and attempts.
 
+use chassis::auth::User;
 use chassis::{Error, Result};
 use contracts::scheduler::v1::{Attempt, Workload};
-use kernel::id::TeamId;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{App, unsigned, view};
@@ -12,13 +12,17 @@ use crate::store::entity;
 const MAX_ATTEMPTS: u32 = 1_000;
 
 impl App {
-    /// One workload with its newest attempt; of `team` only, when one is given.
-    pub(crate) async fn workload(&self, id: &str, team: Option<TeamId>) -> Result<Workload> {
+    /// One workload with its newest attempt; for a person only one of their team, in a project that they see.
+    pub(crate) async fn workload(&self, id: &str, person: Option<&User>) -> Result<Workload> {
         let reader = self.database.reader();
         let row = entity::workload::Entity::find_by_id(id)
             .one(reader)
             .await?
-            .filter(|row| team.is_none_or(|team| row.team_id == team.to_string()))
+            .filter(|row| {
+                person.is_none_or(|user| {
+                    row.team_id == user.team.to_string() && user.sees(&row.project_id)
+                })
+            })
             .ok_or_else(|| Error::not_found("workload", id))?;
         let newest = entity::attempt::Entity::find()
             .filter(entity::attempt::Column::WorkloadId.eq(id))

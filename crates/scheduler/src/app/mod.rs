@@ -1,7 +1,9 @@
 //! Use cases of the scheduler.
 
+mod departure;
 mod dispatch;
 mod explain;
+mod follow;
 mod leadership;
 mod links;
 mod list;
@@ -10,7 +12,6 @@ mod overdue;
 mod place;
 mod record;
 mod report;
-mod silence;
 mod stop;
 mod submit;
 mod view;
@@ -23,12 +24,13 @@ use chassis::grpc::Caller;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::Clock;
-use opentelemetry::metrics::Counter;
 use tokio::sync::Notify;
 
 pub(crate) use leadership::Leadership;
 pub(crate) use links::{Link, Links};
 pub(crate) use submit::NewWorkload;
+
+use crate::metrics::Metrics;
 
 /// The use cases, on one database.
 #[derive(Clone, Debug)]
@@ -44,37 +46,9 @@ pub(crate) struct App {
     pub(crate) placeable: Arc<Notify>,
     /// Agents may have to be told something.
     pub(crate) dispatchable: Arc<Notify>,
-    /// A node may have fallen silent or come back.
-    pub(crate) silences: Arc<Notify>,
+    /// A node may have fallen silent or come back, is drained, or is gone.
+    pub(crate) node_changes: Arc<Notify>,
     pub(crate) metrics: Metrics,
-}
-
-/// What the scheduler counts.
-#[derive(Clone, Debug)]
-pub(crate) struct Metrics {
-    pub(crate) placements: Counter<u64>,
-    pub(crate) ends: Counter<u64>,
-    pub(crate) overdue: Counter<u64>,
-}
-
-impl Metrics {
-    pub(crate) fn new() -> Self {
-        let meter = opentelemetry::global::meter("quire");
-        let counter = |name: &'static str, description: &'static str| {
-            meter
-                .u64_counter(name)
-                .with_description(description)
-                .build()
-        };
-        Self {
-            placements: counter("quire_placements", "attempts that got a place"),
-            ends: counter("quire_attempt_ends", "attempts that ended, by how"),
-            overdue: counter(
-                "quire_attempts_overdue",
-                "sightings of attempts that stayed too long in a state",
-            ),
-        }
-    }
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -1,11 +1,12 @@
 //! What inventory says of nodes, taken over. What follows for the work on them is drawn from the rows, not from the message.
 
 use chassis::Result;
+use contracts::from_wire_time;
 use contracts::inventory::v1::{Hardware, ListNodesRequest, Node};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QuerySelect,
+    IntoActiveModel, QueryFilter, QuerySelect, TryInsertResult,
 };
 
 use super::place::checked_node_id;
@@ -15,21 +16,44 @@ use crate::store::{self, entity};
 impl App {
     /// Asks inventory for all nodes and takes them over.
     pub(crate) async fn sync_nodes(&self) -> Result<()> {
+        // Read before inventory is asked, so that what left the list meanwhile is told from what joined.
+        let leaving = entity::node::Entity::find()
+            .filter(entity::node::Column::Leaving.eq(true))
+            .filter(entity::node::Column::Deleted.eq(false))
+            .all(self.database.reader())
+            .await?;
         let mut inventory = self.inventory.clone();
         let nodes = inventory
             .list_nodes(ListNodesRequest {})
             .await?
             .into_inner()
             .nodes;
-        for node in nodes {
-            self.take_over(node).await?;
+        // Absence alone says nothing: only what was asked to leave has left.
+        for gone in leaving {
+            if !nodes.iter().any(|node| node.id == gone.id) {
+                self.note_deleted(&gone.id).await?;
+            }
         }
+        for node in nodes {
+            self.take_over(node, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a node left the list.
+    pub(super) async fn note_deleted(&self, id: &str) -> Result<()> {
+        entity::node::Entity::update_many()
+            .col_expr(entity::node::Column::Deleted, Expr::value(true))
+            .filter(entity::node::Column::Id.eq(id))
+            .exec(self.database.reader())
+            .await?;
+        self.node_changes.notify_one();
         Ok(())
     }
 
     /// Takes over one node, unless what is known of it is as new. Locks no row but the node's own, which placements and ends lock
     /// last: nobody waits in a circle.
-    pub(crate) async fn take_over(&self, node: Node) -> Result<()> {
+    pub(crate) async fn take_over(&self, node: Node, deleted: bool) -> Result<()> {
         checked_node_id(&node.id)?;
         let known = entity::node::Entity::find_by_id(&node.id)
             .one(self.database.reader())
@@ -38,19 +62,19 @@ impl App {
             return Ok(());
         }
         let transaction = self.database.begin().await?;
-        if !upsert(&transaction, &node).await? {
+        if !upsert(&transaction, &node, deleted).await? {
             return Ok(());
         }
         store::recount(&transaction, &node.id).await?;
         transaction.commit().await?;
         self.placeable.notify_one();
-        self.silences.notify_one();
+        self.node_changes.notify_one();
         Ok(())
     }
 }
 
 /// Writes the row of a node and of its devices; `false` when a newer one is there already.
-async fn upsert(transaction: &DatabaseTransaction, node: &Node) -> Result<bool> {
+async fn upsert(transaction: &DatabaseTransaction, node: &Node, deleted: bool) -> Result<bool> {
     let hardware = node.hardware.clone().unwrap_or_default();
     let cores = i64::from(hardware.milli_cores) * i64::from(node.cpu_overcommit.max(1));
     let found = entity::node::Entity::find_by_id(&node.id)
@@ -68,6 +92,15 @@ async fn upsert(transaction: &DatabaseTransaction, node: &Node) -> Result<bool> 
         name: node.name.clone(),
         liveness: node.liveness,
         schedulable: node.schedulable,
+        drain_deadline_at: node
+            .drain_deadline_at
+            .map(|at| from_wire_time("drain_deadline_at", at))
+            .transpose()?
+            .map(|at| at.timestamp_micros()),
+        given_up: node.given_up_at.is_some(),
+        files_lost: found.as_ref().is_some_and(|found| found.files_lost),
+        leaving: found.as_ref().is_some_and(|found| found.leaving),
+        deleted: deleted || found.as_ref().is_some_and(|found| found.deleted),
         total_milli_cores: cores,
         total_memory_mib: hardware.memory_mib.into(),
         total_disk_gib: hardware.disk_gib.into(),
@@ -80,11 +113,20 @@ async fn upsert(transaction: &DatabaseTransaction, node: &Node) -> Result<bool> 
     let row = row.into_active_model().reset_all();
     if found.is_some() {
         row.update(transaction).await?;
-    } else {
-        row.insert(transaction).await?;
+    } else if !insert(transaction, row).await? {
+        return Ok(false);
     }
     upsert_devices(transaction, &node.id, &hardware).await?;
     Ok(true)
+}
+
+/// `false` when somebody else took the same news over at the same moment.
+async fn insert(transaction: &DatabaseTransaction, row: entity::node::ActiveModel) -> Result<bool> {
+    let inserted = entity::node::Entity::insert(row)
+        .on_conflict_do_nothing_on([entity::node::Column::Id])
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(matches!(inserted, TryInsertResult::Inserted(1)))
 }
 
 async fn upsert_devices(

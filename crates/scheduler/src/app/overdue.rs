@@ -1,5 +1,7 @@
 //! Attempts that outstay: at their end of time they are stopped, in a passing state they are reported.
 
+use std::collections::BTreeMap;
+
 use chassis::Result;
 use contracts::scheduler::v1::AttemptState;
 use opentelemetry::KeyValue;
@@ -18,8 +20,10 @@ impl App {
             .filter(entity::attempt::Column::State.ne(i32::from(AttemptState::Ended)))
             .all(self.database.reader())
             .await?;
+        let mut by_state = BTreeMap::<String, u64>::new();
         for attempt in open {
             let state = view::state(attempt.state);
+            *by_state.entry(label(state)).or_default() += 1;
             if state < State::Stopping && attempt.run_until.is_some_and(|until| until <= now) {
                 self.stop(&attempt.workload_id, "reached its maximum duration")
                     .await?;
@@ -27,7 +31,7 @@ impl App {
             let seconds = (now - attempt.state_since) / 1_000_000;
             let expected = lifecycle::expected_seconds(state);
             if expected.is_some_and(|expected| seconds > i64::from(expected)) {
-                let state = format!("{state:?}");
+                let state = label(state);
                 tracing::warn!(
                     attempt = attempt.id,
                     state,
@@ -40,6 +44,11 @@ impl App {
                     .add(1, &[KeyValue::new("state", state)]);
             }
         }
+        self.metrics.open_attempts.set(by_state);
         Ok(())
     }
+}
+
+fn label(state: State) -> String {
+    format!("{state:?}").to_lowercase()
 }

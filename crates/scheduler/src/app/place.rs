@@ -1,7 +1,9 @@
 //! From the queue to a node.
 
+use std::collections::BTreeMap;
+
 use chassis::lease::{self, Held};
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::inventory::v1::{NodeLiveness, NodeSchedulable};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault, WorkloadState};
 use kernel::Resources;
@@ -10,6 +12,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
+use tracing::Instrument as _;
 
 use super::submit::request_of;
 use super::{App, unsigned_32, view};
@@ -47,9 +50,12 @@ impl App {
             .collect())
     }
 
-    /// Places what can be placed now, oldest first.
+    /// Places what can be placed now, oldest first. Nodes are read once, and what a decision gave away is taken from what was
+    /// read; the database is the guard: who commits what is not so there reads them anew.
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
+        let mut nodes = self.node_views(self.database.reader()).await?;
+        let mut waiting = BTreeMap::<&'static str, u64>::new();
         let mut after = String::new();
         loop {
             let page = entity::workload::Entity::find()
@@ -60,54 +66,61 @@ impl App {
                 .all(self.database.reader())
                 .await?;
             let Some(last) = page.last() else {
+                self.metrics.queue.set(waiting);
                 return Ok(());
             };
             after.clone_from(&last.id);
             for workload in &page {
-                self.place_one(&held, workload).await?;
+                if let Some(what) = self.place_one(&held, workload, &mut nodes).await? {
+                    *waiting.entry(what).or_default() += 1;
+                }
             }
         }
     }
 
-    async fn place_one(&self, held: &Held, workload: &entity::workload::Model) -> Result<()> {
+    /// Places one workload, or gives what it waits for.
+    async fn place_one(
+        &self,
+        held: &Held,
+        workload: &entity::workload::Model,
+        nodes: &mut Vec<NodeView>,
+    ) -> Result<Option<&'static str>> {
         let spec = view::decode_spec(&workload.spec)?;
-        let before = self.newest_attempt(workload).await?;
-        let node_before = before.as_ref().map(|attempt| attempt.node_id.as_str());
-        let request = request_of(&spec, node_before);
-        let nodes = self.node_views(self.database.reader()).await?;
-        match engine::place(&nodes, &request) {
+        let request = request_of(&spec, &workload.files_on);
+        match engine::place(nodes, &request) {
             Decision::Place { node_id, gpu_uuids } => {
                 let placement = Placement {
                     request: &request,
                     node_id,
                     gpu_uuids,
                 };
-                if self.commit_placement(held, &workload.id, placement).await? {
-                    self.metrics.placements.add(1, &[]);
-                    self.outbox.nudge();
-                    self.dispatchable.notify_one();
+                let span =
+                    tracing::info_span!("place", workload = workload.id, node = placement.node_id);
+                telemetry::continue_trace_from(&span, &workload.traceparent);
+                let committed = self.commit_placement(held, &workload.id, &placement);
+                if !committed.instrument(span).await? {
+                    *nodes = self.node_views(self.database.reader()).await?;
+                    return Ok(None);
                 }
-                Ok(())
+                let chosen = nodes.iter_mut().find(|node| node.id == placement.node_id);
+                if let Some(chosen) = chosen {
+                    chosen.take(&request.resources, &placement.gpu_uuids);
+                }
+                self.metrics.placements.add(1, &[]);
+                self.outbox.nudge();
+                self.dispatchable.notify_one();
+                Ok(None)
             }
             Decision::Wait(obstacles) => {
+                let stranded = nodes.iter().any(|node| node.gone && node.binds(&request));
+                if stranded && self.settle_stranded(held, workload, &spec).await? {
+                    return Ok(None);
+                }
                 self.note_waiting(held, workload, &waiting_reason(&obstacles))
-                    .await
+                    .await?;
+                Ok(Some(obstacles.first().map_or("place", |first| first.what)))
             }
         }
-    }
-
-    async fn newest_attempt(
-        &self,
-        workload: &entity::workload::Model,
-    ) -> Result<Option<entity::attempt::Model>> {
-        if workload.generation == 0 {
-            return Ok(None);
-        }
-        Ok(entity::attempt::Entity::find()
-            .filter(entity::attempt::Column::WorkloadId.eq(&workload.id))
-            .filter(entity::attempt::Column::Generation.eq(workload.generation))
-            .one(self.database.reader())
-            .await?)
     }
 
     /// Commits one decision if it still holds: the workload waits, the node is open, and all of it is free.
@@ -115,7 +128,7 @@ impl App {
         &self,
         held: &Held,
         id: &str,
-        placement: Placement<'_>,
+        placement: &Placement<'_>,
     ) -> Result<bool> {
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, held).await?;
@@ -131,6 +144,9 @@ impl App {
         workload.state = WorkloadState::Active.into();
         workload.reason = "has a place; is being started".to_owned();
         let spec = view::decode_spec(&workload.spec)?;
+        if !spec.volume_id.is_empty() {
+            workload.files_on.clone_from(&placement.node_id);
+        }
         let now = self.clock.now().timestamp_micros();
         let attempt = entity::attempt::Model {
             id: AttemptId::generate().into(),
@@ -140,13 +156,14 @@ impl App {
             milli_cores: placement.request.resources.milli_cores.into(),
             memory_mib: placement.request.resources.memory_mib.into(),
             disk_gib: placement.request.resources.disk_gib.into(),
-            node_id: placement.node_id,
+            node_id: placement.node_id.clone(),
             machine_type: spec.machine_type,
             team_id: workload.team_id.clone(),
             project_id: workload.project_id.clone(),
             owner_id: workload.owner_id.clone(),
             state: AttemptState::Placed.into(),
             ended: AttemptEnd::Unspecified.into(),
+            stop_as: AttemptEnd::Stopped.into(),
             fault: Fault::Unspecified.into(),
             reason: String::new(),
             state_since: now,
@@ -234,6 +251,7 @@ fn node_view(row: entity::node::Model, devices: &[entity::device::Model]) -> Nod
     };
     NodeView {
         closed: closed(&row),
+        gone: row.given_up || row.deleted,
         total: resources(
             row.total_milli_cores,
             row.total_memory_mib,
@@ -255,6 +273,9 @@ fn node_view(row: entity::node::Model, devices: &[entity::device::Model]) -> Nod
 }
 
 fn closed(row: &entity::node::Model) -> Option<&'static str> {
+    if row.given_up || row.deleted {
+        return Some(if row.given_up { "given up" } else { "deleted" });
+    }
     match (
         NodeLiveness::try_from(row.liveness),
         NodeSchedulable::try_from(row.schedulable),
@@ -272,3 +293,6 @@ pub(super) fn checked_node_id(id: &str) -> Result<()> {
         .map(|_| ())
         .map_err(|error| Error::internal("reading a node", error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,6 +103,7 @@ impl App {
         reason: &str,
         now: Timestamp,
     ) -> Result<()> {
+        let end = lifecycle::as_ordered(end, view::stop_as(&attempt), workload.stop_wanted);
         let (ended, fault) = view::end_numbers(end);
         let billable = view::billable(&attempt).ended();
         attempt.state = AttemptState::Ended.into();

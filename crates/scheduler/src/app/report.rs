@@ -70,7 +70,12 @@ impl App {
                 .await?;
         }
         transaction.commit().await?;
-        self.nudge_all();
+        if matches!(step, Step::End(_)) {
+            self.nudge_all();
+        } else {
+            // Nothing became free, and nobody is to be told anything.
+            self.outbox.nudge();
+        }
         Ok(())
     }
 
@@ -82,6 +87,7 @@ impl App {
                 "the agent has obeyed a leader of epoch {seen}; this one is of epoch {ours} and no longer leads"
             )));
         }
+        self.check_may_speak(&hello.node_id).await?;
         for report in &hello.held {
             self.on_report(held, &hello.node_id, report).await?;
         }
@@ -97,6 +103,19 @@ impl App {
         Ok(())
     }
 
+    /// Checks that a node was not given up and is on the list.
+    async fn check_may_speak(&self, node_id: &str) -> Result<()> {
+        let node = entity::node::Entity::find_by_id(node_id)
+            .one(self.database.reader())
+            .await?;
+        if node.is_some_and(|node| node.given_up || node.deleted) {
+            return Err(Error::GivenUp {
+                node: node_id.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     async fn on_not_held(&self, held: &Held, seen: &entity::attempt::Model) -> Result<()> {
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, held).await?;
@@ -104,7 +123,9 @@ impl App {
         let Some(attempt) = locked.attempt.filter(|attempt| attempt.id == seen.id) else {
             return Ok(());
         };
-        if let Step::End(end) = lifecycle::on_not_held(view::state(attempt.state)) {
+        if let Step::End(end) =
+            lifecycle::on_not_held(view::state(attempt.state), view::stop_as(&attempt))
+        {
             let reason = "its node no longer knows of it";
             self.end_attempt(
                 &transaction,

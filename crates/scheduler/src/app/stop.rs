@@ -1,7 +1,7 @@
 //! The wish to stop. Final: what is stopped is not started again.
 
 use chassis::Result;
-use contracts::scheduler::v1::{AttemptState, Workload, WorkloadState};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, Workload, WorkloadState};
 
 use super::{App, view};
 use crate::domain::lifecycle::State;
@@ -25,6 +25,7 @@ impl App {
             Some(mut attempt) => {
                 attempt.state = AttemptState::Stopping.into();
                 attempt.state_since = now;
+                attempt.stop_as = AttemptEnd::Stopped.into();
                 attempt.reason = reason.to_owned();
                 locked.attempt = Some(self.store_attempt(&transaction, attempt).await?);
             }
@@ -34,7 +35,8 @@ impl App {
             .store_workload(&transaction, locked.workload, locked.attempt.as_ref())
             .await?;
         transaction.commit().await?;
-        self.nudge_all();
+        self.outbox.nudge();
+        self.dispatchable.notify_one();
         view::workload(&row, locked.attempt.as_ref())
     }
 }

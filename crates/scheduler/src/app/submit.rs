@@ -1,7 +1,7 @@
 //! Into the queue.
 
 use chassis::database::is_unique_violation;
-use chassis::{Error, Result};
+use chassis::{Error, Result, telemetry};
 use contracts::scheduler::v1::{OnSilence, Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
 use kernel::Resources;
 use kernel::id::WorkloadId;
@@ -27,24 +27,24 @@ pub(crate) struct NewWorkload {
     pub(crate) spec: WorkloadSpec,
 }
 
-/// What placement needs to know of a spec, and of the node of the attempt before: files lie where they were first attached, and
-/// what works on them goes there.
-pub(super) fn request_of(spec: &WorkloadSpec, node_before: Option<&str>) -> Request {
-    let bound = Some(spec.node_id.as_str()).filter(|node| !node.is_empty());
-    let node_before = node_before.filter(|_| !spec.volume_id.is_empty());
+/// What placement needs to know of a spec, and of the node that its files were first attached on (empty = none): what works on
+/// them goes there.
+pub(super) fn request_of(spec: &WorkloadSpec, files_on: &str) -> Request {
+    let named = |node: &str| (!node.is_empty()).then(|| node.to_owned());
+    let files_on = named(files_on).filter(|_| !spec.volume_id.is_empty());
     Request {
         resources: spec
             .resources
             .clone()
             .map(Resources::from)
             .unwrap_or_default(),
-        node: bound.or(node_before).map(str::to_owned),
+        node: named(&spec.node_id).or(files_on),
     }
 }
 
 fn check(new: &NewWorkload) -> Result<()> {
     let spec = &new.spec;
-    let resources = request_of(spec, None).resources;
+    let resources = request_of(spec, "").resources;
     if new.request_id.is_empty() || new.request_id.len() > 200 {
         return Err(Error::invalid(
             "request_id",
@@ -110,8 +110,10 @@ impl App {
             stop_wanted: false,
             retries_left: new.spec.retries.into(),
             generation: 0,
+            files_on: String::new(),
             revision: 1,
             created_at: self.clock.now().timestamp_micros(),
+            traceparent: telemetry::traceparent().unwrap_or_default(),
         };
         let row = match row
             .into_active_model()
@@ -135,14 +137,15 @@ impl App {
             .append(&transaction, &event, &row.id, Some(&row.team_id))
             .await?;
         transaction.commit().await?;
-        self.nudge_all();
+        self.outbox.nudge();
+        self.placeable.notify_one();
         view::workload(&row, None)
     }
 
     /// Refuses what no node that is there could ever host.
     async fn check_possible(&self, spec: &WorkloadSpec) -> Result<()> {
         let nodes = self.node_views(self.database.reader()).await?;
-        engine::could_ever_fit(&nodes, &request_of(spec, None)).map_err(|obstacles| {
+        engine::could_ever_fit(&nodes, &request_of(spec, "")).map_err(|obstacles| {
             let why: Vec<_> = obstacles
                 .into_iter()
                 .map(|obstacle| obstacle.detail)

@@ -126,6 +126,15 @@ pub(super) fn end(end: AttemptEnd, fault: Fault) -> End {
     }
 }
 
+/// How the stop of an attempt is to end.
+pub(super) fn stop_as(row: &entity::attempt::Model) -> End {
+    if row.stop_as == i32::from(AttemptEnd::Preempted) {
+        End::Preempted
+    } else {
+        End::Stopped
+    }
+}
+
 pub(super) const fn end_numbers(end: End) -> (AttemptEnd, Fault) {
     match end {
         End::Completed => (AttemptEnd::Completed, Fault::Unspecified),

@@ -22,6 +22,8 @@ pub(crate) struct NodeView {
     pub(crate) name: String,
     /// Why it takes no new work now; `None` = it does.
     pub(crate) closed: Option<&'static str>,
+    /// It never takes work again: only what is bound to it hears of it.
+    pub(crate) gone: bool,
     /// What it has, overcommit counted.
     pub(crate) total: Resources,
     /// What of it nobody has.
@@ -59,11 +61,35 @@ pub(crate) struct Obstacle {
 /// What keeps a request off all nodes but the one with its files.
 const ELSEWHERE: &str = "volume";
 
+impl NodeView {
+    /// Whether `request` may go here and nowhere else.
+    pub(crate) fn binds(&self, request: &Request) -> bool {
+        request.node.as_ref() == Some(&self.id)
+    }
+
+    /// Takes what a decision gave away.
+    pub(crate) fn take(&mut self, asked: &Resources, gpu_uuids: &[String]) {
+        let less = |free: &mut u32, asked: u32| *free = free.saturating_sub(asked);
+        less(&mut self.free.milli_cores, asked.milli_cores);
+        less(&mut self.free.memory_mib, asked.memory_mib);
+        less(&mut self.free.disk_gib, asked.disk_gib);
+        for device in &mut self.devices {
+            if gpu_uuids.contains(&device.uuid) {
+                device.free_milli = 0;
+            }
+        }
+    }
+}
+
 /// Decides where `request` goes.
 pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
+    let nodes: Vec<_> = nodes
+        .iter()
+        .filter(|node| !node.gone || node.binds(request))
+        .collect();
     let mut obstacles: BTreeMap<&'static str, Obstacle> = BTreeMap::new();
     let mut best: Option<((u64, &str), &NodeView)> = None;
-    for node in nodes {
+    for node in nodes.iter().copied() {
         match hurdle(node, request, &node.free) {
             Some((what, detail)) => note(&mut obstacles, what, detail),
             None => {
@@ -105,7 +131,7 @@ pub(crate) fn could_ever_fit(nodes: &[NodeView], request: &Request) -> Result<()
     let emptied: Vec<NodeView> = nodes
         .iter()
         .map(|node| NodeView {
-            closed: None,
+            closed: node.closed.filter(|_| node.gone),
             free: node.total.clone(),
             devices: node
                 .devices
@@ -139,15 +165,18 @@ fn note(obstacles: &mut BTreeMap<&'static str, Obstacle>, what: &'static str, de
 fn hurdle(node: &NodeView, request: &Request, free: &Resources) -> Option<(&'static str, String)> {
     let asked = &request.resources;
     let name = &node.name;
-    if request
-        .node
-        .as_ref()
-        .is_some_and(|wanted| *wanted != node.id)
-    {
+    if request.node.is_some() && !node.binds(request) {
         return Some((ELSEWHERE, "its files lie on another node".to_owned()));
     }
     if let Some(why) = node.closed {
-        return Some(("node", format!("node {name} is {why}")));
+        let detail = match (node.binds(request), node.gone) {
+            (true, true) => format!("its files lay on node {name}, which was {why}"),
+            (true, false) => format!(
+                "its files lie on node {name}, which is {why}; it starts when the node takes work again"
+            ),
+            (false, _) => format!("node {name} is {why}"),
+        };
+        return Some(("node", detail));
     }
     let short = |unit: &str, asked: u32, free: u32| {
         format!("needs {asked} {unit}, {free} of it free on {name}")
@@ -210,144 +239,4 @@ fn leftover(node: &NodeView, request: &Request) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn resources(milli_cores: u32, memory_mib: u32, gpus: u32) -> Resources {
-        let gpu_model = if gpus > 0 {
-            "H100".to_owned()
-        } else {
-            String::new()
-        };
-        Resources {
-            milli_cores,
-            memory_mib,
-            disk_gib: 1,
-            gpus,
-            gpu_model,
-        }
-    }
-
-    fn node(id: &str, milli_cores: u32, memory_mib: u32, gpus: u32) -> NodeView {
-        let device = |index| Device {
-            uuid: format!("{id}-{index}"),
-            model: "H100".to_owned(),
-            free_milli: 1_000,
-        };
-        let total = Resources {
-            disk_gib: 100,
-            ..resources(milli_cores, memory_mib, 0)
-        };
-        NodeView {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            closed: None,
-            free: total.clone(),
-            total,
-            devices: (0..gpus).map(device).collect(),
-        }
-    }
-
-    fn ask(milli_cores: u32, memory_mib: u32, gpus: u32) -> Request {
-        Request {
-            resources: resources(milli_cores, memory_mib, gpus),
-            node: None,
-        }
-    }
-
-    #[test]
-    fn the_tightest_node_is_chosen_and_gpu_nodes_are_kept_free() {
-        let nodes = [
-            node("big", 16_000, 64_000, 0),
-            node("gpu", 4_000, 8_000, 4),
-            node("small", 4_000, 8_000, 0),
-        ];
-        let Decision::Place { node_id, gpu_uuids } = place(&nodes, &ask(2_000, 4_000, 0)) else {
-            panic!("must fit")
-        };
-        assert_eq!((node_id.as_str(), gpu_uuids.len()), ("small", 0));
-        let Decision::Place { node_id, gpu_uuids } = place(&nodes, &ask(2_000, 4_000, 2)) else {
-            panic!("must fit")
-        };
-        assert_eq!((node_id.as_str(), gpu_uuids.len()), ("gpu", 2));
-    }
-
-    #[test]
-    fn what_waits_says_why() {
-        let mut closed = node("closed", 64_000, 64_000, 0);
-        closed.closed = Some("cordoned");
-        let nodes = [
-            node("a", 1_000, 1_000, 0),
-            node("b", 1_000, 1_000, 0),
-            closed,
-        ];
-        let Decision::Wait(obstacles) = place(&nodes, &ask(2_000, 500, 0)) else {
-            panic!("must wait")
-        };
-        assert_eq!(obstacles[0].what, "cpu");
-        assert_eq!(obstacles[0].nodes, 2);
-        assert_eq!(obstacles[1].what, "node");
-        assert!(
-            could_ever_fit(&nodes, &ask(2_000, 500, 0)).is_ok(),
-            "the closed node could host it"
-        );
-        assert!(could_ever_fit(&nodes, &ask(2_000, 500, 1)).is_err());
-        let Decision::Wait(obstacles) = place(&[], &ask(1, 1, 0)) else {
-            panic!("must wait")
-        };
-        assert!(obstacles[0].detail.contains("join-token"));
-    }
-
-    #[test]
-    fn files_bind_to_their_node() {
-        let nodes = [node("a", 4_000, 4_000, 0), node("b", 4_000, 4_000, 0)];
-        let request = Request {
-            node: Some("b".to_owned()),
-            ..ask(1_000, 1_000, 0)
-        };
-        assert!(
-            matches!(place(&nodes, &request), Decision::Place { node_id, .. } if node_id == "b")
-        );
-        let mut full = node("b", 4_000, 4_000, 0);
-        full.free = resources(0, 0, 0);
-        let nodes = [node("a", 4_000, 4_000, 0), full, node("c", 4_000, 4_000, 0)];
-        let Decision::Wait(obstacles) = place(&nodes, &request) else {
-            panic!("must wait")
-        };
-        let what: Vec<_> = obstacles.iter().map(|obstacle| obstacle.what).collect();
-        assert_eq!(
-            what,
-            ["cpu", "volume"],
-            "its own node's hurdle is the one to tell"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_given_that_is_not_free(
-            sizes in prop::collection::vec((0..8_000_u32, 0..8_000_u32, 0..4_u32), 0..8),
-            asked in (0..8_000_u32, 0..8_000_u32, 0..4_u32),
-        ) {
-            let nodes: Vec<_> = sizes.iter().enumerate()
-                .map(|(index, size)| node(&index.to_string(), size.0, size.1, size.2)).collect();
-            let request = ask(asked.0, asked.1, asked.2);
-            let decision = place(&nodes, &request);
-            prop_assert_eq!(&decision, &place(&nodes, &request), "equal input, equal decision");
-            let fits = |node: &&NodeView| node.free.milli_cores >= asked.0 && node.free.memory_mib >= asked.1
-                && node.devices.len() >= asked.2 as usize;
-            match decision {
-                Decision::Place { node_id, gpu_uuids } => {
-                    let chosen = nodes.iter().find(|node| node.id == node_id).unwrap();
-                    prop_assert!(fits(&chosen));
-                    prop_assert_eq!(gpu_uuids.len(), asked.2 as usize);
-                }
-                Decision::Wait(obstacles) => {
-                    prop_assert!(nodes.iter().find(fits).is_none());
-                    prop_assert!(!obstacles.is_empty());
-                }
-            }
-        }
-    }
-}
+mod tests;

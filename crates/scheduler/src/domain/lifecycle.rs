@@ -44,13 +44,23 @@ pub(crate) fn on_report(current: State, reported: State, end: Option<End>) -> St
     }
 }
 
-/// What an agent that connects without holding an attempt means for it.
-pub(crate) fn on_not_held(current: State) -> Step {
+/// What an agent that connects without holding an attempt means for it; `stop_as` is how its stop was to end.
+pub(crate) fn on_not_held(current: State, stop_as: End) -> Step {
     match current {
         // It never heard of it: it is told again.
         State::Placed | State::Ended => Step::Done,
-        State::Stopping => Step::End(End::Stopped),
+        State::Stopping => Step::End(stop_as),
         State::Starting | State::Running => Step::End(End::FailedByPlatform),
+    }
+}
+
+/// How an end counts that somebody ordered: as it was ordered, unless the workload is wished to stop by now. What ended by
+/// itself counts as it did.
+pub(crate) const fn as_ordered(end: End, stop_as: End, stop_wanted: bool) -> End {
+    match end {
+        End::Stopped | End::Preempted if stop_wanted => End::Stopped,
+        End::Stopped | End::Preempted => stop_as,
+        End::Completed | End::FailedByUser | End::FailedByPlatform | End::Lost => end,
     }
 }
 
@@ -123,12 +133,25 @@ mod tests {
 
     #[test]
     fn what_the_agent_lost_does_not_run() {
-        assert_eq!(on_not_held(State::Placed), Step::Done);
-        assert_eq!(
-            on_not_held(State::Running),
-            Step::End(End::FailedByPlatform)
-        );
-        assert_eq!(on_not_held(State::Stopping), Step::End(End::Stopped));
+        for stop_as in [End::Stopped, End::Preempted] {
+            assert_eq!(on_not_held(State::Placed, stop_as), Step::Done);
+            assert_eq!(
+                on_not_held(State::Running, stop_as),
+                Step::End(End::FailedByPlatform)
+            );
+            assert_eq!(on_not_held(State::Stopping, stop_as), Step::End(stop_as));
+        }
+    }
+
+    #[test]
+    fn what_makes_room_waits_again_unless_its_user_stopped_it() {
+        for end in [End::Stopped, End::Preempted] {
+            assert_eq!(as_ordered(end, End::Preempted, false), End::Preempted);
+            assert_eq!(as_ordered(end, End::Preempted, true), End::Stopped);
+            assert_eq!(as_ordered(end, End::Stopped, false), End::Stopped);
+        }
+        let by_itself = as_ordered(End::FailedByUser, End::Preempted, true);
+        assert_eq!(by_itself, End::FailedByUser);
     }
 
     proptest! {

@@ -2,4 +2,5 @@
 
 pub(crate) mod billable;
 pub(crate) mod engine;
+pub(crate) mod follow;
 pub(crate) mod lifecycle;

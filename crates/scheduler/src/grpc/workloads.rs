@@ -1,13 +1,13 @@
 //! Calls about workloads.
 
-use chassis::auth::{Principal, caller};
+use chassis::auth::{Principal, User, caller};
 use contracts::scheduler::v1::scheduler_service_server::SchedulerService;
 use contracts::scheduler::v1::{
-    ExplainWorkloadRequest, ExplainWorkloadResponse, GetWorkloadRequest, GetWorkloadResponse,
+    DeleteNodeRequest, DeleteNodeResponse, ExplainWorkloadRequest, ExplainWorkloadResponse,
+    GetNodeWorkRequest, GetNodeWorkResponse, GetWorkloadRequest, GetWorkloadResponse,
     ListAttemptsRequest, ListAttemptsResponse, StopWorkloadRequest, StopWorkloadResponse,
     SubmitWorkloadRequest, SubmitWorkloadResponse,
 };
-use kernel::id::TeamId;
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, NewWorkload};
@@ -16,9 +16,9 @@ use crate::app::{App, NewWorkload};
 #[derive(Clone, Debug)]
 pub(crate) struct WorkloadsApi(pub(crate) App);
 
-/// The team that a caller is bound to; services see all.
-fn bound_team(principal: &Principal) -> Option<TeamId> {
-    principal.user().ok().map(|user| user.team)
+/// The person on whose behalf is asked; services see all.
+fn person(principal: &Principal) -> Option<&User> {
+    principal.user().ok()
 }
 
 #[tonic::async_trait]
@@ -46,8 +46,11 @@ impl SchedulerService for WorkloadsApi {
         &self,
         request: Request<GetWorkloadRequest>,
     ) -> Result<Response<GetWorkloadResponse>, Status> {
-        let team = bound_team(&caller(&request)?);
-        let workload = self.0.workload(&request.get_ref().id, team).await?;
+        let principal = caller(&request)?;
+        let workload = self
+            .0
+            .workload(&request.get_ref().id, person(&principal))
+            .await?;
         Ok(Response::new(GetWorkloadResponse {
             workload: Some(workload),
         }))
@@ -68,10 +71,29 @@ impl SchedulerService for WorkloadsApi {
         &self,
         request: Request<ExplainWorkloadRequest>,
     ) -> Result<Response<ExplainWorkloadResponse>, Status> {
-        let team = bound_team(&caller(&request)?);
+        let principal = caller(&request)?;
         Ok(Response::new(
-            self.0.explain(&request.get_ref().id, team).await?,
+            self.0
+                .explain(&request.get_ref().id, person(&principal))
+                .await?,
         ))
+    }
+
+    async fn get_node_work(
+        &self,
+        request: Request<GetNodeWorkRequest>,
+    ) -> Result<Response<GetNodeWorkResponse>, Status> {
+        Ok(Response::new(
+            self.0.node_work(&request.get_ref().node).await?,
+        ))
+    }
+
+    async fn delete_node(
+        &self,
+        request: Request<DeleteNodeRequest>,
+    ) -> Result<Response<DeleteNodeResponse>, Status> {
+        let node_id = self.0.delete_node(&request.get_ref().node).await?;
+        Ok(Response::new(DeleteNodeResponse { node_id }))
     }
 
     async fn list_attempts(

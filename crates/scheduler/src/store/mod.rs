@@ -19,6 +19,14 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0001",
                 sql: include_str!("migrations/0001_scheduler.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0002_departure",
+                sql: include_str!("migrations/0002_departure.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "scheduler_0003_trace",
+                sql: include_str!("migrations/0003_trace.sql"),
+            }),
         ]
     }
 }
@@ -54,7 +62,7 @@ pub(crate) async fn take(
             transaction.get_database_backend(),
             "UPDATE nodes SET free_milli_cores = free_milli_cores - $2, free_memory_mib = free_memory_mib - $3, \
              free_disk_gib = free_disk_gib - $4 WHERE id = $1 AND liveness = 1 AND schedulable = 1 \
-             AND free_milli_cores >= $2 AND free_memory_mib >= $3 AND free_disk_gib >= $4",
+             AND NOT given_up AND NOT deleted AND free_milli_cores >= $2 AND free_memory_mib >= $3 AND free_disk_gib >= $4",
             [
                 node_id.into(),
                 taken.milli_cores.into(),

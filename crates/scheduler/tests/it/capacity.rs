@@ -65,7 +65,7 @@ async fn the_tables_are_the_last_guard(engine: Engine) {
     agent.assigned().await;
     let second = "INSERT INTO attempts SELECT 'at-2', workload_id, 2, node_id, gpu_uuids, milli_cores, memory_mib, disk_gib, \
         machine_type, team_id, project_id, owner_id, state, ended, fault, reason, state_since, placed_at, billable_from, \
-        billable_until, confirmed_until, unreachable_since, run_until, boot_id, sequence, revision, change FROM attempts";
+        billable_until, confirmed_until, unreachable_since, run_until, boot_id, sequence, revision, change, stop_as FROM attempts";
     for statement in [
         second,
         "UPDATE nodes SET free_milli_cores = -1",

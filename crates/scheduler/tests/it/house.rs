@@ -9,8 +9,9 @@ use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use contracts::inventory::v1::{Gpu, Hardware, Node, NodeChanged, NodeLiveness, NodeSchedulable};
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use contracts::scheduler::v1::{
-    ExplainWorkloadRequest, ExplainWorkloadResponse, GetWorkloadRequest, OnSilence,
-    StopWorkloadRequest, SubmitWorkloadRequest, Workload, WorkloadSpec,
+    ExplainWorkloadRequest, ExplainWorkloadResponse, GetNodeWorkRequest, GetNodeWorkResponse,
+    GetWorkloadRequest, OnSilence, StopWorkloadRequest, SubmitWorkloadRequest, Workload,
+    WorkloadSpec,
 };
 use contracts::volume::v1::volume_service_server::VolumeServiceServer;
 use kernel::id::{NodeId, TeamId};
@@ -123,6 +124,7 @@ impl House {
             .insert(node.id.clone(), known);
         let event = NodeChanged {
             node: Some(node.clone()),
+            ..NodeChanged::default()
         };
         self.nats.publish(&event, &node.id).await;
         self.knows(&node).await;
@@ -146,6 +148,20 @@ impl House {
         next.liveness = liveness.into();
         next.revision += 1;
         self.tell(next).await
+    }
+
+    /// A client of the installation's operator.
+    pub(crate) fn operator(&self) -> Client {
+        self.client_of(0, &person(self.team, Role::Operator))
+    }
+
+    /// What is still on a node.
+    pub(crate) async fn work(&self, node: &str) -> GetNodeWorkResponse {
+        let asked = GetNodeWorkRequest {
+            node: node.to_owned(),
+        };
+        let answer = self.operator().get_node_work(asked).await.unwrap();
+        answer.into_inner()
     }
 
     pub(crate) fn request(&self, request_id: &str, spec: WorkloadSpec) -> SubmitWorkloadRequest {

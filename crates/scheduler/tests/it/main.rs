@@ -8,6 +8,8 @@
 
 mod agent;
 mod capacity;
+mod departure;
+mod drain;
 mod faults;
 mod house;
 mod life;

@@ -14,6 +14,10 @@ use tonic::{Request, Response, Status};
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     pub(crate) nodes: Mutex<HashMap<String, inventory::Node>>,
+    /// Nodes that the scheduler had deleted, with the revision that it knew.
+    pub(crate) deleted: Mutex<Vec<(String, u64)>>,
+    /// It deletes, and its answer is lost.
+    pub(crate) loses_answers: Mutex<bool>,
 }
 
 /// Volumes with one writer at a time, each on the node of its first.
@@ -32,6 +36,11 @@ impl Volumes {
             ..volume::Volume::default()
         };
         rows.entry(id.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Its owner deleted it.
+    pub(crate) fn forget(&self, id: &str) {
+        self.rows.lock().unwrap().remove(id);
     }
 
     fn change(
@@ -70,6 +79,19 @@ testkit::play! {
             let nodes = self.nodes.lock().unwrap().values().cloned().collect();
             Ok(Response::new(inventory::ListNodesResponse { nodes }))
         }
+
+        async fn delete_node(
+            &self,
+            request: Request<inventory::DeleteNodeRequest>,
+        ) -> Result<Response<inventory::DeleteNodeResponse>, Status> {
+            let asked = request.into_inner();
+            self.nodes.lock().unwrap().remove(&asked.node_id);
+            self.deleted.lock().unwrap().push((asked.node_id, asked.revision));
+            if *self.loses_answers.lock().unwrap() {
+                return Err(Error::Unavailable("lost".to_owned()).into());
+            }
+            Ok(Response::new(inventory::DeleteNodeResponse {}))
+        }
     }
     without
     create_join_token(CreateJoinTokenRequest) -> CreateJoinTokenResponse,
@@ -78,6 +100,7 @@ testkit::play! {
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
     register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
+    give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
 }
@@ -112,11 +135,39 @@ testkit::play! {
             })?;
             Ok(Response::new(volume::DetachVolumeResponse { volume }))
         }
+
+        async fn list_node_volumes(
+            &self,
+            request: Request<volume::ListNodeVolumesRequest>,
+        ) -> Result<Response<volume::ListNodeVolumesResponse>, Status> {
+            let node_id = &request.get_ref().node_id;
+            let rows = self.rows.lock().unwrap();
+            let volumes = rows.values().filter(|row| row.node_id == *node_id).cloned();
+            Ok(Response::new(volume::ListNodeVolumesResponse { volumes: volumes.collect() }))
+        }
+
+        async fn lose_node_volumes(
+            &self,
+            request: Request<volume::LoseNodeVolumesRequest>,
+        ) -> Result<Response<volume::LoseNodeVolumesResponse>, Status> {
+            if *self.down.lock().unwrap() {
+                return Err(Error::Unavailable("volume is down".to_owned()).into());
+            }
+            let asked = request.into_inner();
+            let mut rows = self.rows.lock().unwrap();
+            for row in rows.values_mut().filter(|row| row.node_id == asked.node_id) {
+                row.set_state(volume::VolumeState::Lost);
+                row.attachment = None;
+                row.reason.clone_from(&asked.reason);
+            }
+            Ok(Response::new(volume::LoseNodeVolumesResponse {}))
+        }
     }
     without
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
     delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
+    list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

@@ -6,7 +6,7 @@ use kernel::id::{AttemptId, NodeId, VolumeId};
 use super::App;
 use super::volume::not_found;
 use crate::domain::volume::{Attachment, Volume};
-use crate::store::{attempts, volumes};
+use crate::store::{attempts, lost_nodes, volumes};
 
 impl App {
     /// Gives a volume to an attempt. A refusal makes the reconciler look whether the holder has ended.
@@ -29,6 +29,11 @@ impl App {
             let attempt = asked.attempt;
             return Err(Error::Precondition(format!(
                 "attempt {attempt} has ended; it may attach nothing"
+            )));
+        }
+        if lost_nodes::lock(&transaction, node).await? {
+            return Err(Error::Precondition(format!(
+                "node {node} was given up; nothing is attached there"
             )));
         }
         let mut volume = volumes::lock(&transaction, id)

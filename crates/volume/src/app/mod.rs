@@ -2,6 +2,7 @@
 
 mod attachment;
 mod deletion;
+mod loss;
 mod release;
 mod volume;
 
@@ -15,6 +16,7 @@ use sea_orm::DatabaseTransaction;
 use tokio::sync::Notify;
 
 use crate::domain::volume::{Change, Volume};
+use crate::metrics::Metrics;
 use crate::store::volumes;
 use crate::wire;
 
@@ -26,6 +28,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Somebody waits for a volume whose holder may have ended.
     pub(crate) wanted: Arc<Notify>,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {

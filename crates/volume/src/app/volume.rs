@@ -1,8 +1,8 @@
 //! Volumes, as their owners see them.
 
-use chassis::auth::Principal;
+use chassis::auth::{Principal, User};
 use chassis::{Error, Result};
-use kernel::id::{TeamId, VolumeId};
+use kernel::id::{ProjectId, TeamId, VolumeId};
 use kernel::text;
 
 use super::App;
@@ -14,9 +14,20 @@ const LONGEST_REQUEST_ID: usize = 200;
 
 impl App {
     /// A new volume of a team; the same request gives the same one.
-    pub(crate) async fn create(&self, team: TeamId, request_id: &str) -> Result<Volume> {
+    pub(crate) async fn create(
+        &self,
+        team: TeamId,
+        project: String,
+        request_id: &str,
+    ) -> Result<Volume> {
+        if !project.is_empty() && project.parse::<ProjectId>().is_err() {
+            return Err(Error::invalid(
+                "project_id",
+                "is not the identifier of a project",
+            ));
+        }
         let request_id = text::name("request_id", request_id, LONGEST_REQUEST_ID)?;
-        let new = Volume::new(team, self.clock.now());
+        let new = Volume::new(team, project, self.clock.now());
         let transaction = self.database.begin().await?;
         let volume = volumes::insert_or_find(&transaction, &new, &request_id).await?;
         if volume.id == new.id {
@@ -26,10 +37,10 @@ impl App {
         Ok(volume)
     }
 
-    /// One volume: any for a service, one of their team for a user.
+    /// One volume: any for a service; for a user one of their team, in a project that they see.
     pub(crate) async fn get(&self, caller: &Principal, id: VolumeId) -> Result<Volume> {
         let sees = |volume: &Volume| match caller {
-            Principal::User(user) => user.team == volume.team,
+            Principal::User(user) => user.team == volume.team && user.sees(&volume.project),
             Principal::Service(_) => true,
             Principal::Anonymous | Principal::Agent(_) => false,
         };
@@ -39,9 +50,18 @@ impl App {
             .ok_or_else(|| not_found(id))
     }
 
-    /// Volumes of a team that are not deleted, newest first.
-    pub(crate) async fn list(&self, team: TeamId) -> Result<Vec<Volume>> {
-        volumes::of_team(self.database.reader(), team).await
+    /// Volumes of the caller's team that are not deleted, in projects that they see, newest first.
+    pub(crate) async fn list(&self, user: &User) -> Result<Vec<Volume>> {
+        let mut volumes = volumes::of_team(self.database.reader(), user.team).await?;
+        volumes.retain(|volume| user.sees(&volume.project));
+        Ok(volumes)
+    }
+
+    /// Counts volumes by state.
+    pub(crate) async fn count(&self) -> Result<()> {
+        let counted = volumes::count(self.database.reader()).await?;
+        self.metrics.volumes.set(counted);
+        Ok(())
     }
 }
 

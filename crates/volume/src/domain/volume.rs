@@ -1,5 +1,5 @@
 //! A volume: one attempt at most may write to it, it never leaves the node that it was first used on, and its files go only
-//! when nobody can write to them.
+//! when nobody can write to them. When its node is given up, the files are lost.
 
 use chassis::{Error, Result};
 use kernel::Timestamp;
@@ -11,6 +11,8 @@ pub(crate) enum State {
     Ready,
     Deleting,
     Deleted,
+    /// The files are gone with their node.
+    Lost,
 }
 
 /// Who may write.
@@ -25,9 +27,13 @@ pub(crate) struct Attachment {
 pub(crate) struct Volume {
     pub(crate) id: VolumeId,
     pub(crate) team: TeamId,
+    /// Project inside the team; empty = the whole team's.
+    pub(crate) project: String,
     /// Where the files lie; `None` before the first attachment.
     pub(crate) node: Option<NodeId>,
     pub(crate) state: State,
+    /// Why it is lost; empty otherwise.
+    pub(crate) reason: String,
     pub(crate) attachment: Option<Attachment>,
     pub(crate) revision: u64,
     pub(crate) created_at: Timestamp,
@@ -43,12 +49,14 @@ pub(crate) enum Change {
 }
 
 impl Volume {
-    pub(crate) fn new(team: TeamId, now: Timestamp) -> Self {
+    pub(crate) fn new(team: TeamId, project: String, now: Timestamp) -> Self {
         Self {
             id: VolumeId::generate(),
             team,
+            project,
             node: None,
             state: State::Ready,
+            reason: String::new(),
             attachment: None,
             revision: 1,
             created_at: now,
@@ -58,10 +66,19 @@ impl Volume {
     /// Gives the volume to an attempt on `node`. The first one fixes where it lies.
     pub(crate) fn attach(&mut self, asked: Attachment, node: NodeId) -> Result<Change> {
         let id = self.id;
-        if self.state != State::Ready {
-            return Err(Error::Precondition(format!(
-                "volume {id} is being deleted; nothing can be attached to it"
-            )));
+        match self.state {
+            State::Ready => {}
+            State::Lost => {
+                let reason = &self.reason;
+                return Err(Error::Precondition(format!(
+                    "volume {id} is lost: {reason}; it can only be deleted"
+                )));
+            }
+            State::Deleting | State::Deleted => {
+                return Err(Error::Precondition(format!(
+                    "volume {id} is being deleted; nothing can be attached to it"
+                )));
+            }
         }
         if let Some(lies_on) = self.node.filter(|lies_on| *lies_on != node) {
             return Err(Error::Precondition(format!(
@@ -96,7 +113,25 @@ impl Volume {
         }
     }
 
-    /// Marks it for deletion. Files that were never made are gone at once.
+    /// Its node was given up: whoever may have written there never will again, and the files are gone. What was to be deleted
+    /// is deleted by that.
+    pub(crate) fn lose(&mut self, reason: &str) -> Change {
+        match self.state {
+            State::Ready if self.node.is_some() => {
+                self.state = State::Lost;
+                reason.clone_into(&mut self.reason);
+                self.attachment = None;
+                self.changed()
+            }
+            State::Deleting => {
+                self.state = State::Deleted;
+                self.changed()
+            }
+            State::Ready | State::Deleted | State::Lost => Change::None,
+        }
+    }
+
+    /// Marks it for deletion. Files that were never made, or are lost, are gone at once.
     pub(crate) fn delete(&mut self) -> Result<Change> {
         if let Some(held) = self.attachment {
             let (id, attempt) = (self.id, held.attempt);
@@ -104,13 +139,10 @@ impl Volume {
                 "volume {id} is attached to attempt {attempt}; stop that first"
             )));
         }
-        if self.state != State::Ready {
-            return Ok(Change::None);
-        }
-        self.state = if self.node.is_some() {
-            State::Deleting
-        } else {
-            State::Deleted
+        self.state = match (self.state, self.node) {
+            (State::Deleting | State::Deleted, _) => return Ok(Change::None),
+            (State::Ready, Some(_)) => State::Deleting,
+            (State::Ready, None) | (State::Lost, _) => State::Deleted,
         };
         Ok(self.changed())
     }
@@ -118,7 +150,7 @@ impl Volume {
     /// Its node has removed the files.
     pub(crate) fn confirm_deletion(&mut self) -> Result<Change> {
         match self.state {
-            State::Ready => Err(Error::Precondition(format!(
+            State::Ready | State::Lost => Err(Error::Precondition(format!(
                 "volume {} is not marked for deletion; keep its files",
                 self.id
             ))),
@@ -144,7 +176,7 @@ mod tests {
     use super::*;
 
     fn volume() -> Volume {
-        Volume::new(TeamId::generate(), from_micros(1))
+        Volume::new(TeamId::generate(), String::new(), from_micros(1))
     }
 
     fn attempt() -> Attachment {
@@ -217,12 +249,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn files_are_lost_with_their_node_and_nothing_else() {
+        let (mut volume, one, node) = (volume(), attempt(), NodeId::generate());
+        assert_eq!(volume.lose("gone"), Change::None, "it has no files yet");
+        volume.attach(one, node).unwrap();
+        assert_eq!(volume.lose("its node was given up"), Change::Made);
+        assert_eq!((volume.state, volume.attachment), (State::Lost, None));
+        assert_eq!(volume.lose("again"), Change::None);
+        let refused = volume.attach(one, node).unwrap_err().to_string();
+        assert!(refused.contains("its node was given up"), "{refused}");
+        assert!(volume.confirm_deletion().is_err());
+        assert_eq!(
+            (volume.delete().unwrap(), volume.state),
+            (Change::Made, State::Deleted),
+            "nobody is left to remove the files"
+        );
+
+        let mut going = self::volume();
+        going.attach(one, node).unwrap();
+        going.detach(one.attempt);
+        going.delete().unwrap();
+        assert_eq!(
+            (going.lose("gone"), going.state),
+            (Change::Made, State::Deleted)
+        );
+    }
+
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Attach(usize, usize),
         Detach(usize),
         Delete,
         Confirm,
+        Lose,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -231,6 +291,7 @@ mod tests {
             4 => (0_usize..4).prop_map(Step::Detach),
             1 => Just(Step::Delete),
             1 => Just(Step::Confirm),
+            1 => Just(Step::Lose),
         ];
         prop::collection::vec(step, 1..60)
     }
@@ -249,6 +310,7 @@ mod tests {
                     Step::Detach(attempt) => Ok(volume.detach(attempts[attempt].attempt)),
                     Step::Delete => volume.delete(),
                     Step::Confirm => volume.confirm_deletion(),
+                    Step::Lose => Ok(volume.lose("its node was given up")),
                 };
                 match change {
                     Ok(Change::Made) => prop_assert_eq!(volume.revision, before.revision + 1),
@@ -259,6 +321,9 @@ mod tests {
                 prop_assert!(!taken || volume.attachment == before.attachment, "the writer changed without an end");
                 prop_assert!(volume.attachment.is_none() || volume.state == State::Ready, "a writer on files that go");
                 prop_assert!(volume.attachment.is_none() || volume.node.is_some());
+                let rose = before.state == State::Lost && volume.state == State::Ready;
+                prop_assert!(!rose, "lost files came back");
+                prop_assert_eq!(volume.reason.is_empty(), volume.state != State::Lost && before.reason.is_empty());
             }
         }
     }

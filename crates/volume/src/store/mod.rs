@@ -3,6 +3,7 @@
 pub(crate) mod attempts;
 pub(crate) mod cursors;
 mod entity;
+pub(crate) mod lost_nodes;
 pub(crate) mod volumes;
 
 use chassis::Error;
@@ -21,6 +22,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "volume_0001",
                 sql: include_str!("migrations/0001_volume.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "volume_0002_lost",
+                sql: include_str!("migrations/0002_lost.sql"),
             }),
         ]
     }

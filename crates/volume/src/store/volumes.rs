@@ -1,5 +1,6 @@
 //! Volumes, between rows and the domain.
 
+use chassis::database::count_by;
 use chassis::{Error, Result};
 use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
 use kernel::time::from_micros;
@@ -16,6 +17,7 @@ use crate::domain::volume::{Attachment, State, Volume};
 const READY: &str = "ready";
 const DELETING: &str = "deleting";
 const DELETED: &str = "deleted";
+const LOST: &str = "lost";
 /// Most volumes listed at once.
 const LISTED: u64 = 1_000;
 
@@ -95,6 +97,12 @@ pub(crate) async fn of_team(
     rows.into_iter().map(read).collect()
 }
 
+/// How many volumes have files or may get some, by state.
+pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(String, u64)>> {
+    let there = volume::Entity::find().filter(volume::Column::State.ne(DELETED));
+    Ok(count_by(there, volume::Column::State, connection).await?)
+}
+
 /// Volumes whose files a node must remove, oldest first.
 pub(crate) async fn deleting_on(
     connection: &impl ConnectionTrait,
@@ -103,6 +111,52 @@ pub(crate) async fn deleting_on(
     let rows = volume::Entity::find()
         .filter(volume::Column::NodeId.eq(node.to_string()))
         .filter(volume::Column::State.eq(DELETING))
+        .order_by_asc(volume::Column::Id)
+        .limit(LISTED)
+        .all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Volumes with files on a node that it still has to keep or to remove, oldest first.
+pub(crate) async fn on_node(
+    connection: &impl ConnectionTrait,
+    node: NodeId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::NodeId.eq(node.to_string()))
+        .filter(volume::Column::State.is_in([READY, DELETING]))
+        .order_by_asc(volume::Column::Id)
+        .limit(LISTED)
+        .all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Some of the volumes with files on a node, locked until the transaction ends.
+pub(crate) async fn lock_on_node(
+    transaction: &DatabaseTransaction,
+    node: NodeId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::NodeId.eq(node.to_string()))
+        .filter(volume::Column::State.is_in([READY, DELETING]))
+        .order_by_asc(volume::Column::Id)
+        .limit(LISTED)
+        .lock_exclusive()
+        .all(transaction)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Lost volumes after an identifier, by identifier.
+pub(crate) async fn lost_after(
+    connection: &impl ConnectionTrait,
+    after: &str,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::State.eq(LOST))
+        .filter(volume::Column::Id.gt(after))
         .order_by_asc(volume::Column::Id)
         .limit(LISTED)
         .all(connection)
@@ -132,7 +186,10 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
             State::Ready => READY.to_owned(),
             State::Deleting => DELETING.to_owned(),
             State::Deleted => DELETED.to_owned(),
+            State::Lost => LOST.to_owned(),
         }),
+        project_id: Set(volume.project.clone()),
+        reason: Set(volume.reason.clone()),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
         generation: Set(volume
             .attachment
@@ -157,11 +214,14 @@ fn read(row: volume::Model) -> Result<Volume> {
     Ok(Volume {
         id: row.id.parse().map_err(|_| broken("id"))?,
         team: row.team_id.parse().map_err(|_| broken("team_id"))?,
+        project: row.project_id,
+        reason: row.reason,
         node: node.transpose()?,
         state: match row.state.as_str() {
             READY => State::Ready,
             DELETING => State::Deleting,
             DELETED => State::Deleted,
+            LOST => State::Lost,
             _ => return Err(broken("state")),
         },
         attachment,

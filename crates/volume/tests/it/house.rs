@@ -136,6 +136,7 @@ impl Calls {
         let asked = CreateVolumeRequest {
             team_id: team.into(),
             request_id: request_id.to_owned(),
+            ..CreateVolumeRequest::default()
         };
         Ok(self
             .0

@@ -9,6 +9,7 @@
 mod attachment;
 mod deletion;
 mod house;
+mod loss;
 mod ownership;
 mod release;
 mod scheduler;

@@ -99,6 +99,7 @@ async fn only_services_make_volumes(engine: Engine) {
     let asked = || CreateVolumeRequest {
         team_id: team.into(),
         request_id: "1".to_owned(),
+        ..CreateVolumeRequest::default()
     };
     let callers = [
         person(team, Role::Owner),

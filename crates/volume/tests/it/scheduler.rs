@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use contracts::scheduler::v1::scheduler_service_server::SchedulerService;
 use contracts::scheduler::v1::{
-    Attempt, AttemptEnd, AttemptState, ExplainWorkloadRequest, ExplainWorkloadResponse,
+    Attempt, AttemptEnd, AttemptState, DeleteNodeRequest, DeleteNodeResponse,
+    ExplainWorkloadRequest, ExplainWorkloadResponse, GetNodeWorkRequest, GetNodeWorkResponse,
     GetWorkloadRequest, GetWorkloadResponse, ListAttemptsRequest, ListAttemptsResponse,
     StopWorkloadRequest, StopWorkloadResponse, SubmitWorkloadRequest, SubmitWorkloadResponse,
 };
@@ -104,5 +105,19 @@ impl SchedulerService for Scheduler {
         _: Request<ExplainWorkloadRequest>,
     ) -> Result<Response<ExplainWorkloadResponse>, Status> {
         absent("explain")
+    }
+
+    async fn get_node_work(
+        &self,
+        _: Request<GetNodeWorkRequest>,
+    ) -> Result<Response<GetNodeWorkResponse>, Status> {
+        absent("get node work")
+    }
+
+    async fn delete_node(
+        &self,
+        _: Request<DeleteNodeRequest>,
+    ) -> Result<Response<DeleteNodeResponse>, Status> {
+        absent("delete node")
     }
 }

@@ -9,3 +9,4 @@ pub(crate) mod edge;
 pub(crate) mod gpu;
 pub(crate) mod join_token;
 pub(crate) mod node;
+pub(crate) mod token_request;

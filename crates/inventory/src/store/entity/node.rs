@@ -18,6 +18,10 @@ pub struct Model {
     pub liveness: String,
     pub schedulable: String,
     pub last_seen_at: Option<i64>,
+    pub drain_deadline_at: Option<i64>,
+    pub given_up_at: Option<i64>,
+    pub deleted_at: Option<i64>,
+    pub key_revoked: bool,
     pub revision: i64,
     pub created_at: i64,
     #[sea_orm(has_many)]

@@ -21,6 +21,7 @@ pub struct Model {
     pub owner_id: String,
     pub state: i32,
     pub ended: i32,
+    pub stop_as: i32,
     pub fault: i32,
     pub reason: String,
     pub state_since: i64,

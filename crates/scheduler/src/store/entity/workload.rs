@@ -19,8 +19,10 @@ pub struct Model {
     pub stop_wanted: bool,
     pub retries_left: i64,
     pub generation: i64,
+    pub files_on: String,
     pub revision: i64,
     pub created_at: i64,
+    pub traceparent: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

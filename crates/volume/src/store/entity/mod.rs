@@ -7,4 +7,5 @@
 
 pub(crate) mod attempt;
 pub(crate) mod cursor;
+pub(crate) mod lost_node;
 pub(crate) mod volume;

@@ -9,6 +9,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub team_id: String,
+    pub project_id: String,
+    pub reason: String,
     pub request_id: String,
     pub node_id: Option<String>,
     pub state: String,
