@@ -126,6 +126,10 @@ impl Node {
         };
         cancel.cancel();
         task.await.unwrap().unwrap();
+        // A program that another test is just starting has the agent's files open until it runs.
+        let lock = File::create(self.config.data_dir.join("lock")).unwrap();
+        wait_for("the lock", || lock.try_lock().ok());
+        lock.unlock().unwrap();
     }
 
     pub(crate) fn attempt(&self, assignment: &Assignment) -> PathBuf {

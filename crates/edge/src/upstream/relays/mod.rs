@@ -1,6 +1,5 @@
 //! Connections of agents on other hosts: each node's agent dials this edge and keeps one. After the handshake this edge asks and
-//! the agent answers, by HTTP/2. A node's newest connection is the one; what goes on over the one before may end there. Older ones
-//! are cut: a node has two at most.
+//! the agent answers, by HTTP/2. A node's newest connection is the one; what goes on over an older one may end there.
 
 mod listener;
 
@@ -19,7 +18,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::agents::{accepted, in_time};
 use super::{Attempt, UpstreamError};
@@ -52,16 +50,8 @@ pub(crate) struct Relays {
 
 /// What is known of a node.
 #[derive(Debug)]
-struct Node {
-    newest: Newest,
-    /// Of the connection before, which is cut when this ends.
-    before: Option<DropGuard>,
-}
-
-#[derive(Debug)]
-enum Newest {
-    /// It is cut when the guard ends.
-    Connected(Relay, DropGuard),
+enum Node {
+    Connected(Relay),
     LostAt(Instant),
 }
 
@@ -142,12 +132,12 @@ impl Relays {
     pub(super) async fn of(&self, node: &str) -> Option<Relay> {
         let mut changes = self.changes.subscribe();
         loop {
-            let lost_at = match self.lock().get(node).map(|node| &node.newest) {
-                Some(Newest::Connected(relay, _)) if !relay.sender.is_closed() => {
+            let lost_at = match self.lock().get(node) {
+                Some(Node::Connected(relay)) if !relay.sender.is_closed() => {
                     return Some(relay.clone());
                 }
-                Some(Newest::Connected(..)) => Instant::now(),
-                Some(Newest::LostAt(at)) => *at,
+                Some(Node::Connected(_)) => Instant::now(),
+                Some(Node::LostAt(at)) => *at,
                 None => self.since?,
             };
             let change = tokio::time::timeout_at(lost_at + AWAITED, changes.changed());
@@ -180,15 +170,15 @@ impl Relays {
             metrics: self.metrics.clone(),
         };
         let (node, number) = (relay.node.clone(), relay.number);
-        let cut = CancellationToken::new();
-        self.put(relay, cut.clone().drop_guard());
+        self.lock().insert(node.to_string(), Node::Connected(relay));
+        self.changes.send_replace(());
         let open = self.metrics.relay(&node);
         // Not what keeps the connection: when the door is gone, connections end with it.
         let relays = Arc::downgrade(self);
         Ok(async move {
-            let ended = cut.run_until_cancelled(connection).await;
+            let ended = connection.await;
             drop(open);
-            if let Some(Err(error)) = ended {
+            if let Err(error) = ended {
                 tracing::info!(
                     error = chassis::error::chain(&error),
                     "an agent's connection broke"
@@ -200,36 +190,14 @@ impl Relays {
         })
     }
 
-    /// A connection is its node's newest from now on.
-    fn put(&self, relay: Relay, guard: DropGuard) {
-        let mut nodes = self.lock();
-        let name = relay.node.to_string();
-        let before = match nodes.remove(&name) {
-            Some(Node {
-                newest: Newest::Connected(_, guard),
-                ..
-            }) => Some(guard),
-            Some(node) => node.before,
-            None => None,
-        };
-        let node = Node {
-            newest: Newest::Connected(relay, guard),
-            before,
-        };
-        nodes.insert(name, node);
-        self.changes.send_replace(());
-    }
-
     /// A connection has ended.
     fn lost(&self, node: &str, number: u64) {
         let mut nodes = self.lock();
-        let is_past =
-            |node: &Node| matches!(node.newest, Newest::LostAt(at) if at.elapsed() > AWAITED);
-        nodes.retain(|_, node| !is_past(&*node));
-        if let Some(Node { newest, .. }) = nodes.get_mut(node)
-            && matches!(newest, Newest::Connected(relay, _) if relay.number == number)
+        nodes.retain(|_, node| !matches!(node, Node::LostAt(at) if at.elapsed() > AWAITED));
+        if let Some(Node::Connected(relay)) = nodes.get(node)
+            && relay.number == number
         {
-            *newest = Newest::LostAt(Instant::now());
+            nodes.insert(node.to_owned(), Node::LostAt(Instant::now()));
         }
     }
 
