@@ -182,7 +182,8 @@ async fn logs_and_health_are_the_doors_own() {
 async fn the_door_tells_its_health_and_no_notebook_is_asked() {
     let house = House::open().await;
     let door = chassis::Address::Http(house.address.to_string());
-    let ask = || chassis::grpc::health::ask(&door, &Trust::public());
+    let trust = Trust::public();
+    let ask = || chassis::grpc::health::ask(&door, &trust);
     ask().await.unwrap();
 
     let notebook = house.notebook().await;
