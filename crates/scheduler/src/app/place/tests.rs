@@ -31,7 +31,11 @@ async fn leader(engine: Engine) -> (App, Arc<Mutex<Vec<String>>>, testkit::Datab
         .await
         .unwrap()
         .watched(move |sql| notes.lock().unwrap().push(sql.to_owned()));
-    let nowhere = connect(&Address::Unix("/nowhere.sock".into())).unwrap();
+    let nowhere = connect(
+        &Address::Unix("/nowhere.sock".into()),
+        &chassis::tls::Trust::public(),
+    )
+    .unwrap();
     let tokens = TokenSource::new(nowhere.clone(), String::new().into(), clock.clone());
     let caller = Caller::new(nowhere, tokens);
     let leadership = Leadership::default();
