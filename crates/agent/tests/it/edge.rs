@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::Address;
 use chassis::authority::{Authority, node_of};
 use chassis::config::TlsConfig;
 use chassis::grpc::Listener;
