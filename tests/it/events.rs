@@ -142,6 +142,7 @@ async fn bus_as(quire: &Installation, user: &str) -> Bus {
         url: format!("nats://{address}"),
         user: user.to_owned(),
         password: secrets["bus_passwords"][user].as_str().unwrap().into(),
+        authority: None,
     };
     Bus::connect(&config, user).await.unwrap()
 }
