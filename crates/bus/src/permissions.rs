@@ -62,7 +62,7 @@ const USERS: [User; 8] = [
     User {
         routes: Bucket::Writes,
         hears: &["quire.live.edge.>"],
-        ..service("notebook", &["scheduler"])
+        ..service("notebook", &["scheduler", "volume"])
     },
     User {
         name: "edge",

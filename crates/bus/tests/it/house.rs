@@ -107,6 +107,7 @@ pub(crate) fn changed(node: &str, revision: u64) -> NodeChanged {
             revision,
             ..Node::default()
         }),
+        ..NodeChanged::default()
     }
 }
 

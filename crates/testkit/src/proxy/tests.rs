@@ -137,7 +137,11 @@ async fn told_of_three(faults: Faults, expected: usize) -> (Vec<String>, Happene
             name: name.to_owned(),
             ..Node::default()
         });
-        nats.publish(&NodeChanged { node }, name).await;
+        let event = NodeChanged {
+            node,
+            ..NodeChanged::default()
+        };
+        nats.publish(&event, name).await;
     }
     let (told, cancel) = (Arc::<Told>::default(), CancellationToken::new());
     let _end = cancel.clone().drop_guard();
