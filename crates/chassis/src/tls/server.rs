@@ -1,7 +1,7 @@
 //! What a TLS server is made with; it shows a new certificate as soon as its files have one.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,7 +140,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn read(certificate: &PathBuf, key: &PathBuf) -> Result<Self> {
+    fn read(certificate: &Path, key: &Path) -> Result<Self> {
         Ok(Self {
             certificate: read("tls.certificate", certificate)?,
             key: read("tls.key", key)?,
