@@ -109,7 +109,7 @@ impl Split {
                 set("EDGE_PROBE", format!("127.0.0.1:{}", self.edge));
             }
             "edge" => {
-                set("LISTEN", format!("127.0.0.1:{}", self.edge));
+                set("LISTEN", format!("http://127.0.0.1:{}", self.edge));
                 set("RELAY_DIR", self.run_dir().display().to_string());
                 let bus = self.nats.config_of("edge");
                 set("BUS__URL", bus.url);
