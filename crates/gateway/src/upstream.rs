@@ -169,6 +169,7 @@ mod tests {
             scheduler: Address::Unix(path),
             ..GatewayConfig::default()
         })
+        .unwrap()
         .channels();
         let call = || async {
             let mut client = HealthClient::new(channels.to(Area::Scheduler).unwrap());
