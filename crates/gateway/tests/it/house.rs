@@ -18,7 +18,6 @@ use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
 use tempfile::TempDir;
-use testkit::Proxy;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -56,8 +55,6 @@ impl KeySource for Fixed {
 pub(crate) struct House {
     pub(crate) identity: Identity,
     pub(crate) notebooks: Notebooks,
-    /// The way to the scheduler.
-    pub(crate) scheduler: Proxy,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) client: Client,
     /// Stops the gateway alone.
@@ -144,7 +141,6 @@ impl House {
         let routes = Routes::new(LinkServiceServer::new(Link))
             .add_service(SchedulerServiceServer::new(Scheduler));
         let scheduler_at = services.serve("scheduler", any_port(&tls), routes).await;
-        let scheduler = Proxy::start(&any_port(&tls), vec![scheduler_at]);
 
         let config = GatewayConfig {
             listen: any_port(&tls),
@@ -152,7 +148,7 @@ impl House {
             identity: identity_at,
             inventory: inventory_at,
             volume: Address::Unix(folder.path().join("nobody.sock")),
-            scheduler: scheduler.address().clone(),
+            scheduler: scheduler_at,
             notebook: notebook_at,
             billing: billing_at,
             journal: journal_at,
@@ -172,7 +168,6 @@ impl House {
         Self {
             identity,
             notebooks,
-            scheduler,
             clock,
             client,
             _gateway: cancel.clone().drop_guard(),

@@ -160,20 +160,6 @@ async fn link(client: &Client) -> LinkServiceClient<tonic::transport::Channel> {
     LinkServiceClient::new(client.channel().await)
 }
 
-/// Of several replicas of the scheduler one leads. An agent that was refused by another tries again over the same connection to the
-/// gateway, and must be able to reach the one that leads.
-#[tokio::test]
-async fn each_line_finds_its_own_way_to_a_replica() {
-    let house = House::start().await;
-    let mut link = link(&house.client).await;
-    for lines in 1..=3 {
-        let (_sender, response) = open(&mut link).await;
-        let mut heard = response.into_inner();
-        assert!(heard.message().await.unwrap().is_some());
-        assert_eq!(house.scheduler.connections(), lines);
-    }
-}
-
 #[tokio::test]
 async fn streams_pass_both_ways_and_keep_their_trailers() {
     let house = House::start().await;
