@@ -6,7 +6,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
-use crate::jupyter::Jupyter;
 use crate::rest::{Rest, read_file, write_file};
 
 /// A run of a notebook by the test's own clock.
@@ -117,7 +116,7 @@ pub(crate) async fn live(rest: Rest, seed: u64, number: u64) -> Life {
     let mut asked = Instant::now();
     let created = rest.create(&name).await;
     let id = created["id"].as_str().unwrap().to_owned();
-    let jupyter = Jupyter::new(&created, &rest.trust);
+    let jupyter = rest.jupyter(&created);
     let mut runs = Vec::new();
     for start in 0..=u32::from(plan.restarts) {
         if start > 0 {

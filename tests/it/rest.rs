@@ -19,8 +19,9 @@ const AGAIN: Duration = Duration::from_millis(150);
 pub(crate) struct Rest {
     http: reqwest::Client,
     server: String,
-    /// Whom notebooks' origins are trusted by, too.
-    pub(crate) trust: Trust,
+    edge: u16,
+    /// Whom its users trust.
+    trust: Trust,
     key: String,
 }
 
@@ -55,9 +56,19 @@ impl Rest {
         Self {
             http: http.build().unwrap(),
             server: quire.server(),
+            edge: quire.edge,
             trust,
             key: quire.key.clone(),
         }
+    }
+
+    /// A notebook, from the interface's JSON, as its user reaches it.
+    pub(crate) fn jupyter(&self, notebook: &Value) -> Jupyter {
+        let scheme = self.server.split(':').next().unwrap();
+        let host = notebook["fqdn"].as_str().unwrap();
+        let url = format!("{scheme}://{host}:{}/", self.edge);
+        let reached = json!({"url": url, "token": notebook["token"]});
+        Jupyter::new(&reached, &self.trust)
     }
 
     /// One answer; `None` when nobody answers, or only that it cannot be answered now.

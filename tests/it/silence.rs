@@ -7,7 +7,6 @@ use testkit::Proxy;
 
 use crate::installation::Installation;
 use crate::invariants;
-use crate::jupyter::Jupyter;
 use crate::life::{Begun, Life, id};
 use crate::rest::{Rest, patiently};
 use crate::wiring::Wiring;
@@ -113,7 +112,7 @@ async fn a_notebook_on_a_node_that_is_cut_off_stays_and_is_paid_through() {
     let placed = attempts(&mut quire, &notebook);
     assert_eq!(placed[0][2], "far");
     quire.quire(&["node", "uncordon", &near]);
-    let jupyter = Jupyter::new(&created, &rest.trust);
+    let jupyter = rest.jupyter(&created);
     let mut kernel = jupyter.kernel().await;
     assert_eq!(kernel.run("memory = 'kept'").await, Ok(String::new()));
 

@@ -162,7 +162,7 @@ impl Postgres {
 
     /// The rows that a statement gives in the database with this name or URL, as text; `None` when the server refuses or is away.
     pub fn query(&self, database: &str, statement: &str) -> Option<Vec<Vec<String>>> {
-        let name = database.rsplit('/').next()?.split('?').next()?;
+        let name = database.split('?').next()?.rsplit('/').next()?;
         let output = Command::new(binaries().join("psql"))
             .args(["-h", "127.0.0.1", "-U", "quire", "-qAt", "-F", "\t"])
             .args(["-v", "ON_ERROR_STOP=1", "-p", &self.port.to_string()])
