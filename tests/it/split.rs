@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -26,6 +27,9 @@ pub(crate) const SERVICES: [&str; 7] = [
     "notebook",
     "journal",
 ];
+
+/// Time that an agent gets to tidy up.
+const LAST_STEPS: Duration = Duration::from_secs(15);
 
 /// Notebooks answer below this domain.
 const DOMAIN: &str = "notebooks.test";
@@ -282,7 +286,18 @@ fn path(file: &Option<PathBuf>) -> String {
 
 impl Drop for Split {
     fn drop(&mut self) {
-        for child in self.programs.values_mut() {
+        // An agent that is asked to end takes its networks and rules off this machine; one that is killed leaves them.
+        let agents = |name: &&String| area(name) == "agent";
+        for name in self.programs.keys().filter(agents) {
+            let pid = self.programs[name].id().to_string();
+            Command::new("kill").arg(pid).status().ok();
+        }
+        let asked = Instant::now();
+        for (name, child) in &mut self.programs {
+            let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+            while agents(&name) && !ended(child) && asked.elapsed() < LAST_STEPS {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             child.kill().ok();
             child.wait().ok();
         }

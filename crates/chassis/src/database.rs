@@ -1,10 +1,11 @@
 //! SQLite or PostgreSQL by URL; one way to open, migrate and begin.
 
+use backon::{ExponentialBuilder, Retryable};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait, QuerySelect, Select, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    TryGetable,
+    EntityTrait, QuerySelect, RuntimeErr, Select, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait, TryGetable,
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +19,12 @@ const MIGRATION_LOCK: i64 = 0x71_75_69_72_65;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long and how often a database is opened that another program is opening.
+const OPENING: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(20))
+    .with_max_delay(Duration::from_millis(500))
+    .with_max_times(20);
 
 /// An open database of one service.
 #[derive(Clone, Debug)]
@@ -61,7 +68,9 @@ impl Database {
                 ("lock_timeout", "10s"),
             ])
         });
-        let connection = sea_orm::Database::connect(options).await?;
+        // SQLite changes to its write-ahead log without waiting for who opens the same file at the same moment.
+        let connect = || sea_orm::Database::connect(options.clone());
+        let connection = connect.retry(OPENING).when(is_busy).await?;
         let database = Self { connection };
         database.migrate::<M>(sqlite).await?;
         Ok(database)
@@ -105,6 +114,17 @@ impl Database {
     pub fn reader(&self) -> &DatabaseConnection {
         &self.connection
     }
+}
+
+/// Whether SQLite refused because another connection holds the file (`SQLITE_BUSY`).
+fn is_busy(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
+        return false;
+    };
+    cause
+        .as_database_error()
+        .and_then(|refusal| refusal.code())
+        .is_some_and(|code| code == "5")
 }
 
 /// Refuses to reach a PostgreSQL off this machine without knowing that it is the right one.
