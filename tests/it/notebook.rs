@@ -181,5 +181,6 @@ fn teams_do_not_see_each_other() {
     let wrong = quire.login(&quire.profile("wrong"), "qk_wrong");
     assert!(!wrong.status.success());
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("api-key: "), "{said}");
     assert!(said.contains("log in with"), "{said}");
 }

@@ -70,9 +70,11 @@ async fn run(cli: Cli) -> Result<()> {
 pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
     let error = Error::from(status.clone());
     match &error {
-        Error::Unauthenticated(text) => {
-            anyhow!("{text}\n  log in with \"quire login --server {server} --api-key KEY\"")
-        }
+        Error::Unauthenticated(_) => anyhow!(
+            "api-key: {server} does not take it: it is unknown, has expired or was revoked\n  \
+             \"quire api-key create NAME\" makes another where you are still logged in; else ask an admin of your team. \
+             Then log in with \"quire login --server {server} --api-key KEY\""
+        ),
         Error::Unavailable(_) | Error::Deadline => {
             anyhow!(
                 "{server} does not answer: {}\n  is it up? \"quire up --detach\" starts it on this machine",
