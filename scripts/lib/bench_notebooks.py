@@ -1,4 +1,5 @@
-"""Notebooks, measured as their users meet them: create to ready, starts a second, memory, what the edge adds, WebSockets.
+"""Notebooks, measured as their users meet them: create to ready with and without a sandbox that waits, starts a second, memory,
+what the edge adds, WebSockets.
 
 Starts an installation of its own in a temporary folder and ends it. Called by scripts/bench."""
 
@@ -14,9 +15,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-WARM_STARTS = 7
+# Starts that find a sandbox waiting, and starts that do not.
+TAKEN_OVER = 20
+MADE_ANEW = 5
+MOST_WAITING = 4
+# Calls that are made whether those before were answered or not.
+CREATES_PER_SECOND = 20
+CREATES_FOR_SECONDS = 10
 STARTS_AT_ONCE = 4
 REQUESTS = 300
 WEBSOCKETS = 250
@@ -52,11 +60,88 @@ class Installation:
     def up(self):
         started = time.monotonic()
         # Its output is the first key and addresses, not JSON.
+        doors = ["--gateway", f"127.0.0.1:{self.gateway}", "--edge", f"127.0.0.1:{self.edge}"]
         subprocess.run(
-            [self.program, "up", "--detach", "--gateway", f"127.0.0.1:{self.gateway}", "--edge", f"127.0.0.1:{self.edge}"],
+            [self.program, "up", "--detach", *doors, "--warm", str(MOST_WAITING)],
             env=self.environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        profile = open(self.environment["QUIRE_PROFILE"], encoding="utf-8").read()
+        self.key = next(line.split('"')[1] for line in profile.splitlines() if line.startswith("api_key"))
+        return seconds
+
+    def post_notebook(self, connection, name):
+        body = json.dumps({"name": name, "machineType": "C2"})
+        fields = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/notebooks", body=body, headers=fields)
+        answer = connection.getresponse()
+        notebook = json.loads(answer.read())
+        assert answer.status == 200, notebook
+        return notebook
+
+    def create_by_rest(self, name):
+        """Seconds from the call to the first answer of Jupyter through the edge, which is asked every 5 ms."""
+        gateway = http.client.HTTPConnection("127.0.0.1", self.gateway, timeout=60)
+        edge = http.client.HTTPConnection("127.0.0.1", self.edge, timeout=60)
+        gateway.connect()
+        edge.connect()
+        started = time.monotonic()
+        notebook = self.post_notebook(gateway, name)
+        while True:
+            edge.request("GET", "/api/status", headers=headers(notebook, self.edge))
+            answer = edge.getresponse()
+            answer.read()
+            if answer.status == 200:
+                return time.monotonic() - started, notebook
+            time.sleep(0.005)
+
+    def node(self):
+        return self.quire("node", "show", self.quire("node", "list")[0]["name"])
+
+    def wait_for_waiting(self):
+        """Until as many sandboxes wait as should."""
+        while True:
+            pools = self.node()["warm"]["pools"]
+            if pools and all(pool["ready"] == pool["wanted"] for pool in pools):
+                return pools[0]
+            time.sleep(0.2)
+
+    def starts(self, name, count, waiting):
+        """Seconds of so many starts, one after the other, each with or without a sandbox that waits."""
+        seconds = []
+        for number in range(count):
+            if waiting:
+                self.wait_for_waiting()
+            taken, notebook = self.create_by_rest(f"{name}-{number}")
+            seconds.append(taken)
+            self.quire("notebook", "delete", notebook["id"])
+        return seconds
+
+    def create_at_a_rate(self):
+        """Milliseconds of each create call at a steady rate, and seconds until the scheduler had all of them in its queue."""
+        self.quire("node", "cordon", self.node()["name"])
+        times, count = [], CREATES_PER_SECOND * CREATES_FOR_SECONDS
+
+        def call(number):
+            connection = http.client.HTTPConnection("127.0.0.1", self.gateway, timeout=60)
+            before = time.monotonic()
+            self.post_notebook(connection, f"rate-{number}")
+            times.append((time.monotonic() - before) * 1000)
+
+        callers = []
+        started = time.monotonic()
+        for number in range(count):
+            time.sleep(max(0.0, started + number / CREATES_PER_SECOND - time.monotonic()))
+            callers.append(threading.Thread(target=call, args=(number,)))
+            callers[-1].start()
+        for caller in callers:
+            caller.join()
+        while True:
+            notebooks = [one for one in self.quire("notebook", "list") if one["name"].startswith("rate-")]
+            if all(one["reason"].startswith("waits for a place") for one in notebooks):
+                break
+            time.sleep(0.05)
+        return times, len(notebooks) / (time.monotonic() - started)
 
     def create(self, name, machine_type="C2"):
         """Seconds from the command to the first answer of Jupyter through the edge."""
@@ -136,13 +221,19 @@ def main(program):
         rows.append(("memory, everything idle", f"{idle:.0f} MiB"))
         cold, notebook = quire.create("cold")
         rows.append(("create -> ready, environment not on the node (fetched and installed)", f"{cold:.1f} s"))
-        warm = []
-        for number in range(WARM_STARTS):
-            seconds, made = quire.create(f"warm-{number}")
-            warm.append(seconds)
-            quire.quire("notebook", "delete", made["id"])
-        rows.append((f"create -> ready, environment on the node, p50 of {WARM_STARTS}", f"{statistics.median(warm):.2f} s"))
-        rows.append((f"create -> ready, environment on the node, p95 of {WARM_STARTS}", f"{percentile(warm, 0.95):.2f} s"))
+        quire.wait_for_waiting()
+        taken_over = quire.starts("taken-over", TAKEN_OVER, waiting=True)
+        pool = quire.wait_for_waiting()
+        rows.append((f"memory of a sandbox that waits, mean of {pool['ready']}", f"{pool['memoryMib'] / pool['ready']:.0f} MiB"))
+        for share, name in ((0.5, "p50"), (0.95, "p95")):
+            value = f"{percentile(taken_over, share) * 1000:.0f} ms"
+            rows.append((f"create -> ready, a sandbox waits, {name} of {TAKEN_OVER}", value))
+        seconds, made = quire.create("by-command")
+        quire.quire("notebook", "delete", made["id"])
+        rows.append(("the same by the command line, its own start included, once", f"{seconds * 1000:.0f} ms"))
+        # One after the other uses up what waits: the rest are made anew while others are being made ready.
+        burst = quire.starts("burst", MOST_WAITING + MADE_ANEW, waiting=False)
+        rows.append((f"create -> ready, {len(burst)} without a pause, slowest", f"{max(burst):.2f} s"))
 
         node = quire.quire("node", "list")[0]
         relay = f"{folder}/d/run/{node['id']}.sock"
@@ -167,6 +258,12 @@ def main(program):
             list(pool.map(lambda number: quire.create(f"many-{number}"), range(STARTS_AT_ONCE)))
         rate = STARTS_AT_ONCE / (time.monotonic() - started)
         rows.append((f"starts a second, {STARTS_AT_ONCE} at once", f"{rate:.2f}"))
+
+        times, queued = quire.create_at_a_rate()
+        rate = f"at {CREATES_PER_SECOND}/s for {CREATES_FOR_SECONDS} s, node cordoned"
+        for share, name in ((0.5, "p50"), (0.95, "p95")):
+            rows.append((f"create call {rate}, {name}", f"{percentile(times, share):.0f} ms"))
+        rows.append(("created, with volume, and in the scheduler's queue, a second", f"{queued:.1f}"))
     finally:
         subprocess.run([program, "down"], env=quire.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(folder, ignore_errors=True)

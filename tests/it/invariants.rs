@@ -190,6 +190,19 @@ async fn nothing_on_the_machine(split: &Split) {
     .await;
 }
 
+/// Whether a command line names a sandbox of an agent below `folder` that waits for no notebook any more.
+fn of_taken_sandbox(folder: &Path, command: &str) -> bool {
+    ["agent", "agent2"].iter().any(|agent| {
+        let waits = folder.join(agent).join("sandboxes");
+        let named = command.split_once(&format!("{}/", waits.display()));
+        named.is_some_and(|(_, after)| {
+            let name = after.split(|end: char| !end.is_ascii_alphanumeric() && end != '-');
+            let name = name.into_iter().next().unwrap_or_default();
+            !waits.join(name).exists()
+        })
+    })
+}
+
 fn left_on_the_machine(folder: &Path, attempts: &[String]) -> Vec<String> {
     let of_attempt = |text: &str| {
         attempts
@@ -204,7 +217,8 @@ fn left_on_the_machine(folder: &Path, attempts: &[String]) -> Vec<String> {
     };
     let processes = names(Path::new("/proc")).into_iter().filter(|process| {
         let command = fs::read(Path::new(process).join("cmdline")).unwrap_or_default();
-        of_attempt(&String::from_utf8_lossy(&command))
+        let command = String::from_utf8_lossy(&command);
+        of_attempt(&command) || of_taken_sandbox(folder, &command)
     });
     let controllers = names(Path::new("/sys/fs/cgroup"))
         .into_iter()
@@ -221,6 +235,12 @@ fn left_on_the_machine(folder: &Path, attempts: &[String]) -> Vec<String> {
         for below in ["attempts", "homes", "volumes"] {
             left.extend(names(&folder.join(agent).join(below)));
         }
+        // What waits for a notebook has a home, too.
+        let waits = folder.join(agent).join("sandboxes");
+        left.retain(|path| {
+            let name = Path::new(path).file_name().unwrap_or_default();
+            !waits.join(name).exists()
+        });
     }
     left
 }

@@ -26,4 +26,5 @@ mod split;
 mod storm;
 mod structure;
 mod trust;
+mod warm;
 mod wiring;

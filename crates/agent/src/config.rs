@@ -33,6 +33,9 @@ pub struct AgentConfig {
     pub cpu_overcommit: u32,
     /// Memory that workloads do not get, in MiB.
     pub memory_reserve_mib: u32,
+    /// Finished sandboxes that may wait for notebooks, so that these start at once: at most so many, fewer when fewer are in
+    /// demand. Each takes 256 MiB off what workloads get. 0 = none.
+    pub warm: u32,
     /// Refuse to start where a protection is missing, instead of saying so.
     pub require_full_isolation: bool,
     /// The program that builds environments.
@@ -68,6 +71,7 @@ impl Default for AgentConfig {
             name: String::new(),
             cpu_overcommit: 1,
             memory_reserve_mib: 1_024,
+            warm: 2,
             require_full_isolation: false,
             uv: "uv".to_owned(),
             python: "python3".to_owned(),

@@ -13,19 +13,35 @@ use serde::de::DeserializeOwned;
 /// Those of the file system.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
+    let (mut file, temporary) = beside(path)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// As [`write`], but only until the machine is booted: for what is of no use after that.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn write_for_now(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (mut file, temporary) = beside(path)?;
+    file.write_all(content)?;
+    fs::rename(&temporary, path)
+}
+
+/// A new file in the folder of `path`, with the path that it has until it is whole.
+fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let temporary = folder.join(name);
-    let mut file = OpenOptions::new()
+    let temporary = path.with_file_name(name);
+    let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+    Ok((file, temporary))
 }
 
 /// As [`write`], away from the threads that serve.

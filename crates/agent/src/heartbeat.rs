@@ -1,6 +1,7 @@
 //! Tells inventory that this node lives, and what it has; hears which edges there are.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Result;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::machine::{Gpus, hardware};
 use crate::moment;
 use crate::relay::Listing;
+use crate::runtime::process::ProcessRuntime;
 
 /// Pause after one that failed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -29,6 +31,7 @@ pub(crate) struct Heartbeat {
     pub(crate) gpus: Gpus,
     pub(crate) missing_isolation: Vec<String>,
     pub(crate) edges: Listing,
+    pub(crate) runtime: Arc<ProcessRuntime>,
 }
 
 impl Heartbeat {
@@ -60,6 +63,7 @@ impl Heartbeat {
             boot_id: moment::boot_id(),
             hardware: Some(self.hardware().await),
             missing_isolation: self.missing_isolation.clone(),
+            warm: Some(self.runtime.warm_pools()),
         };
         let answer = InventoryServiceClient::new(self.caller.clone())
             .heartbeat(request)

@@ -17,6 +17,7 @@ mod relay;
 mod renewal;
 mod runtime;
 pub mod shim;
+mod show;
 mod stage;
 
 use std::fs::File;
@@ -70,6 +71,8 @@ pub async fn run(
     })?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
+    // Before any attempt goes on: a sandbox that was being handed over when an agent died may see what belongs to one.
+    agent.process.end_all_waiting().await;
     let mut supervisor = agent.supervisor();
     supervisor.adopt(&cancel)?;
     agent.remove_strays().await?;
@@ -77,6 +80,8 @@ pub async fn run(
     let (orders, ordered) = mpsc::channel(ORDERS);
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
+    let warm = agent.process.clone().keep_warm(cancel.clone());
+    tasks.start("warm sandboxes", warm);
     let relay = agent.relay();
     let credentials = Credentials::of(&agent.config.data_dir);
     let edges = agent.config.data_dir.join("edges.json");
@@ -114,6 +119,7 @@ impl Agent {
             program,
             isolation,
             gpus.clone(),
+            clock.clone(),
         ));
         let (board, kept) = (
             Arc::new(Board::new()),
@@ -190,10 +196,13 @@ impl Agent {
             caller: caller(&config.inventory)?,
             node_id: node_id.clone(),
             data_dir: data_dir.clone(),
-            reserve_mib: config.memory_reserve_mib,
+            reserve_mib: config
+                .memory_reserve_mib
+                .saturating_add(self.process.reserved_mib()),
             gpus: self.gpus.clone(),
             missing_isolation: self.lacks.clone(),
             edges,
+            runtime: self.process.clone(),
         };
         let deletions = Deletions {
             caller: caller(&config.volume)?,
@@ -220,7 +229,7 @@ impl Agent {
             .board
             .all()
             .iter()
-            .map(|entry| entry.job.id().to_owned())
+            .map(|entry| entry.job.folder.sandbox_name())
             .collect();
         let process = self.process.clone();
         blocking(move || process.remove_strays(&known)).await
@@ -255,6 +264,7 @@ fn make_folders(config: &AgentConfig) -> Result<()> {
         config.run_dir.clone(),
         attempt::attempts(data),
         attempt::homes(data),
+        attempt::waiting(data),
         runtime::process::volumes(data),
     ];
     folders

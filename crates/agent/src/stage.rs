@@ -1,6 +1,8 @@
 //! The two steps between a shim and the workload's own program. Each changes this process and then becomes the next program,
 //! so that nothing of the agent is left in the workload and no process stands between.
 //!
+//! `stage show` is neither: it shows a volume in a sandbox that is there already (`show.rs`).
+//!
 //! `stage enter` runs outside the sandbox: it puts itself under the workload's limits and into its network, then becomes the
 //! sandbox's program. `stage drop` runs inside: it takes the workload's variables, gives up every privilege, then becomes the
 //! workload.
@@ -24,20 +26,24 @@ use rustix::thread::{
     set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
+use crate::show::{self, Show};
+
 /// Exit code when the workload's program cannot be run, as shells give it.
 const CANNOT_RUN: u8 = 127;
 /// Added to the chance to be chosen when the whole machine runs out of memory: workloads go before the agent.
 const OOM_SCORE: &str = "500";
 
-/// Runs one step. Comes back only when it fails.
+/// Runs one step. `enter` and `drop` come back only when they fail.
 pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let failed = match args.next().as_deref().and_then(OsStr::to_str) {
-        Some("enter") => Enter::parse(args).and_then(Enter::run),
-        Some("drop") => Drop::parse(args).and_then(Drop::run),
+    let done = match args.next().as_deref().and_then(OsStr::to_str) {
+        Some("enter") => Enter::parse(args).and_then(Enter::run).map(|never| match never {}),
+        Some("drop") => Drop::parse(args).and_then(Drop::run).map(|never| match never {}),
+        Some("show") => Show::parse(args).and_then(|show| show.run()),
+        Some("user-namespace") => show::hold_user_namespace(),
         _ => Err(wrong(OsStr::new("stage"))),
     };
-    match failed {
-        Ok(never) => match never {},
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(CANNOT_RUN)

@@ -98,6 +98,7 @@ impl InventoryService for App {
             boot_id,
             hardware,
             missing_isolation,
+            warm,
             ..
         } = request.into_inner();
         let hardware = hardware
@@ -108,6 +109,9 @@ impl InventoryService for App {
             missing_isolation,
         };
         self.hear(node, report).await?;
+        if let Some(warm) = warm {
+            self.hear_warm(node, wire::read_warm(warm)).await?;
+        }
         let edges = self.living_edges().await?;
         Ok(Response::new(HeartbeatResponse {
             next_in_ms: self.heartbeat_ms,

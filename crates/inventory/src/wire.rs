@@ -7,6 +7,7 @@ use crate::domain::edge::Edge;
 use crate::domain::environment::Environment;
 use crate::domain::machine_type::{MachineType, Offer};
 use crate::domain::node::{Gpu, Hardware, Liveness, Node, Schedulable};
+use crate::domain::warm::{Warm, WarmPool};
 
 pub(crate) fn node(node: Node) -> wire::Node {
     wire::Node {
@@ -23,6 +24,7 @@ pub(crate) fn node(node: Node) -> wire::Node {
         created_at: Some(to_wire_time(node.created_at)),
         given_up_at: node.given_up_at.map(to_wire_time),
         drain_deadline_at: node.drain_deadline_at.map(to_wire_time),
+        warm: node.warm.map(warm),
     }
 }
 
@@ -72,6 +74,38 @@ pub(crate) fn read_hardware(hardware: wire::Hardware) -> Hardware {
         memory_mib: hardware.memory_mib,
         disk_gib: hardware.disk_gib,
         gpus: hardware.gpus.into_iter().map(gpu).collect(),
+    }
+}
+
+pub(crate) fn read_warm(warm: wire::WarmPools) -> Warm {
+    let pool = |pool: wire::WarmPool| WarmPool {
+        environment: pool.environment,
+        environment_digest: pool.environment_digest,
+        ready: pool.ready,
+        wanted: pool.wanted,
+        memory_mib: pool.memory_mib,
+        failures: pool.failures,
+    };
+    Warm {
+        most: warm.most,
+        reserved_mib: warm.reserved_mib,
+        pools: warm.pools.into_iter().map(pool).collect(),
+    }
+}
+
+fn warm(warm: Warm) -> wire::WarmPools {
+    let pool = |pool: WarmPool| wire::WarmPool {
+        environment: pool.environment,
+        environment_digest: pool.environment_digest,
+        ready: pool.ready,
+        wanted: pool.wanted,
+        memory_mib: pool.memory_mib,
+        failures: pool.failures,
+    };
+    wire::WarmPools {
+        most: warm.most,
+        reserved_mib: warm.reserved_mib,
+        pools: warm.pools.into_iter().map(pool).collect(),
     }
 }
 

@@ -109,6 +109,8 @@ ids! {
     WorkloadId = "wo";
     /// One try to run a workload.
     AttemptId = "at";
+    /// A finished sandbox that waits on a node for what it will run.
+    SandboxId = "sa";
     /// A hosted notebook.
     NotebookId = "nb";
     /// An event, as `ce-id`.

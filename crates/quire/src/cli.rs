@@ -141,6 +141,9 @@ pub(crate) struct UpArgs {
     /// CPU promised for each CPU that is there.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) cpu_overcommit: u32,
+    /// Finished sandboxes that may wait for notebooks, so that these start at once; each takes 256 MiB of memory. 0 = none.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub(crate) warm: u32,
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,
@@ -179,6 +182,9 @@ pub(crate) struct AgentArgs {
     /// CPU promised for each CPU that is there.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) cpu_overcommit: u32,
+    /// Finished sandboxes that may wait for notebooks, so that these start at once; each takes 256 MiB of memory. 0 = none.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub(crate) warm: u32,
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,

@@ -30,6 +30,7 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
         authority: args.authority,
         name: args.name.unwrap_or(defaults.name.clone()),
         cpu_overcommit: args.cpu_overcommit,
+        warm: args.warm,
         require_full_isolation: args.require_full_isolation,
         workload_network: args
             .workload_network

@@ -256,7 +256,7 @@ async fn wait_for_volume(board: &Board, job: &Job, turn: u64, progress: &Progres
 
 async fn launch(runtime: Arc<dyn Runtime>, job: Job) -> Seen {
     match runtime.start(&job).await {
-        Ok(()) => Seen::Launched,
+        Ok(how) => Seen::Launched(how),
         Err(problem) => {
             if runtime.status(&job) != Status::Absent {
                 runtime.stop(&job).await;

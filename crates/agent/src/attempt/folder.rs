@@ -9,9 +9,13 @@ use prost::Message as _;
 
 use crate::files;
 
-/// Where the files of one attempt lie.
+/// What a sandbox is called outside, kept in the folder of its shim once an attempt has taken it over.
+const NAME: &str = "name";
+
+/// Where the files of one attempt lie, or of one sandbox that waits for an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
+    id: String,
     root: PathBuf,
     home: PathBuf,
     run: PathBuf,
@@ -21,8 +25,18 @@ pub(crate) struct Folder {
 impl Folder {
     /// The folder of the attempt `id` below the data folder, and its place for sockets below the run folder.
     pub(crate) fn new(data_dir: &Path, run_dir: &Path, id: &str) -> Self {
+        Self::below(&attempts(data_dir), data_dir, run_dir, id)
+    }
+
+    /// The folder of the sandbox `id` that waits for an attempt.
+    pub(crate) fn of_waiting(data_dir: &Path, run_dir: &Path, id: &str) -> Self {
+        Self::below(&waiting(data_dir), data_dir, run_dir, id)
+    }
+
+    fn below(parent: &Path, data_dir: &Path, run_dir: &Path, id: &str) -> Self {
         Self {
-            root: attempts(data_dir).join(id),
+            id: id.to_owned(),
+            root: parent.join(id),
             home: homes(data_dir).join(id),
             run: run_dir.join(id),
             socket: run_dir.join(format!("{id}.sock")),
@@ -47,16 +61,49 @@ impl Folder {
         self.root.join("state.json")
     }
 
+    /// The folder that the attempt's shim works in: this one, or that of the sandbox which it took over.
+    pub(crate) fn sandbox(&self) -> PathBuf {
+        let taken = self.taken();
+        if taken.is_dir() {
+            taken
+        } else {
+            self.root.clone()
+        }
+    }
+
+    /// Where the folder of a waiting sandbox goes when this attempt takes it over. That it is there says so.
+    pub(crate) fn taken(&self) -> PathBuf {
+        self.root.join("sandbox")
+    }
+
+    /// What the sandbox's limits and network are called on the machine.
+    pub(crate) fn sandbox_name(&self) -> String {
+        fs::read_to_string(self.taken().join(NAME)).unwrap_or_else(|_| self.id.clone())
+    }
+
+    /// Writes the name down, in the folder that will move.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn keep_sandbox_name(&self) -> io::Result<()> {
+        files::write(&self.root.join(NAME), self.id.as_bytes())
+    }
+
     pub(crate) fn shim(&self) -> PathBuf {
-        self.root.join("shim.json")
+        self.sandbox().join("shim.json")
     }
 
     pub(crate) fn exit(&self) -> PathBuf {
-        self.root.join("exit.json")
+        self.sandbox().join("exit.json")
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.root.join("log")
+        self.sandbox().join("log")
+    }
+
+    /// When the attempt took its sandbox over, in milliseconds of the boot.
+    pub(crate) fn taken_ms(&self) -> PathBuf {
+        self.root.join("taken_ms")
     }
 
     pub(crate) fn token(&self) -> PathBuf {
@@ -80,7 +127,7 @@ impl Folder {
 
     /// Whether a shim holds the attempt now.
     pub(crate) fn has_shim(&self) -> bool {
-        File::open(self.root.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_err())
+        File::open(self.sandbox().join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_err())
     }
 
     /// Keeps what is to run.
@@ -120,6 +167,11 @@ impl Folder {
 /// The folder that holds the folders of all attempts.
 pub(crate) fn attempts(data_dir: &Path) -> PathBuf {
     data_dir.join("attempts")
+}
+
+/// The folder that holds the folders of sandboxes that wait for an attempt.
+pub(crate) fn waiting(data_dir: &Path) -> PathBuf {
+    data_dir.join("sandboxes")
 }
 
 /// The folder that holds the homes of attempts without a volume.

@@ -14,6 +14,8 @@ use crate::runtime::Job;
 const MAX_KEPT: usize = 50;
 /// What of an attempt's folder is kept.
 const FILES: [&str; 4] = ["log", "log.1", "state.json", "assignment"];
+/// The two files of a log.
+const LOGS: [&str; 2] = ["log", "log.1"];
 
 /// Past attempts of one node.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Kept {
             return files::remove_folder(root);
         }
         files::private_folder(&self.root)?;
+        gather_logs(&job.folder)?;
         let name = format!(
             "{}.{}.{}",
             assignment.workload_id,
@@ -108,6 +111,17 @@ impl Kept {
             files::remove_folder(&past.folder).ok();
         }
     }
+}
+
+/// The log of a sandbox that was taken over lies in its folder, which goes.
+fn gather_logs(folder: &Folder) -> io::Result<()> {
+    for name in LOGS {
+        match fs::rename(folder.taken().join(name), folder.root().join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn remove_others(folder: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ending::{self, End};
 use crate::moment::Moment;
-use crate::runtime::Ending;
+use crate::runtime::{Ending, Start};
 
 /// Where an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub(crate) enum Seen {
     /// It is prepared.
     Prepared,
     /// Its shim runs.
-    Launched,
+    Launched(Start),
     /// It answered for the first time.
     Answered,
     /// It could not be prepared or started.
@@ -137,13 +137,17 @@ impl Life {
                 self.phase = Phase::Launching;
                 "starting".clone_into(&mut self.reason);
             }
-            Seen::Launched if self.phase == Phase::Launching => {
+            Seen::Launched(how) if self.phase == Phase::Launching => {
                 self.phase = if self.stop.is_some() {
                     Phase::Stopping
                 } else {
                     Phase::Answering
                 };
-                "waiting for its first answer".clone_into(&mut self.reason);
+                let reason = match how {
+                    Start::Fresh | Start::Found => "waiting for its first answer",
+                    Start::TakenOver => "waiting for its first answer, in a sandbox that was ready",
+                };
+                reason.clone_into(&mut self.reason);
             }
             Seen::Answered if self.phase == Phase::Answering => {
                 self.phase = Phase::Running;
@@ -161,7 +165,7 @@ impl Life {
             }
             Seen::Progress(_)
             | Seen::Prepared
-            | Seen::Launched
+            | Seen::Launched(_)
             | Seen::Answered
             | Seen::Alive
             | Seen::StopWanted(_) => return false,
@@ -266,7 +270,7 @@ mod tests {
         let mut life = Life::begin(at(0));
         for (seen, up_ms) in [
             (Seen::Prepared, 10),
-            (Seen::Launched, 20),
+            (Seen::Launched(Start::Fresh), 20),
             (Seen::Answered, 30),
         ] {
             assert!(life.take(seen, at(up_ms)));
@@ -338,7 +342,7 @@ mod tests {
         life.take(Seen::Prepared, at(1));
         life.take(Seen::StopWanted(End::stopped("user")), at(2));
         assert_eq!(life.work(), Work::Launch);
-        life.take(Seen::Launched, at(3));
+        life.take(Seen::Launched(Start::Fresh), at(3));
         assert_eq!(life.work(), Work::Stop);
     }
 
@@ -346,7 +350,7 @@ mod tests {
         prop_oneof![
             "[ab]".prop_map(Seen::Progress),
             Just(Seen::Prepared),
-            Just(Seen::Launched),
+            Just(Seen::Launched(Start::TakenOver)),
             Just(Seen::Answered),
             Just(Seen::Alive),
             Just(Seen::Broken("no".to_owned())),

@@ -10,6 +10,6 @@ mod ready;
 mod supervisor;
 
 pub(crate) use self::board::{Board, Entry};
-pub(crate) use self::folder::{Folder, attempts, homes};
+pub(crate) use self::folder::{Folder, attempts, homes, waiting};
 pub(crate) use self::kept::Kept;
 pub(crate) use self::supervisor::{Order, Supervisor};

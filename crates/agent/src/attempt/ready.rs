@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use crate::runtime::{Job, Runtime};
 
 /// Pause between questions.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASK_EVERY: Duration = Duration::from_millis(10);
 /// Pause between looks whether a workload has begun.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A server that takes longer for one answer is asked again.

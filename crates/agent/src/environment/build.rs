@@ -140,8 +140,9 @@ impl Build {
         let mut written = String::new();
         if let Some(stderr) = child.stderr.take() {
             let mut lines = BufReader::new(stderr).lines();
+            let mut progress = output::Progress::default();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(text) = output::progress(&line) {
+                if let Some(text) = progress.hear(&line) {
                     self.say(&text);
                 }
                 if written.len() + line.len() < MAX_OUTPUT {

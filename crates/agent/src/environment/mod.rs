@@ -9,6 +9,7 @@ mod output;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fs, io};
 
 use chassis::seal::sha256_hex;
@@ -21,6 +22,9 @@ use crate::runtime::Progress;
 
 /// Written last; an environment without it is not there.
 const COMPLETE: &str = ".quire-complete";
+
+/// Texts about a build are at least so far apart.
+const SAY_EVERY: Duration = Duration::from_millis(500);
 
 /// An environment that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +90,14 @@ impl Environments {
             }
             tokio::select! {
                 built = &mut outcome => return built,
-                changed = said.changed() => if changed.is_err() { return outcome.await },
+                goes_on = next(&mut said) => if !goes_on { return outcome.await },
             }
         }
+    }
+
+    /// The environment `digest`, when it is there.
+    pub(crate) fn present(&self, digest: &str) -> Option<Environment> {
+        find(&self.root.join(digest))
     }
 
     /// The build of `digest` that is going on, or a new one.
@@ -130,6 +139,12 @@ impl Environments {
         }
         Ok((outcome, progress))
     }
+}
+
+/// Waits for the next text, and for its turn: what was said in between is not said.
+async fn next(said: &mut watch::Receiver<String>) -> bool {
+    tokio::time::sleep(SAY_EVERY).await;
+    said.changed().await.is_ok()
 }
 
 /// An environment that another lock made would be seen by all who ask for this one.

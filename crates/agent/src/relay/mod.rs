@@ -90,8 +90,7 @@ impl Relay {
                         .find(workload, generation)?
                         .job
                         .folder
-                        .root()
-                        .to_owned(),
+                        .sandbox(),
                 )
             };
             found = logs::Reader::open(past.or_else(held)?, tail).await.ok();

@@ -96,6 +96,17 @@ pub(crate) enum Status {
     Over,
 }
 
+/// How a workload was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// In a sandbox that was made for it.
+    Fresh,
+    /// In a finished sandbox that waited for it.
+    TakenOver,
+    /// Before: it was there already.
+    Found,
+}
+
 /// One way to run workloads. Every call may be repeated.
 #[async_trait::async_trait]
 pub(crate) trait Runtime: Debug + Send + Sync {
@@ -109,7 +120,7 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     ///
     /// # Errors
     /// Why it cannot be begun, in words.
-    async fn start(&self, job: &Job) -> Result<(), String>;
+    async fn start(&self, job: &Job) -> Result<Start, String>;
 
     /// What there is of a workload now.
     fn status(&self, job: &Job) -> Status;

@@ -2,6 +2,8 @@
 //! what it saw. One thread, no runtime, nothing but the standard library and system calls, so that it is small and hard to break.
 //!
 //! While it lives it holds a lock on `lock` in the attempt's folder: whoever finds the lock free knows that there is no shim.
+//! It works in that folder and names files from there, so that the folder may move: that of a finished sandbox goes to the
+//! attempt that takes it over.
 
 mod log;
 pub(crate) mod plan;
@@ -22,6 +24,8 @@ use self::log::BoundedLog;
 use self::plan::Plan;
 use crate::{files, moment};
 
+/// The attempt's folder, once this process works in it.
+const HERE: &str = ".";
 /// Exit code of a workload that could not even be begun.
 const NOT_BEGUN: i32 = 125;
 /// How much is read from the pipe at once.
@@ -53,12 +57,14 @@ pub fn stage(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
 fn run(plan: &Plan) -> io::Result<()> {
     // Fails only where this process leads a session already.
     setsid().ok();
-    let _lock = sole_shim(&plan.dir)?;
-    let mut log = BoundedLog::open(&plan.dir, plan.log_bytes)?;
+    std::env::set_current_dir(&plan.dir)?;
+    let here = Path::new(HERE);
+    let _lock = sole_shim(here)?;
+    let mut log = BoundedLog::open(here, plan.log_bytes)?;
     let started_ms = moment::up_ms();
     let status = match begin(plan) {
         Ok((child, pipe)) => {
-            record_start(&plan.dir, &child, started_ms)?;
+            record_start(here, &child, started_ms)?;
             attend(plan, child, pipe, &mut log)?
         }
         Err(error) => {
@@ -91,7 +97,7 @@ fn begin(plan: &Plan) -> io::Result<(Child, PipeReader)> {
     let env = File::options()
         .read(true)
         .write(true)
-        .open(plan.dir.join("env"))?;
+        .open(Path::new(HERE).join("env"))?;
     let child = Command::new(&plan.program)
         .args(&plan.args)
         .stdin(env)
@@ -190,12 +196,12 @@ fn record_end(plan: &Plan, status: ExitStatus, started_ms: u64) -> io::Result<()
     let code = number(status.code().map(i64::from));
     let signal = number(status.signal().map(i64::from));
     let oom_kills = plan.oom_kills();
-    let (peak, limit) = (plan.memory_peak(), plan.memory_limit);
+    let (peak, limit) = (plan.memory_peak(), plan.memory_limit());
     let (ended_ms, boot) = (moment::up_ms(), moment::boot_id());
     let record = format!(
         r#"{{"code":{code},"signal":{signal},"started_ms":{started_ms},"ended_ms":{ended_ms},"boot_id":"{boot}","oom_kills":{oom_kills},"memory_peak_bytes":{peak},"memory_limit_bytes":{limit}}}"#
     );
-    files::write(&plan.dir.join("exit.json"), record.as_bytes())
+    files::write(&Path::new(HERE).join("exit.json"), record.as_bytes())
 }
 
 /// When a process was started, in clock ticks since the boot: with the number it names one process of this boot.

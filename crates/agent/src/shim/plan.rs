@@ -4,6 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::{fs, io};
 
+/// Control groups of version 1 have no word for no limit: they name the largest number of whole pages.
+const UNLIMITED: u64 = 1 << 62;
+
 /// What to run, and where to look when it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -11,8 +14,8 @@ pub(crate) struct Plan {
     pub(crate) dir: PathBuf,
     /// Size of one of the two log files.
     pub(crate) log_bytes: u64,
-    /// Memory that the workload may use; 0 = not limited.
-    pub(crate) memory_limit: u64,
+    /// File with the memory that the workload may use, in bytes. Looked at when it ends: limits may change until then.
+    pub(crate) memory_limit: Option<PathBuf>,
     /// File that counts processes killed for memory, in a line `oom_kill N`.
     pub(crate) memory_events: Option<PathBuf>,
     /// File with the highest use of memory in bytes.
@@ -31,8 +34,8 @@ impl Plan {
         let mut args = vec![self.dir.into_os_string()];
         let mut add = |name: &str, value: OsString| args.extend([name.into(), value]);
         add("--log-bytes", self.log_bytes.to_string().into());
-        add("--memory-limit", self.memory_limit.to_string().into());
         let files = [
+            ("--memory-limit", self.memory_limit),
             ("--memory-events", self.memory_events),
             ("--memory-peak", self.memory_peak),
             ("--kill", self.kill),
@@ -59,7 +62,7 @@ impl Plan {
             let value = args.next().ok_or_else(|| wrong(&name))?;
             match name.to_str() {
                 Some("--log-bytes") => plan.log_bytes = number(&value)?,
-                Some("--memory-limit") => plan.memory_limit = number(&value)?,
+                Some("--memory-limit") => plan.memory_limit = Some(value.into()),
                 Some("--memory-events") => plan.memory_events = Some(value.into()),
                 Some("--memory-peak") => plan.memory_peak = Some(value.into()),
                 Some("--kill") => plan.kill = Some(value.into()),
@@ -89,12 +92,19 @@ impl Plan {
 
     /// Most memory that the workload used at once, in bytes; 0 where the machine does not say.
     pub(super) fn memory_peak(&self) -> u64 {
-        let text = self
-            .memory_peak
-            .as_ref()
-            .and_then(|file| fs::read_to_string(file).ok());
-        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        bytes_in(self.memory_peak.as_ref()).unwrap_or(0)
     }
+
+    /// Memory that the workload might use, in bytes; 0 = it was not limited.
+    pub(super) fn memory_limit(&self) -> u64 {
+        let limit = bytes_in(self.memory_limit.as_ref());
+        limit.filter(|limit| *limit < UNLIMITED).unwrap_or(0)
+    }
+}
+
+/// The number in a file; `None` where it holds a word, such as `max`.
+fn bytes_in(file: Option<&PathBuf>) -> Option<u64> {
+    fs::read_to_string(file?).ok()?.trim().parse().ok()
 }
 
 fn number(value: &OsStr) -> io::Result<u64> {
@@ -120,7 +130,7 @@ mod tests {
         let plan = Plan {
             dir: "/d".into(),
             log_bytes: 7,
-            memory_limit: 9,
+            memory_limit: Some("/l".into()),
             memory_events: Some("/e".into()),
             memory_peak: None,
             kill: Some("/k".into()),
@@ -156,5 +166,24 @@ mod tests {
         assert_eq!((plan.oom_kills(), plan.memory_peak()), (2, 0));
         fs::write(&file, "4096\n").unwrap();
         assert_eq!((plan.oom_kills(), plan.memory_peak()), (0, 4096));
+    }
+
+    #[test]
+    fn both_kinds_of_no_limit_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("limit");
+        let plan = Plan {
+            memory_limit: Some(file.clone()),
+            ..Plan::default()
+        };
+        for (text, limit) in [
+            ("67108864\n", 64 << 20),
+            ("max\n", 0),
+            ("9223372036854771712\n", 0),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(plan.memory_limit(), limit, "{text}");
+        }
+        assert_eq!(Plan::default().memory_limit(), 0);
     }
 }

@@ -267,6 +267,7 @@ fn config(control: &Control, folder: &Path) -> AgentConfig {
         program: Some(PROGRAM.into()),
         stop_grace_seconds: 2,
         ready_timeout_seconds: 60,
+        warm: 0,
         ..AgentConfig::default()
     }
 }

@@ -8,25 +8,42 @@ use kernel::id::NodeId;
 
 use super::App;
 use crate::domain::node::Report;
+use crate::domain::warm::Warm;
 use crate::store::nodes;
 
 /// What this program knows of the nodes' last reports. A hint only: the revision tells whether it still holds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Remembered(Arc<Mutex<HashMap<NodeId, (u64, Report)>>>);
+pub(crate) struct Remembered(Arc<Mutex<HashMap<NodeId, Last>>>);
+
+#[derive(Clone, Debug, Default)]
+struct Last {
+    /// With the revision that it made.
+    report: Option<(u64, Report)>,
+    warm: Option<Warm>,
+}
 
 impl Remembered {
     /// The revision at which `node` last reported just this.
     fn revision_of(&self, node: NodeId, report: &Report) -> Option<u64> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get(&node)
-            .filter(|(_, last)| last == report)
-            .map(|(revision, _)| *revision)
+        let (revision, last) = known.get(&node)?.report.as_ref()?;
+        (last == report).then_some(*revision)
     }
 
     fn remember(&self, node: NodeId, revision: u64, report: Report) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(node, (revision, report));
+        known.entry(node).or_default().report = Some((revision, report));
+    }
+
+    /// Whether `node` said something else of what waits there; remembers it.
+    fn is_news(&self, node: NodeId, warm: &Warm) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut known.entry(node).or_default().warm;
+        if last.as_ref() == Some(warm) {
+            return false;
+        }
+        *last = Some(warm.clone());
+        true
     }
 }
 
@@ -41,6 +58,15 @@ impl App {
             }
         }
         self.hear_change(id, report).await
+    }
+
+    /// Takes in what waits on a node for notebooks.
+    pub(crate) async fn hear_warm(&self, id: NodeId, warm: Warm) -> Result<()> {
+        let warm = warm.check()?;
+        if self.remembered.is_news(id, &warm) {
+            nodes::note_warm(self.database.reader(), id, &warm).await?;
+        }
+        Ok(())
     }
 
     async fn hear_change(&self, id: NodeId, report: Report) -> Result<()> {

@@ -7,3 +7,4 @@ pub(crate) mod join;
 pub(crate) mod machine_type;
 pub(crate) mod node;
 pub(crate) mod silence;
+pub(crate) mod warm;

@@ -6,6 +6,8 @@ use chassis::{Error, Result};
 use kernel::id::NodeId;
 use kernel::{Timestamp, text};
 
+use super::warm::Warm;
+
 /// Most GPUs of one node.
 const MOST_GPUS: usize = 64;
 /// Most protections that a node can miss.
@@ -72,6 +74,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) cpu_overcommit: u32,
     pub(crate) report: Report,
+    /// What waits there; `None` = it does not say.
+    pub(crate) warm: Option<Warm>,
     pub(crate) liveness: Liveness,
     pub(crate) schedulable: Schedulable,
     /// `None` = it joined and was never heard.
@@ -113,6 +117,7 @@ impl NewNode {
             name: self.name,
             cpu_overcommit: self.cpu_overcommit,
             report: Report::default(),
+            warm: None,
             liveness: Liveness::Silent,
             schedulable: Schedulable::Open,
             last_seen_at: None,

@@ -31,6 +31,10 @@ impl MigratorTrait for Migrator {
                 name: "inventory_0003_edges",
                 sql: include_str!("migrations/0003_edges.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "inventory_0004_warm",
+                sql: include_str!("migrations/0004_warm.sql"),
+            }),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes with their GPUs, between rows and the domain.
 
-use chassis::Result;
+use chassis::{Error, Result};
 use chassis::database::count_by;
 use kernel::Timestamp;
 use kernel::id::NodeId;
@@ -16,6 +16,7 @@ use super::broken;
 use super::entity::{gpu, node};
 use crate::domain::node::{Gpu, Hardware, Liveness, Node, Report, Schedulable};
 use crate::domain::silence::Heard;
+use crate::domain::warm::Warm;
 
 const READY: &str = "ready";
 const SILENT: &str = "silent";
@@ -149,6 +150,22 @@ pub(crate) async fn touch(
     Ok(touched.rows_affected == 1)
 }
 
+/// Notes what waits on a node. No change of the node: no revision.
+pub(crate) async fn note_warm(
+    connection: &impl ConnectionTrait,
+    id: NodeId,
+    warm: &Warm,
+) -> Result<()> {
+    let text = serde_json::to_string(warm)
+        .map_err(|error| Error::internal("writing what waits on a node", error))?;
+    node::Entity::update_many()
+        .col_expr(node::Column::Warm, Expr::value(text))
+        .filter(node::Column::Id.eq(id.to_string()))
+        .exec(connection)
+        .await?;
+    Ok(())
+}
+
 /// Adds a node that has no hardware yet.
 pub(crate) async fn insert(transaction: &DatabaseTransaction, node: &Node) -> Result<(), DbErr> {
     node::Entity::insert(row(node))
@@ -220,6 +237,7 @@ fn row(node: &Node) -> node::ActiveModel {
         given_up_at: Set(micros(node.given_up_at)),
         deleted_at: Set(micros(node.deleted_at)),
         key_revoked: NotSet,
+        warm: NotSet,
         revision: Set(column(node.revision)),
         created_at: Set(node.created_at.timestamp_micros()),
     }
@@ -243,6 +261,7 @@ fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
             hardware,
             missing_isolation,
         },
+        warm: read_warm(&row.warm)?,
         liveness: match row.liveness.as_str() {
             READY => Liveness::Ready,
             SILENT => Liveness::Silent,
@@ -261,6 +280,15 @@ fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
         revision: u64::try_from(row.revision).map_err(|_| broken("revision"))?,
         created_at: from_micros(row.created_at),
     })
+}
+
+fn read_warm(text: &str) -> Result<Option<Warm>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|_| broken("warm"))
 }
 
 fn read_gpus(mut rows: Vec<gpu::Model>) -> Result<Vec<Gpu>> {

@@ -7,6 +7,7 @@ mod login;
 mod money;
 mod node;
 mod node_end;
+mod node_warm;
 mod notebook;
 mod project;
 mod team;

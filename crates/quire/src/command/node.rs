@@ -9,6 +9,7 @@ use contracts::scheduler::v1::{GetNodeWorkRequest, NodeWork};
 use serde::Serialize;
 
 use super::node_end;
+use super::node_warm::WarmView;
 use crate::api::Api;
 use crate::cli::{NodeCommand, Output};
 use crate::print::out;
@@ -28,6 +29,9 @@ pub(super) struct NodeRow {
     gpus: Vec<String>,
     last_seen_at: String,
     missing_isolation: Vec<String>,
+    /// Absent where the node does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm: Option<WarmView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drain_deadline_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,7 @@ impl From<Node> for NodeRow {
                 .collect(),
             last_seen_at: print::time(node.last_seen_at),
             missing_isolation: node.missing_isolation,
+            warm: node.warm.map(WarmView::from),
             drain_deadline_at: node.drain_deadline_at.map(|at| print::time(Some(at))),
             given_up_at: node.given_up_at.map(|at| print::time(Some(at))),
         }
@@ -198,6 +203,10 @@ async fn show(api: &Api, output: Output, wanted: &str) -> Result<()> {
         return print::json(&value);
     }
     print::one(output, &node)?;
+    if let Some(warm) = &node.warm {
+        out!("\n{}", warm.summary());
+        print::list(output, &warm.pools, "none are in demand")?;
+    }
     out!("\nvolumes with their files here: {}", still.volumes);
     print::list(output, &work, "nothing runs here")
 }

@@ -276,6 +276,9 @@ async fn delete(api: &Api, output: Output, id: &str) -> Result<()> {
     }
 }
 
+/// Pause between looks at a notebook that is awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
 /// Shows how a notebook comes along until `done`.
 async fn wait_for(
     api: &Api,
@@ -289,7 +292,7 @@ async fn wait_for(
         if done(seen.state()) {
             return Ok(seen);
         }
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
         seen = get(api, &seen.id).await?;
     }
 }

@@ -150,6 +150,7 @@ impl Plan<'_> {
             scheduler: self.socket("scheduler"),
             volume: self.socket("volume"),
             cpu_overcommit: self.args.cpu_overcommit,
+            warm: self.args.warm,
             require_full_isolation: self.args.require_full_isolation,
             ..AgentConfig::default()
         }

@@ -1,6 +1,7 @@
 //! What a workload is given before it begins: a home, a user, variables, limits, a network, and a sandbox with all that it may
 //! see.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::cgroup::Limits;
 use super::sandbox::{Access, Bind, Kind, NOTEBOOKS, RUN, Sandbox};
-use super::variables::Sources;
+use super::variables::{Sources, encode};
 use super::{ProcessRuntime, etc, volumes};
 use crate::environment::Environment;
 use crate::files;
@@ -23,7 +24,7 @@ const LOG_BYTES: u64 = 8 << 20;
 /// Where programs for GPUs look how devices are connected.
 const GPU_TOPOLOGY: &[&str] = &["/sys/bus", "/sys/devices"];
 
-fn failed(error: impl std::fmt::Display) -> String {
+pub(super) fn failed(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -42,9 +43,9 @@ impl ProcessRuntime {
         if let Some(user) = user {
             chown(folder.run(), Some(user), Some(user)).map_err(failed)?;
         }
-        self.write_variables(job, &home, environment)?;
-        let limits = limits(spec);
-        let group = self.isolation.limit(job.id(), limits)?;
+        let variables = encode(&self.variables(job, &home, environment)?)?;
+        files::write_for_now(&folder.env(), &variables).map_err(failed)?;
+        let group = self.isolation.limit(job.id(), limits(spec))?;
         let sandbox = Sandbox {
             kind: self.isolation.kind,
             program: self.program.clone(),
@@ -61,11 +62,7 @@ impl ProcessRuntime {
         Ok(Plan {
             dir: folder.root().to_owned(),
             log_bytes: LOG_BYTES,
-            memory_limit: if group.is_some() {
-                limits.memory_bytes()
-            } else {
-                0
-            },
+            memory_limit: group.as_ref().map(|group| group.memory_limit.clone()),
             memory_events: group.as_ref().map(|group| group.memory_events.clone()),
             memory_peak: group.as_ref().map(|group| group.memory_peak.clone()),
             kill: group.and_then(|group| group.kill),
@@ -75,7 +72,7 @@ impl ProcessRuntime {
     }
 
     /// The workload's home on this host: its volume, or a folder that goes with the attempt.
-    fn home(&self, job: &Job) -> Result<PathBuf, String> {
+    pub(super) fn home(&self, job: &Job) -> Result<PathBuf, String> {
         let volume_id = &job.spec().volume_id;
         if volume_id.is_empty() {
             return Ok(job.folder.home().to_owned());
@@ -102,14 +99,15 @@ impl ProcessRuntime {
         }
     }
 
-    fn write_variables(
+    /// The variables of a workload, with a token of its own that is kept for whoever asks it.
+    pub(super) fn variables(
         &self,
         job: &Job,
         home: &Path,
         environment: Option<&Environment>,
-    ) -> Result<(), String> {
+    ) -> Result<BTreeMap<String, String>, String> {
         let token = chassis::seal::random_secret().map_err(failed)?;
-        files::write(&job.folder.token(), token.expose_secret().as_bytes()).map_err(failed)?;
+        files::write_for_now(&job.folder.token(), token.expose_secret().as_bytes()).map_err(failed)?;
         let sources = Sources {
             passed: &self.passed,
             spec: &job.spec().env,
@@ -119,7 +117,7 @@ impl ProcessRuntime {
             token: token.expose_secret(),
             gpus: &job.assignment.gpu_uuids,
         };
-        files::write(&job.folder.env(), &sources.encode()?).map_err(failed)
+        Ok(sources.all())
     }
 
     fn binds(
@@ -171,10 +169,12 @@ impl ProcessRuntime {
     }
 }
 
-fn limits(spec: &WorkloadSpec) -> Limits {
+/// What a workload of this specification may use.
+pub(super) fn limits(spec: &WorkloadSpec) -> Limits {
     let resources = spec.resources.clone().unwrap_or_default();
     Limits {
         milli_cores: resources.milli_cores,
         memory_mib: resources.memory_mib,
+        yields: false,
     }
 }

@@ -14,6 +14,7 @@ mod tool;
 mod upstream;
 mod user;
 mod variables;
+mod warm;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,10 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::scheduler::v1::WorkloadSpec;
+use kernel::Clock;
 
 use self::user::Users;
 use self::variables::Passed;
-use super::{Ending, Job, Progress, Runtime, Status};
+use self::warm::Pool;
+use super::{Ending, Job, Progress, Runtime, Start, Status};
+use crate::attempt::Folder;
 use crate::config::AgentConfig;
 use crate::environment::{Environment, Environments};
 use crate::files;
@@ -47,6 +51,7 @@ pub(crate) struct ProcessRuntime {
     users: Users,
     gpus: Gpus,
     passed: Passed,
+    pool: Pool,
     /// Folders that no workload may see whole.
     secret: Vec<PathBuf>,
 }
@@ -58,6 +63,7 @@ impl ProcessRuntime {
         program: PathBuf,
         isolation: Isolation,
         gpus: Gpus,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let home = std::env::vars_os()
             .find(|(name, _)| name == "HOME")
@@ -70,6 +76,7 @@ impl ProcessRuntime {
             passed: Passed::choose(std::env::vars_os(), &secret),
             environments: Environments::new(&config.data_dir, &config.uv, &config.python),
             users: Users::new(&config.data_dir, config.first_uid),
+            pool: Pool::new(config, &isolation, clock),
             config: config.clone(),
             program,
             isolation,
@@ -86,6 +93,41 @@ impl ProcessRuntime {
     /// Removes what was laid on the machine for workloads, when there are none.
     pub(crate) fn leave(&self) {
         self.isolation.leave();
+    }
+
+    /// Memory that is set aside for sandboxes that wait, in MiB.
+    pub(crate) fn reserved_mib(&self) -> u32 {
+        self.pool.reserved_mib()
+    }
+
+    /// Ends all that runs in a sandbox, and comes back when its shim is gone.
+    async fn end(&self, folder: &Folder) {
+        loop {
+            if let Some(shim) = shims::record(folder) {
+                let group = self.isolation.group(&folder.sandbox_name());
+                stop::end(&shim, group.as_ref());
+            }
+            let ended = tokio::time::timeout(KILL_AGAIN, shims::ended(folder)).await;
+            if ended.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Removes what was made for a sandbox in which nothing runs, but for the folder of its files.
+    async fn clear(self: &Arc<Self>, folder: &Folder) {
+        let (runtime, folder) = (self.clone(), folder.clone());
+        let removed = tokio::task::spawn_blocking(move || {
+            runtime.isolation.remove(&folder.sandbox_name());
+            folder
+                .remove_sockets()
+                .and_then(|()| files::remove_folder(folder.home()))
+        });
+        match removed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "removing what an attempt ran in"),
+            Err(error) => tracing::warn!(%error, "removing what an attempt ran in"),
+        }
     }
 
     async fn environment(
@@ -112,20 +154,29 @@ impl Runtime for Arc<ProcessRuntime> {
         self.environment(job.spec(), progress).await.map(drop)
     }
 
-    async fn start(&self, job: &Job) -> Result<(), String> {
+    async fn start(&self, job: &Job) -> Result<Start, String> {
+        if !self.has_begun(job) {
+            self.give_up_taken(job).await;
+        }
         if self.status(job) != Status::Absent {
-            return Ok(());
+            return Ok(Start::Found);
         }
         // Prepared before: found at once.
         let (progress, _) = Progress::new();
         let environment = self.environment(job.spec(), &progress).await?;
+        if let Some(environment) = &environment
+            && self.take_over(job, environment).await
+        {
+            return Ok(Start::TakenOver);
+        }
         let (runtime, furnished) = (Self::clone(self), job.clone());
         let plan =
             tokio::task::spawn_blocking(move || runtime.furnish(&furnished, environment.as_ref()))
                 .await
                 .map_err(|error| error.to_string())??;
         let args: Vec<OsString> = plan.into_args();
-        shims::start(&job.folder, &self.program, args).await
+        shims::start(&job.folder, &self.program, args).await?;
+        Ok(Start::Fresh)
     }
 
     fn status(&self, job: &Job) -> Status {
@@ -140,31 +191,18 @@ impl Runtime for Arc<ProcessRuntime> {
 
     async fn stop(&self, job: &Job) {
         if let Some(shim) = shims::record(&job.folder) {
-            stop::ask(&shim, self.isolation.group(job.id()).as_ref());
+            let group = self.isolation.group(&job.folder.sandbox_name());
+            stop::ask(&shim, group.as_ref());
         }
         let grace = Duration::from_secs(self.config.stop_grace_seconds.into());
-        let mut patience = tokio::time::timeout(grace, shims::ended(&job.folder)).await;
-        while patience.is_err() {
-            if let Some(shim) = shims::record(&job.folder) {
-                stop::end(&shim, self.isolation.group(job.id()).as_ref());
-            }
-            patience = tokio::time::timeout(KILL_AGAIN, shims::ended(&job.folder)).await;
+        let ended = tokio::time::timeout(grace, shims::ended(&job.folder)).await;
+        if ended.is_err() {
+            self.end(&job.folder).await;
         }
     }
 
     async fn remove(&self, job: &Job) {
-        let (runtime, job) = (Self::clone(self), job.clone());
-        let removed = tokio::task::spawn_blocking(move || {
-            runtime.isolation.remove(job.id());
-            job.folder
-                .remove_sockets()
-                .and_then(|()| files::remove_folder(job.folder.home()))
-        });
-        match removed.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "removing what an attempt ran in"),
-            Err(error) => tracing::warn!(%error, "removing what an attempt ran in"),
-        }
+        self.clear(&job.folder).await;
     }
 
     fn has_begun(&self, job: &Job) -> bool {

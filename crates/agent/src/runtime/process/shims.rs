@@ -110,10 +110,18 @@ pub(super) fn status(folder: &Folder) -> Status {
         },
         (None, None) => Status::Absent,
         (None, Some(record)) if handle(&record).is_some() => Status::Alive {
-            started_ms: record.started_ms,
+            started_ms: taken_ms(folder).unwrap_or(record.started_ms),
         },
         (None, Some(_)) => Status::Over,
     }
+}
+
+/// When the attempt took its sandbox over: what waited before that is not its.
+fn taken_ms(folder: &Folder) -> Option<u64> {
+    std::fs::read_to_string(folder.taken_ms())
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// Waits until the attempt's shim is gone, and says what it left.

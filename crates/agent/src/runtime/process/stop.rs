@@ -45,7 +45,7 @@ pub(super) fn end(shim: &ShimRecord, group: Option<&Group>) {
 }
 
 /// The first process that bubblewrap ran: number 2 of its namespace, child of number 1.
-fn command_in_sandbox(outer: u32) -> Option<Pid> {
+pub(super) fn command_in_sandbox(outer: u32) -> Option<Pid> {
     let init = *children(outer).first()?;
     let command = children(init)
         .into_iter()

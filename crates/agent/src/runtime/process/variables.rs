@@ -35,6 +35,8 @@ const PASSED: &[&str] = &[
     "https_proxy",
     "no_proxy",
 ];
+/// Where packages that are installed inside go, below the home.
+pub(crate) const SITE: &str = ".quire/site-packages";
 /// Where programs are found after those of the environment.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -93,11 +95,8 @@ pub(crate) struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// All variables, in the form in which `stage drop` reads them.
-    ///
-    /// # Errors
-    /// The name of the variable that no process can have.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, String> {
+    /// All variables.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
         let mut all = self.passed.variables.clone();
         all.insert("LANG".to_owned(), "C.UTF-8".to_owned());
         all.extend(
@@ -109,22 +108,13 @@ impl Sources<'_> {
         if let Some(environment) = self.environment {
             all.insert("VIRTUAL_ENV".to_owned(), environment.display().to_string());
         }
-        let mut bytes = Vec::new();
-        for (name, value) in &all {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(format!(
-                    "env: {name:?} cannot be a variable: names without = and texts without NUL are allowed"
-                ));
-            }
-            bytes.extend(format!("{name}={value}\0").into_bytes());
-        }
-        Ok(bytes)
+        all
     }
 
     /// What no specification may change.
     fn fixed(&self) -> impl Iterator<Item = (&'static str, String)> {
         let home = self.home.display();
-        let packages = format!("{home}/.quire/site-packages");
+        let packages = format!("{home}/{SITE}");
         let path = match self.environment {
             Some(environment) => format!("{}/bin:{SYSTEM_PATH}", environment.display()),
             None => SYSTEM_PATH.to_owned(),
@@ -146,11 +136,28 @@ impl Sources<'_> {
     }
 }
 
+/// Variables in the form in which `stage drop` reads them.
+///
+/// # Errors
+/// The name of the variable that no process can have.
+pub(crate) fn encode(variables: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for (name, value) in variables {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(format!(
+                "env: {name:?} cannot be a variable: names without = and texts without NUL are allowed"
+            ));
+        }
+        bytes.extend(format!("{name}={value}\0").into_bytes());
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encode(spec: &[(&str, &str)], passed: &Passed) -> Result<String, String> {
+    fn encoded(spec: &[(&str, &str)], passed: &Passed) -> Result<String, String> {
         let spec = spec
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -164,9 +171,7 @@ mod tests {
             token: "t",
             gpus: &[],
         };
-        sources
-            .encode()
-            .map(|bytes| String::from_utf8(bytes).unwrap().replace('\0', "\n"))
+        encode(&sources.all()).map(|bytes| String::from_utf8(bytes).unwrap().replace('\0', "\n"))
     }
 
     #[test]
@@ -179,7 +184,7 @@ mod tests {
         let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let passed = Passed::choose(own.into_iter(), &[PathBuf::from("/var/lib/quire")]);
         assert_eq!(passed.binds, [Bind::in_place("/usr")]);
-        let text = encode(&[], &passed).unwrap();
+        let text = encoded(&[], &passed).unwrap();
         assert!(
             text.contains("PIP_CERT=/usr\n") && !text.contains("SECRET"),
             "{text}"
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_specification_adds_but_does_not_take_over() {
-        let text = encode(
+        let text = encoded(
             &[("A", "1"), ("HOME", "/etc"), ("LANG", "de_DE.UTF-8")],
             &Passed::default(),
         )
@@ -210,7 +215,7 @@ mod tests {
         );
         for wrong in ["", "A=B", "A\0"] {
             assert!(
-                encode(&[(wrong, "x")], &Passed::default()).is_err(),
+                encoded(&[(wrong, "x")], &Passed::default()).is_err(),
                 "{wrong:?}"
             );
         }

@@ -15,6 +15,7 @@ pub struct Model {
     pub disk_gib: i64,
     pub boot_id: String,
     pub missing_isolation: String,
+    pub warm: String,
     pub liveness: String,
     pub schedulable: String,
     pub last_seen_at: Option<i64>,

@@ -29,6 +29,8 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Limits {
     pub(crate) milli_cores: u32,
     pub(crate) memory_mib: u32,
+    /// Gets processor time that nobody else wants.
+    pub(crate) yields: bool,
 }
 
 impl Limits {
@@ -48,6 +50,10 @@ impl Limits {
 pub(crate) struct Group {
     /// Folders whose `cgroup.procs` a process must be written to.
     pub(crate) folders: Vec<PathBuf>,
+    /// File with the memory that may be used, in bytes.
+    pub(crate) memory_limit: PathBuf,
+    /// File with the memory that is used now, in bytes.
+    pub(crate) memory_used: PathBuf,
     /// File with a line `oom_kill N`.
     pub(crate) memory_events: PathBuf,
     /// File with the highest use of memory.
@@ -93,6 +99,7 @@ pub(crate) fn detect(instance: &str) -> Result<Arc<dyn Cgroups>, String> {
         Limits {
             milli_cores: 1_000,
             memory_mib: 64,
+            yields: true,
         },
     );
     remove(&cgroups.group(&trial)).ok();

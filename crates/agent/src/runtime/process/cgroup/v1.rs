@@ -47,6 +47,8 @@ impl Cgroups for V1 {
         folders.extend(unified.clone());
         Group {
             folders,
+            memory_limit: memory.join("memory.limit_in_bytes"),
+            memory_used: memory.join("memory.usage_in_bytes"),
             memory_events: memory.join("memory.oom_control"),
             memory_peak: memory.join("memory.max_usage_in_bytes"),
             kill: unified.map(|folder| folder.join("cgroup.kill")),
@@ -65,16 +67,18 @@ impl Cgroups for V1 {
                 .cpu_quota_us()
                 .map_or("-1".to_owned(), |quota| quota.to_string()),
         )?;
+        set(&cpu, "cpu.shares", if limits.yields { 2 } else { 1_024 })?;
         if limits.memory_mib > 0 {
             let memory = self.folder("memory", name);
+            // Only where swap is counted; there it must not stretch the limit. It may never be the lower of the two, so it
+            // goes up before and down after the other.
+            let with_swap = || {
+                let file = "memory.memsw.limit_in_bytes";
+                set(&memory, file, limits.memory_bytes()).ok()
+            };
+            with_swap();
             set(&memory, "memory.limit_in_bytes", limits.memory_bytes())?;
-            // Only where swap is counted; there it must not stretch the limit.
-            set(
-                &memory,
-                "memory.memsw.limit_in_bytes",
-                limits.memory_bytes(),
-            )
-            .ok();
+            with_swap();
         }
         set(&self.folder("pids", name), "pids.max", PIDS_MAX)?;
         Ok(group)
@@ -105,11 +109,13 @@ mod tests {
                 Limits {
                     milli_cores: 1_500,
                     memory_mib: 2,
+                    yields: false,
                 },
             )
             .unwrap();
         let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("cpu/quire/i/at-1/cpu.cfs_quota_us"), "150000");
+        assert_eq!(read("cpu/quire/i/at-1/cpu.shares"), "1024");
         assert_eq!(read("memory/quire/i/at-1/memory.limit_in_bytes"), "2097152");
         assert_eq!(read("pids/quire/i/at-1/pids.max"), "4096");
         assert_eq!((group.kill, group.folders.len()), (None, 3));

@@ -32,6 +32,8 @@ impl Cgroups for V2 {
     fn group(&self, name: &str) -> Group {
         let folder = self.parent().join(name);
         Group {
+            memory_limit: folder.join("memory.max"),
+            memory_used: folder.join("memory.current"),
             memory_events: folder.join("memory.events"),
             memory_peak: folder.join("memory.peak"),
             kill: Some(folder.join("cgroup.kill")),
@@ -50,6 +52,7 @@ impl Cgroups for V2 {
             .cpu_quota_us()
             .map_or("max".to_owned(), |quota| quota.to_string());
         set(&folder, "cpu.max", format!("{quota} {CPU_PERIOD_US}"))?;
+        set(&folder, "cpu.weight", if limits.yields { 1 } else { 100 })?;
         if limits.memory_mib > 0 {
             set(&folder, "memory.max", limits.memory_bytes())?;
             // Absent without swap; where there is swap it must not stretch the limit.
@@ -82,11 +85,13 @@ mod tests {
                 Limits {
                     milli_cores: 250,
                     memory_mib: 1_024,
+                    yields: true,
                 },
             )
             .unwrap();
         let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
         assert_eq!(read("quire/i/at-1/cpu.max"), "25000 100000");
+        assert_eq!(read("quire/i/at-1/cpu.weight"), "1");
         assert_eq!(read("quire/i/at-1/memory.max"), "1073741824");
         assert_eq!(read("quire/i/at-1/pids.max"), "4096");
         assert_eq!(read("quire/i/cgroup.subtree_control"), CONTROLLERS);
@@ -98,9 +103,11 @@ mod tests {
             Limits {
                 milli_cores: 0,
                 memory_mib: 0,
+                yields: false,
             },
         )
         .unwrap();
         assert_eq!(read("quire/i/at-1/cpu.max"), "max 100000");
+        assert_eq!(read("quire/i/at-1/cpu.weight"), "100");
     }
 }
