@@ -127,7 +127,11 @@ mod tests {
         assert_eq!(wanted(&[("a", 0), ("a", 100)], 101, 4), of("a", 1));
         let burst = [("a", 0), ("a", 1), ("a", 2)];
         assert_eq!(wanted(&burst, 3, 4), of("a", 3));
-        assert_eq!(wanted(&burst, 3, 2), of("a", 2), "no more than the operator allows");
+        assert_eq!(
+            wanted(&burst, 3, 2),
+            of("a", 2),
+            "no more than the operator allows"
+        );
         assert_eq!(wanted(&burst, 3_600, 4), of("a", 1), "it shrinks");
         assert_eq!(wanted(&burst, 8 * 24 * 3_600, 4), [], "and goes");
     }

@@ -21,11 +21,15 @@ impl Metrics {
                 .build(),
             starts: meter
                 .u64_counter("quire_agent_warm_starts")
-                .with_description("starts of notebooks, by whether they took over a finished sandbox")
+                .with_description(
+                    "starts of notebooks, by whether they took over a finished sandbox",
+                )
                 .build(),
             failures: meter
                 .u64_counter("quire_agent_warm_failures")
-                .with_description("finished sandboxes that could not be made, or ended while they waited")
+                .with_description(
+                    "finished sandboxes that could not be made, or ended while they waited",
+                )
                 .build(),
         }
     }

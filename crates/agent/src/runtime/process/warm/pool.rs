@@ -65,7 +65,8 @@ struct Trouble {
 impl Pool {
     /// A pool of at most as many sandboxes as `config` allows; of none where this machine cannot keep them apart and limited.
     pub(crate) fn new(config: &AgentConfig, isolation: &Isolation, clock: Arc<dyn Clock>) -> Self {
-        let able = isolation.kind == Kind::Root && isolation.own_users && isolation.cgroups.is_some();
+        let able =
+            isolation.kind == Kind::Root && isolation.own_users && isolation.cgroups.is_some();
         if config.warm > 0 && !able {
             tracing::info!(
                 "no sandboxes wait for notebooks: that needs a sandbox made by root, and limits"
@@ -263,7 +264,11 @@ impl ProcessRuntime {
             Ok(waiting) => self.pool.put(waiting),
             Err(_) if cancel.is_cancelled() => {}
             Err(problem) => {
-                tracing::warn!(environment = digest, problem, "no sandbox can wait for notebooks");
+                tracing::warn!(
+                    environment = digest,
+                    problem,
+                    "no sandbox can wait for notebooks"
+                );
                 self.pool.failed(&digest);
             }
         }
@@ -276,7 +281,8 @@ impl ProcessRuntime {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let (data, run) = (&self.config.data_dir, &self.config.run_dir);
-            self.end_waiting(&Folder::of_waiting(data, run, &name)).await;
+            self.end_waiting(&Folder::of_waiting(data, run, &name))
+                .await;
         }
     }
 
@@ -293,7 +299,10 @@ impl ProcessRuntime {
                 ready: u32::try_from(there.clone().count()).unwrap_or(u32::MAX),
                 wanted: *wanted,
                 memory_mib: there.map(|one| self.memory_mib(one.job.id())).sum(),
-                failures: state.troubles.get(digest).map_or(0, |trouble| trouble.failures),
+                failures: state
+                    .troubles
+                    .get(digest)
+                    .map_or(0, |trouble| trouble.failures),
             }
         });
         WarmPools {

@@ -125,7 +125,9 @@ fn word(mut rest: &str) -> Option<(Word, &str)> {
         } else {
             let plain = |one: char| one.is_ascii_alphanumeric() || "_-./:=,@%+".contains(one);
             let end = rest.find(|one| !plain(one)).unwrap_or(rest.len());
-            let (text, after) = rest.split_at_checked(end).filter(|(text, _)| !text.is_empty())?;
+            let (text, after) = rest
+                .split_at_checked(end)
+                .filter(|(text, _)| !text.is_empty())?;
             word.push(Part::Text(text.to_owned()));
             rest = after;
         }
@@ -183,7 +185,11 @@ mod tests {
             "JUPYTER_TOKEN=\"$A\" exec jupyter lab --no-browser --ServerApp.sock=\"$HOME/s\" --ServerApp.base_url=/",
         );
         let server = script.unwrap().server(&variables());
-        let wanted = ["--no-browser", "--ServerApp.sock=/notebooks/s", "--ServerApp.base_url=/"];
+        let wanted = [
+            "--no-browser",
+            "--ServerApp.sock=/notebooks/s",
+            "--ServerApp.base_url=/",
+        ];
         assert_eq!(server.arguments, wanted);
         assert_eq!(server.variables["JUPYTER_TOKEN"], "one two");
         assert_eq!(server.variables["HOME"], "/notebooks");
@@ -216,15 +222,24 @@ mod tests {
         }
         let other = ["bash", "-c", "exec jupyter lab"].map(str::to_owned);
         assert_eq!(Script::read(&other), None);
-        assert_eq!(Script::read(&["jupyter".to_owned(), "lab".to_owned()]), None);
+        assert_eq!(
+            Script::read(&["jupyter".to_owned(), "lab".to_owned()]),
+            None
+        );
     }
 
     fn any_word() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             "[a-zA-Z0-9_./:=,@%+-]{1,6}",
             "[a-z ;&|<>*?'#~(){}!=]{0,6}".prop_map(|text| format!("\"{text}\"")),
-            prop::sample::select(vec!["\"$A\"", "\"$B\"", "\"x$HOME/y\"", "\"$NONE\"", "\"\""])
-                .prop_map(str::to_owned),
+            prop::sample::select(vec![
+                "\"$A\"",
+                "\"$B\"",
+                "\"x$HOME/y\"",
+                "\"$NONE\"",
+                "\"\""
+            ])
+            .prop_map(str::to_owned),
         ];
         prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat())
     }

@@ -59,7 +59,11 @@ impl ProcessRuntime {
             Ok(Err(problem)) => problem,
             Err(error) => error.to_string(),
         };
-        tracing::warn!(attempt = job.id(), problem, "a waiting sandbox could not be used");
+        tracing::warn!(
+            attempt = job.id(),
+            problem,
+            "a waiting sandbox could not be used"
+        );
         self.pool.failed(&spec.environment_digest);
         self.pool.metrics.started("cold");
         self.give_up_taken(job).await;
@@ -72,7 +76,8 @@ impl ProcessRuntime {
     fn if_it_suits(&self, waiting: Waiting, job: &Job) -> Option<Waiting> {
         let suits = self.home(job).is_ok_and(|home| {
             let is_new = fs::symlink_metadata(&home).is_err();
-            let shown = || self.pool.shows_volumes() && !shadows(&home.join(SITE), &waiting.modules);
+            let shown =
+                || self.pool.shows_volumes() && !shadows(&home.join(SITE), &waiting.modules);
             is_new || shown()
         });
         if suits {
@@ -92,7 +97,8 @@ impl ProcessRuntime {
         let (from, to) = (waiting.job.folder.clone(), &job.folder);
         // From here on it is this attempt's, whoever dies.
         fs::rename(from.root(), to.taken()).map_err(failed)?;
-        files::write_for_now(&to.taken_ms(), moment::up_ms().to_string().as_bytes()).map_err(failed)?;
+        files::write_for_now(&to.taken_ms(), moment::up_ms().to_string().as_bytes())
+            .map_err(failed)?;
         let home = self.home(job)?;
         self.give_home(&waiting, to, &home)?;
         to.remove_sockets().map_err(failed)?;
