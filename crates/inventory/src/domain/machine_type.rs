@@ -29,6 +29,8 @@ pub(crate) struct Offer {
     pub(crate) machine_type: MachineType,
     /// Some node that answers and takes work could host one when empty.
     pub(crate) available: bool,
+    /// Some node that was not given up could host one when empty.
+    pub(crate) hostable: bool,
 }
 
 /// The catalogue that comes with the program.
@@ -44,14 +46,16 @@ pub(crate) fn offers(catalogue: &[MachineType], nodes: &[Node]) -> Vec<Offer> {
         .chain(unlisted(catalogue, nodes))
         .collect();
     types.sort_by(|a, b| size(a).cmp(&size(b)));
-    let hosts: Vec<_> = nodes.iter().filter(|node| takes_work(node)).collect();
     let offer = |machine_type: MachineType| {
-        let available = hosts
-            .iter()
-            .any(|node| could_host(node, &machine_type.resources));
+        let hosts = || {
+            nodes.iter().filter(|node| {
+                node.given_up_at.is_none() && could_host(node, &machine_type.resources)
+            })
+        };
         Offer {
+            available: hosts().any(takes_work),
+            hostable: hosts().next().is_some(),
             machine_type,
-            available,
         }
     };
     types.into_iter().map(offer).collect()
@@ -345,17 +349,27 @@ mod tests {
             let offers = offers(&catalogue, std::slice::from_ref(node));
             find(&offers, name).available
         };
+        let hostable = |node: &Node, name: &str| {
+            let offers = offers(&catalogue, std::slice::from_ref(node));
+            find(&offers, name).hostable
+        };
         let mut small = node(2_000, 8_192, 0, "");
         assert!(available(&small, "C4") && !available(&small, "C5") && !available(&small, "H100"));
         small.cpu_overcommit = 2;
         assert!(available(&small, "C5"), "twice the cores may be promised");
         small.set_schedulable(Schedulable::Cordoned, None).unwrap();
         assert!(!available(&small, "C1"));
+        assert!(
+            hostable(&small, "C1") && !hostable(&small, "H100"),
+            "it opens again"
+        );
 
         let mut big = node(256_000, 2_097_152, 8, "H100");
         assert!(available(&big, "H100") && available(&big, "H100x8") && !available(&big, "A100"));
         assert!(big.fall_silent(big.last_seen_at.unwrap()));
-        assert!(!available(&big, "H100"));
+        assert!(!available(&big, "H100") && hostable(&big, "H100"));
+        big.given_up_at = big.last_seen_at;
+        assert!(!hostable(&big, "H100"), "it never comes back");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use contracts::inventory::v1::{ListEnvironmentsRequest, ListMachineTypesRequest,
 use contracts::notebook::v1::{Notebook, NotebookState};
 use kernel::id::{NotebookId, TeamId};
 use kernel::text;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use secrecy::ExposeSecret;
 
 use super::{App, view};
@@ -199,16 +201,30 @@ impl App {
 
     /// The refusal of a second free notebook, naming the first.
     pub(super) async fn free_is_taken(&self, team: &str) -> Result<Error> {
+        let held = [
+            NotebookState::Pending,
+            NotebookState::Provisioned,
+            NotebookState::Running,
+        ];
+        let holds = Condition::any()
+            .add(Column::Wanted.eq(view::wanted_number(Wanted::Running)))
+            .add(Column::State.is_in(held.map(i32::from)));
         let running = Entity::find()
             .filter(Column::TeamId.eq(team))
             .filter(Column::Free.eq(true))
-            .filter(Column::Wanted.eq(view::wanted_number(Wanted::Running)))
+            .filter(Column::DeletedAt.is_null())
+            .filter(holds)
             .one(self.database.reader())
             .await?;
-        let name =
-            running.map_or_else(|| "another one".to_owned(), |row| format!("{:?}", row.name));
+        let it = match running {
+            Some(row) if view::wanted(&row) == Wanted::Running => {
+                format!("{:?} does; stop it", row.name)
+            }
+            Some(row) => format!("{:?} is still stopping; wait for it", row.name),
+            None => "another one did; try again".to_owned(),
+        };
         Ok(Error::Exhausted(format!(
-            "only one notebook on a free machine may run at a time, and {name} does; stop it or choose a paid machine type"
+            "only one notebook on a free machine may run at a time, and {it} or choose a paid machine type"
         )))
     }
 
@@ -226,6 +242,12 @@ impl App {
                 let id = &new.request_id;
                 Err(Error::Conflict(format!(
                     "request_id {id:?} was used before for another notebook"
+                )))
+            }
+            Some(row) if row.deleted_at.is_some() => {
+                let id = &new.request_id;
+                Err(Error::Conflict(format!(
+                    "request_id {id:?} was used before for a notebook that is deleted"
                 )))
             }
             found => Ok(found),
@@ -249,14 +271,17 @@ impl App {
             .id)
     }
 
+    pub(super) async fn machine_types(&self) -> Result<Vec<MachineType>> {
+        let mut inventory = self.inventory.clone();
+        let answer = inventory
+            .list_machine_types(ListMachineTypesRequest {})
+            .await?;
+        Ok(answer.into_inner().machine_types)
+    }
+
     /// The machine type to use, as inventory describes it.
     pub(super) async fn machine(&self, wanted: &str) -> Result<MachineType> {
-        let mut inventory = self.inventory.clone();
-        let types = inventory
-            .list_machine_types(ListMachineTypesRequest {})
-            .await?
-            .into_inner()
-            .machine_types;
+        let types = self.machine_types().await?;
         let machines: Vec<_> = types.iter().map(machine).collect();
         let chosen = choice::choose(&machines, wanted).map_err(|refusal| match refusal {
             Refusal::Unknown { known } => Error::invalid(
@@ -307,5 +332,6 @@ fn machine(wire: &MachineType) -> Machine {
         gpus: resources.gpus,
         free: wire.free,
         available: wire.available,
+        hostable: wire.hostable,
     }
 }

@@ -28,7 +28,12 @@ fn shorter(one: u32, other: u32) -> u32 {
 impl App {
     /// The workload of a notebook's newest start.
     pub(super) async fn launch(&self, row: &Model) -> Result<SubmitWorkloadRequest> {
-        let machine = self.machine(&row.machine_type).await?;
+        // Whether a node could host it now was asked with the wish; the scheduler knows what became of the nodes since.
+        let types = self.machine_types().await?;
+        let machine = types
+            .into_iter()
+            .find(|machine| machine.name == row.machine_type)
+            .ok_or_else(|| Error::not_found("machine type", &row.machine_type))?;
         let mut inventory = self.inventory.clone();
         let environments = inventory
             .list_environments(ListEnvironmentsRequest {})

@@ -7,7 +7,10 @@ pub(crate) struct Machine {
     pub(crate) memory_mib: u32,
     pub(crate) gpus: u32,
     pub(crate) free: bool,
+    /// Some node could take it now, when empty.
     pub(crate) available: bool,
+    /// Some node could take it when empty and open.
+    pub(crate) hostable: bool,
 }
 
 /// Less memory than this makes no one happy with `JupyterLab` and a kernel.
@@ -34,20 +37,20 @@ fn names<'a>(machines: impl Iterator<Item = &'a Machine>) -> String {
     }
 }
 
-/// The machine with the name `wanted`, in any case; the smallest comfortable paid one without GPUs when nothing is wanted.
+/// The machine with the name `wanted`, in any case; the smallest comfortable paid one without GPUs when nothing is wanted. One that
+/// some node could host is taken although that node is closed or silent now: the notebook waits for it.
 pub(crate) fn choose<'a>(machines: &'a [Machine], wanted: &str) -> Result<&'a Machine, Refusal> {
-    let fitting = || names(machines.iter().filter(|machine| machine.available));
+    let fitting = || names(machines.iter().filter(|machine| machine.hostable));
     if wanted.is_empty() {
         let comfortable = |machine: &&Machine| {
-            machine.available
-                && machine.gpus == 0
-                && !machine.free
-                && machine.memory_mib >= COMFORTABLE_MIB
+            machine.gpus == 0 && !machine.free && machine.memory_mib >= COMFORTABLE_MIB
         };
-        return machines
-            .iter()
-            .find(comfortable)
-            .or_else(|| machines.iter().find(|machine| machine.available))
+        let first = |there: fn(&Machine) -> bool| {
+            let mut found = machines.iter().filter(|machine| there(machine));
+            found.clone().find(comfortable).or_else(|| found.next())
+        };
+        return first(|machine| machine.available)
+            .or_else(|| first(|machine| machine.hostable))
             .ok_or_else(|| Refusal::Unhostable { fitting: fitting() });
     }
     let found = machines
@@ -55,7 +58,7 @@ pub(crate) fn choose<'a>(machines: &'a [Machine], wanted: &str) -> Result<&'a Ma
         .find(|machine| machine.name.eq_ignore_ascii_case(wanted));
     match found {
         None => Err(Refusal::Unknown { known: fitting() }),
-        Some(machine) if !machine.available => Err(Refusal::Unhostable { fitting: fitting() }),
+        Some(machine) if !machine.hostable => Err(Refusal::Unhostable { fitting: fitting() }),
         Some(machine) => Ok(machine),
     }
 }
@@ -71,6 +74,7 @@ mod tests {
             gpus,
             free: name.starts_with("Free"),
             available,
+            hostable: available,
         }
     }
 
@@ -97,5 +101,24 @@ mod tests {
         );
         assert_eq!(choose(&machines[..1], "").unwrap().name, "C1");
         assert!(choose(&[], "").is_err());
+    }
+
+    #[test]
+    fn a_closed_node_is_waited_for() {
+        let mut machines = [
+            machine("C3", 2_048, 0, false),
+            machine("C4", 4_096, 0, true),
+            machine("A100", 90_000, 1, false),
+        ];
+        machines[0].hostable = true;
+        assert_eq!(choose(&machines, "C3").unwrap().name, "C3");
+        assert_eq!(
+            choose(&machines, "").unwrap().name,
+            "C4",
+            "not this one of itself"
+        );
+        machines[1].available = false;
+        assert_eq!(choose(&machines, "").unwrap().name, "C3");
+        assert!(choose(&machines, "A100").is_err());
     }
 }

@@ -30,7 +30,17 @@ fn machine_type(name: &str, memory_mib: u32, available: bool) -> inventory::Mach
         free: name.starts_with("Free"),
         max_duration_seconds: if name.starts_with("Free") { 21_600 } else { 0 },
         available,
+        hostable: available,
         ..inventory::MachineType::default()
+    }
+}
+
+impl Inventory {
+    /// All nodes are there, and none takes work.
+    pub(crate) fn close(&self) {
+        for machine_type in self.machine_types.lock().unwrap().iter_mut() {
+            machine_type.available = false;
+        }
     }
 }
 
