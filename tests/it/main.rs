@@ -8,10 +8,12 @@
     reason = "tests"
 )]
 
+mod apart;
 mod collector;
 mod crash;
 mod deploy;
 mod events;
+mod host;
 mod installation;
 mod invariants;
 mod jupyter;

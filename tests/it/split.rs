@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use testkit::{Authority, Nats, Postgres};
+use testkit::{Authority, Nats, Postgres, free_port};
 
 use crate::collector::Collector;
-use crate::installation::{free_port, package_cache, program};
+use crate::installation::{package_cache, program};
 use crate::wiring::{Extras, Wiring};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
