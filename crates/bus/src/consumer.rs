@@ -10,14 +10,11 @@ use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::retry::{Refused, pause_after};
 use crate::{Bus, BusError, Delivery, dead, subject};
 
-/// A failing event is tried this often before it is parked.
-const TRIES: i64 = 8;
 /// Time that a handler has before the event is given out again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
-/// Pause after a failed try, times the number of tries so far.
-const BACKOFF: Duration = Duration::from_millis(250);
 /// Events that are asked for at once: what waits here for its turn must get it well within [`ACK_WAIT`].
 const AT_ONCE: usize = 16;
 /// How often it is measured how many events wait.
@@ -31,7 +28,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles one event, once or more often. `Ok(false)` = the type is unknown here.
     ///
     /// # Errors
-    /// The event is tried again, and parked after some tries.
+    /// The event is tried again. One with which something is wrong is parked after some tries; an outage of the database or of
+    /// another service parks nothing, however long it lasts.
     async fn handle(&self, delivery: &Delivery) -> chassis::Result<bool>;
 }
 
@@ -120,6 +118,7 @@ impl Consumer {
             .messages()
             .await
             .map_err(|error| BusError::failed("reading events", error))?;
+        let mut refused = Refused::default();
         let mut measure = tokio::time::interval(MEASURE);
         loop {
             let message = tokio::select! {
@@ -134,7 +133,7 @@ impl Consumer {
                 return Ok(());
             };
             let message = message.map_err(|error| BusError::failed("reading events", error))?;
-            self.take(&message).await?;
+            self.take(&message, &mut refused).await?;
         }
     }
 
@@ -151,7 +150,11 @@ impl Consumer {
         Ok(())
     }
 
-    async fn take(&self, message: &jetstream::Message) -> Result<(), BusError> {
+    async fn take(
+        &self,
+        message: &jetstream::Message,
+        refused: &mut Refused,
+    ) -> Result<(), BusError> {
         // A dead letter of another consumer that comes again.
         if subject::again_for(&message.subject).is_some_and(|consumer| consumer != self.name) {
             return self.answer(message, AckKind::Ack).await;
@@ -170,10 +173,11 @@ impl Consumer {
         let outcome = self.handler.handle(&delivery).instrument(span).await;
         match outcome {
             Ok(known) => {
+                refused.forget(&delivery.id);
                 self.count(if known { "handled" } else { "unknown" });
                 self.answer(message, AckKind::Ack).await
             }
-            Err(error) => self.failed(message, &delivery, &error).await,
+            Err(error) => self.failed(message, &delivery, &error, refused).await,
         }
     }
 
@@ -198,10 +202,11 @@ impl Consumer {
         message: &jetstream::Message,
         delivery: &Delivery,
         error: &chassis::Error,
+        refused: &mut Refused,
     ) -> Result<(), BusError> {
-        let tried = message.info().map(|info| info.delivered).unwrap_or(1);
+        let last = refused.at_last(&delivery.id, error.code());
         let error = chassis::error::chain(error);
-        if tried >= TRIES {
+        if last {
             self.count("parked");
             tracing::error!(
                 consumer = self.name,
@@ -212,14 +217,16 @@ impl Consumer {
             return dead::park(&self.bus, &self.name, message, &error).await;
         }
         self.count("failed");
+        let tried = message.info().map(|info| info.delivered).unwrap_or(1);
+        let pause = pause_after(tried);
         tracing::warn!(
             consumer = self.name,
             event = delivery.id,
             tried,
+            ?pause,
             error,
             "event failed; it will come again"
         );
-        let pause = BACKOFF * u32::try_from(tried).unwrap_or(1);
         self.answer(message, AckKind::Nak(Some(pause))).await
     }
 

@@ -12,6 +12,7 @@ mod inbox;
 mod outbox;
 mod permissions;
 mod relay;
+mod retry;
 mod routes;
 mod subject;
 
