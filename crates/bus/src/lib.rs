@@ -38,3 +38,11 @@ pub fn foundation() -> Box<dyn sea_orm_migration::MigrationTrait> {
         sql: include_str!("migrations/0001_outbox_inbox.sql"),
     })
 }
+
+/// Where the outbox notes what can never be published. Every service's migrations hold it behind [`foundation`].
+pub fn refusals() -> Box<dyn sea_orm_migration::MigrationTrait> {
+    Box::new(chassis::database::SqlMigration {
+        name: "bus_0002_refused",
+        sql: include_str!("migrations/0002_refused.sql"),
+    })
+}

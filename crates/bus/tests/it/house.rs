@@ -20,7 +20,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![chassis::database::foundation(), bus::foundation()]
+        vec![
+            chassis::database::foundation(),
+            bus::foundation(),
+            bus::refusals(),
+        ]
     }
 }
 
