@@ -20,6 +20,10 @@ impl MigratorTrait for Migrator {
                 name: "journal_0001",
                 sql: include_str!("migrations/0001_journal.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "journal_0002",
+                sql: include_str!("migrations/0002_project.sql"),
+            }),
         ]
     }
 }
