@@ -105,11 +105,10 @@ impl Consumer {
             .create_consumer_on_stream(asked.clone(), subject::stream_name(self.area))
             .await
             .map_err(|error| BusError::failed("making a consumer", error))?;
-        let stored = &consumer.cached_info().config;
-        if stored.filter_subject != asked.filter_subject || stored.ack_wait != asked.ack_wait {
+        if let Some(difference) = difference(&asked, &consumer.cached_info().config) {
             return Err(BusError::NotAsAsked {
                 what: format!("consumer {}", self.name),
-                difference: format!("{:?} and {:?}", stored.filter_subject, stored.ack_wait),
+                difference,
             });
         }
         let mut messages = consumer
@@ -243,5 +242,88 @@ impl Consumer {
             KeyValue::new("outcome", outcome),
         ];
         self.handled.add(1, &labels);
+    }
+}
+
+/// The first setting that the server stored otherwise than asked.
+fn difference(asked: &consumer::pull::Config, stored: &consumer::Config) -> Option<String> {
+    let settings = [
+        (
+            "filter_subject",
+            asked.filter_subject.clone(),
+            stored.filter_subject.clone(),
+        ),
+        (
+            "ack_policy",
+            format!("{:?}", asked.ack_policy),
+            format!("{:?}", stored.ack_policy),
+        ),
+        (
+            "deliver_policy",
+            format!("{:?}", asked.deliver_policy),
+            format!("{:?}", stored.deliver_policy),
+        ),
+        (
+            "ack_wait",
+            format!("{:?}", asked.ack_wait),
+            format!("{:?}", stored.ack_wait),
+        ),
+        // The server writes "no limit" as -1, whoever asks leaves 0.
+        (
+            "max_deliver",
+            asked.max_deliver.max(0).to_string(),
+            stored.max_deliver.max(0).to_string(),
+        ),
+    ];
+    let differs = |(_, asked, stored): &&(&str, String, String)| asked != stored;
+    settings
+        .iter()
+        .find(differs)
+        .map(|(setting, asked, stored)| format!("{setting}: asked {asked}, stored {stored}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_stored_otherwise_is_named() {
+        let asked = consumer::pull::Config {
+            filter_subject: "quire.inventory.v1.>".to_owned(),
+            ack_wait: ACK_WAIT,
+            ..consumer::pull::Config::default()
+        };
+        let stored = consumer::Config {
+            filter_subject: asked.filter_subject.clone(),
+            ack_policy: asked.ack_policy,
+            ack_wait: ACK_WAIT,
+            max_deliver: -1,
+            ..consumer::Config::default()
+        };
+        assert_eq!(difference(&asked, &stored), None);
+        let limited = consumer::Config {
+            max_deliver: 3,
+            ..stored.clone()
+        };
+        let named = difference(&asked, &limited);
+        assert_eq!(named.as_deref(), Some("max_deliver: asked 0, stored 3"));
+        let careless = consumer::Config {
+            ack_policy: consumer::AckPolicy::None,
+            ..stored.clone()
+        };
+        let named = difference(&asked, &careless);
+        assert_eq!(
+            named.as_deref(),
+            Some("ack_policy: asked Explicit, stored None")
+        );
+        let late = consumer::Config {
+            deliver_policy: consumer::DeliverPolicy::New,
+            ..stored
+        };
+        let named = difference(&asked, &late);
+        assert_eq!(
+            named.as_deref(),
+            Some("deliver_policy: asked All, stored New")
+        );
     }
 }
