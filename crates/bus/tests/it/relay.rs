@@ -128,7 +128,13 @@ async fn what_can_never_be_published_is_set_aside(engine: Engine) {
     let (nats, store) = (Nats::start(), Store::open(engine).await);
     // NATS takes a mebibyte where nobody configured it otherwise.
     let large = "no-".to_owned() + &"x".repeat(1 << 20);
-    store.commit(&large, 1).await;
+    let transaction = store.database.begin().await.unwrap();
+    store
+        .outbox
+        .append(&transaction, &changed(&large, 1), "no-large", None)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
     store.commit("no-broken", 1).await;
     store
         .tamper("UPDATE outbox SET payload = '%' WHERE ce_subject = 'no-broken'")
