@@ -66,8 +66,9 @@ impl BillingService for Service {
         &self,
         request: Request<wire::GetInvoiceRequest>,
     ) -> Result<Response<wire::GetInvoiceResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let invoice = self.0.invoice(team, &request.into_inner().month).await?;
+        let principal = caller(&request)?;
+        let month = request.into_inner().month;
+        let invoice = self.0.invoice(principal.user()?, &month).await?;
         Ok(Response::new(wire_invoice(&invoice, &self.0.currency)?))
     }
 

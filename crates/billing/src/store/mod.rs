@@ -23,6 +23,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(chassis::database::SqlMigration {
                 name: "billing_0001_books",
                 sql: include_str!("migrations/0001_books.sql"),

@@ -160,6 +160,8 @@ async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
     world.scheduler.list(&running);
     world.advance(60);
     let first = set_price(&world, "house-gpu", 600_000_000).await;
+    let loud = set_price(&world, "HOUSE-GPU", 600_000_000).await;
+    assert_eq!(loud, first, "letters of another size name the same type");
     assert_eq!(
         (first.version, first.valid_from),
         (1, Some(to_wire_time(world.now())))

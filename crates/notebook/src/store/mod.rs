@@ -14,6 +14,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "notebook_0001",
                 sql: include_str!("migrations/0001_notebook.sql"),
