@@ -18,6 +18,9 @@ use crate::runtime::process::network::Networks;
 use crate::runtime::process::sandbox::{Kind, Sandbox};
 use crate::runtime::process::seccomp;
 
+/// Longest text about a lack that inventory takes, in characters.
+const LONGEST_LACK: usize = 300;
+
 /// What stands between workloads and this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Isolation {
@@ -79,6 +82,12 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
 }
 
 impl Isolation {
+    /// All that workloads lack here, in the form in which inventory takes it: what tools complain in many lines is one, and bounded.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let all = self.missing.iter().chain(&self.impaired);
+        all.map(|lack| one_line(lack)).collect()
+    }
+
     /// Tries the strongest sandbox first, and says what the one that works does not have.
     fn find_sandbox(&mut self, config: &AgentConfig, program: &Path) {
         let kind = if self.own_users {
@@ -171,6 +180,20 @@ impl Isolation {
             tracing::warn!(error, "removing the rules for workloads");
         }
     }
+}
+
+fn one_line(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let line = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    if line.chars().count() <= LONGEST_LACK {
+        return line;
+    }
+    let mut cut: String = line.chars().take(LONGEST_LACK - 1).collect();
+    cut.push('…');
+    cut
 }
 
 /// Tells of a folder above `data_dir` that users other than its owner cannot pass, where no sandbox brings them below it.
@@ -320,6 +343,34 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_tools_complain_is_told_as_inventory_takes_it() {
+        let complaint = "Operation not permitted\n\u{1b}[1mnetlink\tCache\r\n".repeat(40);
+        let isolation = Isolation {
+            kind: Kind::Plain,
+            own_users: true,
+            seccomp: None,
+            cgroups: None,
+            networks: None,
+            missing: vec![
+                format!("network: nft failed: {complaint}"),
+                "limits: none\n".to_owned(),
+            ],
+            impaired: vec!["é".repeat(LONGEST_LACK + 1)],
+        };
+        let lacks = isolation.lacks();
+        for lack in &lacks {
+            // The very rule by which inventory checks them.
+            kernel::text::name("missing_isolation", lack, LONGEST_LACK).unwrap();
+        }
+        assert!(
+            lacks[0].starts_with("network: nft failed: Operation not permitted [1mnetlink Cache"),
+            "{lacks:?}"
+        );
+        assert_eq!(lacks[1], "limits: none");
+        assert_eq!(lacks.len(), 3);
+    }
 
     #[test]
     fn a_folder_that_is_closed_to_workloads_is_named() {

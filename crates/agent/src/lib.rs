@@ -107,7 +107,7 @@ impl Agent {
     async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
-        let lacks = [isolation.missing.as_slice(), &isolation.impaired].concat();
+        let lacks = isolation.lacks();
         let gpus = Gpus::open();
         let process = Arc::new(ProcessRuntime::new(
             &config,
