@@ -8,7 +8,7 @@ use kernel::id::VolumeId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::node::{Node, is_root, job, logged, script, spec};
+use crate::node::{Node, is_root, job, logged, script, skip, spec};
 
 /// Tries to connect to all at once, and says which of them answered.
 const CONNECT: &str = r#"
@@ -48,7 +48,7 @@ async fn run(node: &Node, attempt: &contracts::agent::v1::Assignment) -> String 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_is_nobody_and_sees_only_its_own() {
     if !is_root() {
-        return;
+        return skip("needs root");
     }
     let node = Node::start().await;
     let volume = VolumeId::generate().to_string();
@@ -122,12 +122,12 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_reaches_the_world_but_not_the_host() {
     if !is_root() {
-        return;
+        return skip("needs root");
     }
     let node = Node::start().await;
     let missing = wait_for_heartbeat(&node).await;
     if missing.iter().any(|lack| lack.starts_with("network")) {
-        return; // this machine makes no networks, and the agent says so
+        return skip("this machine makes no networks, and the agent says so");
     }
     // A door of the host that is open to everybody who can reach it.
     let door = TcpListener::bind("0.0.0.0:0").await.unwrap();
