@@ -5,6 +5,7 @@ mod attempt;
 mod config;
 mod credentials;
 mod deletions;
+mod denied;
 mod environment;
 mod files;
 mod heartbeat;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Board, Kept, Order, Supervisor};
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
+use crate::denied::Denials;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
 use crate::link::Link;
@@ -42,6 +44,7 @@ use crate::relay::{Edges, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
+use crate::runtime::process::network::Networks;
 
 pub use crate::config::AgentConfig;
 pub use crate::node::join;
@@ -63,6 +66,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(),
 ) -> Result<()> {
+    denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
     let node = Node::load(&config.data_dir)?.ok_or_else(|| {
@@ -81,6 +85,14 @@ pub async fn run(
     let credentials = Credentials::of(&agent.config.data_dir);
     let edges = agent.config.data_dir.join("edges.json");
     let (edges, listing) = Edges::load(relay.clone(), credentials, edges)?;
+    if let Some(networks) = agent.networks.clone() {
+        let denials = Denials {
+            networks,
+            services: denied::services(&agent.config),
+            edges: listing.watch(),
+        };
+        tasks.start("denials", denials.run(cancel.clone()));
+    }
     tasks.start("edges", edges.run(cancel.clone()));
     tasks.start("relay", relay.run(listener, cancel));
     agent.call_control_plane(&mut tasks, orders, listing)?;
@@ -98,6 +110,7 @@ struct Agent {
     clock: Arc<dyn Clock>,
     gpus: Gpus,
     lacks: Vec<String>,
+    networks: Option<Arc<Networks>>,
     process: Arc<ProcessRuntime>,
     board: Arc<Board>,
     kept: Arc<Kept>,
@@ -107,7 +120,7 @@ impl Agent {
     async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
-        let lacks = isolation.lacks();
+        let (lacks, networks) = (isolation.lacks(), isolation.networks.clone());
         let gpus = Gpus::open();
         let process = Arc::new(ProcessRuntime::new(
             &config,
@@ -125,6 +138,7 @@ impl Agent {
             clock,
             gpus,
             lacks,
+            networks,
             process,
             board,
             kept,

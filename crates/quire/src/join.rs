@@ -29,6 +29,7 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
         volume: server,
         authority: args.authority,
         name: args.name.unwrap_or(defaults.name.clone()),
+        denied_networks: args.denied_networks,
         cpu_overcommit: args.cpu_overcommit,
         require_full_isolation: args.require_full_isolation,
         workload_network: args

@@ -3,8 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use contracts::inventory::v1::Edge;
 use contracts::scheduler::v1::AttemptEnd;
 use kernel::id::VolumeId;
+use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -206,9 +208,38 @@ with socketserver.TCPServer(('0.0.0.0', 8000), http.server.SimpleHTTPRequestHand
     assert_eq!(log, String::from_utf8(host).unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_and_what_the_operator_names_are_denied() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    let mut node = Node::stopped().await;
+    node.config.denied_networks = vec!["198.51.100.0/24".to_owned()];
+    node.start_task().await;
+    let missing = wait_for_heartbeat(&node).await;
+    if missing.iter().any(|lack| lack.starts_with("network")) {
+        return skip("this machine makes no networks, and the agent says so");
+    }
+    assert!(node.rules().contains("198.51.100.0/24"), "{}", node.rules());
+    let edge = |host: u8| Edge {
+        id: format!("edge-{host}"),
+        relay_address: format!("https://192.0.2.{host}:7702"),
+    };
+    // Both at last, although the second list lacks the first: what was denied stays so.
+    for host in [7, 9] {
+        node.control.list_edges(vec![edge(host)]);
+        eventually("the edge to be denied", || async {
+            let address = format!("192.0.2.{host}");
+            node.rules().contains(&address).then_some(())
+        })
+        .await;
+    }
+    assert!(node.rules().contains("192.0.2.7"), "{}", node.rules());
+}
+
 /// What the agent says it cannot protect.
 async fn wait_for_heartbeat(node: &Node) -> Vec<String> {
-    testkit::eventually("a heartbeat", || async { node.control.heartbeats().pop() })
+    eventually("a heartbeat", || async { node.control.heartbeats().pop() })
         .await
         .missing_isolation
 }
