@@ -37,7 +37,7 @@ use crate::denied::Denials;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
 use crate::link::Link;
-use crate::machine::Gpus;
+use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
 use crate::node::Node;
 use crate::relay::{Edges, Listing, Relay};
@@ -200,10 +200,14 @@ impl Agent {
             orders,
             time,
         );
+        let (disk, disk_gib) = Disk::new(vec![
+            runtime::process::volumes(&data_dir),
+            attempt::homes(&data_dir),
+        ]);
         let heartbeat = Heartbeat {
             caller: caller(&config.inventory)?,
             node_id: node_id.clone(),
-            data_dir: data_dir.clone(),
+            disk_gib,
             reserve_mib: config.memory_reserve_mib,
             gpus: self.gpus.clone(),
             missing_isolation: self.lacks.clone(),
@@ -223,6 +227,7 @@ impl Agent {
         };
         tasks.start("renewal", renewal.run(tasks.cancel()));
         tasks.start("link", link.run(tasks.cancel()));
+        tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())
