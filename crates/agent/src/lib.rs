@@ -14,6 +14,7 @@ mod link;
 mod machine;
 mod moment;
 mod node;
+mod program;
 mod relay;
 mod renewal;
 mod runtime;
@@ -48,6 +49,7 @@ use crate::runtime::process::network::Networks;
 
 pub use crate::config::AgentConfig;
 pub use crate::node::join;
+pub use crate::program::serve;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;
