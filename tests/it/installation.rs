@@ -22,7 +22,7 @@ pub(crate) struct Installation {
     up_arguments: Vec<String>,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
-    relay: u16,
+    pub(crate) relay: u16,
     /// The first user's key, where this has been told.
     pub(crate) key: String,
 }

@@ -20,6 +20,7 @@ mod jupyter;
 mod life;
 mod notebook;
 mod policy;
+mod reach;
 mod replicas;
 mod rest;
 mod sandbox;

@@ -116,6 +116,12 @@ impl Split {
         format!("https://127.0.0.1:{}", self.ports[program])
     }
 
+    /// All ports that something of it listens on.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let others = [self.nats.port(), self.postgres.port()];
+        self.ports.values().copied().chain(others).collect()
+    }
+
     /// What a program is told, as `QUIRE_<AREA>_…` variables.
     fn settings(&self, area: &str) -> Vec<(String, String)> {
         let mut settings: Vec<(String, String)> = Vec::new();

@@ -144,6 +144,9 @@ pub(crate) struct UpArgs {
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,
+    /// Network that notebooks here may not reach, such as your own 192.168.7.0/24; several times.
+    #[arg(long = "deny", value_name = "NETWORK")]
+    pub(crate) denied_networks: Vec<String>,
     /// Which log lines are written, such as `info` or `warn,scheduler=debug`.
     #[arg(long, default_value = "info", env = "QUIRE_LOG")]
     pub(crate) log: String,
@@ -182,6 +185,9 @@ pub(crate) struct AgentArgs {
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,
+    /// Network that notebooks here may not reach, such as your own 192.168.7.0/24; several times.
+    #[arg(long = "deny", value_name = "NETWORK")]
+    pub(crate) denied_networks: Vec<String>,
     /// Addresses that workloads get, a private IPv4 network of 16 bits that this machine does not use [default: 10.231.0.0/16].
     #[arg(long, value_name = "NETWORK")]
     pub(crate) workload_network: Option<String>,

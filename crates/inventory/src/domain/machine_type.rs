@@ -12,6 +12,10 @@ const CATALOGUE: &str = include_str!("../../machine-types.csv");
 /// Numbers of GPUs that types of an unknown model are made for, where a node has as many.
 const GPU_COUNTS: [u32; 4] = [1, 2, 4, 8];
 
+/// Most disk that comes with a GPU of an unknown model, in GiB, as in the catalogue: a share of what a node has free would change
+/// what the type is whenever files come and go.
+const DISK_GIB_A_GPU: u32 = 20;
+
 /// A size of machine that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MachineType {
@@ -150,7 +154,7 @@ fn node_shares(node: &Node) -> BTreeMap<&str, Share> {
         let share = shares.entry(&gpu.model).or_insert(Share {
             milli_cores: hardware.milli_cores / all,
             memory_mib: hardware.memory_mib / all,
-            disk_gib: hardware.disk_gib / all,
+            disk_gib: (hardware.disk_gib / all).min(DISK_GIB_A_GPU),
             gpu_memory_mib: gpu.memory_mib,
             most: 0,
         });
@@ -386,7 +390,7 @@ mod tests {
             (one.resources.milli_cores, one.resources.memory_mib),
             (16_000, 131_072)
         );
-        assert_eq!((one.resources.disk_gib, one.gpu_memory_mib), (125, 81_920));
+        assert_eq!((one.resources.disk_gib, one.gpu_memory_mib), (20, 81_920));
         assert!(find(&offers, "H200").available && find(&offers, "H200x4").available);
         assert_eq!(
             offers.len(),
@@ -394,5 +398,16 @@ mod tests {
             "1, 2 and 4 GPUs, and H100 is no new type"
         );
         assert!(offers.is_sorted_by_key(|offer| offer.machine_type.resources.gpus));
+    }
+
+    #[test]
+    fn an_unknown_model_stays_the_same_type_as_its_disk_fills() {
+        let with_disk = |disk_gib| {
+            let mut node = node(16_000, 131_072, 2, "H200");
+            node.report.hardware.disk_gib = disk_gib;
+            unlisted(&[], &[node])
+        };
+        assert_eq!(with_disk(500), with_disk(41));
+        assert_eq!(with_disk(16)[0].resources.disk_gib, 8, "what is there");
     }
 }

@@ -59,7 +59,6 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
         {
             "its node does not answer; it goes on there and is not moved".to_owned()
         }
-        Observed::Running => String::new(),
         Observed::Stopped { .. } if !row.stop_reason.is_empty() => row.stop_reason.clone(),
         Observed::Completed => "Jupyter ended by itself; start the notebook to go on".to_owned(),
         Observed::Lost if !row.lost_reason.is_empty() => lost(&row.lost_reason),

@@ -187,17 +187,28 @@ async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
     .await
     .map_err(|error| failure(&error.into(), api.server()))?;
     let notebook = created.notebook.context("the answer holds no notebook")?;
+    let (name, machine_type) = (&notebook.name, &notebook.machine_type);
+    let price = price(api, machine_type).await?;
     print::note(&format!(
-        "{}: machine type {}, environment {}, {} per hour",
-        notebook.name,
-        notebook.machine_type,
+        "{name}: machine type {machine_type}, environment {}, {} per hour",
         notebook.environment,
-        price(api, &notebook.machine_type).await?
+        price.as_deref().unwrap_or("nothing"),
     ));
+    if price.is_none() {
+        print::note(&unpriced(machine_type));
+    }
     run_until_running(api, output, notebook).await
 }
 
-async fn price(api: &Api, machine_type: &str) -> Result<String> {
+/// What is said of a machine type that nobody has set a price for, of GPUs that the catalogue does not know for example.
+fn unpriced(machine_type: &str) -> String {
+    format!(
+        "no price is set for this machine type: it costs nothing; an operator sets one with \"quire price set {machine_type} AMOUNT\""
+    )
+}
+
+/// The price per hour with its currency; `None` where none is set.
+async fn price(api: &Api, machine_type: &str) -> Result<Option<String>> {
     let answer = api
         .ask(api.billing().list_prices(ListPricesRequest {}))
         .await?;
@@ -205,10 +216,7 @@ async fn price(api: &Api, machine_type: &str) -> Result<String> {
     let found = prices
         .into_iter()
         .find(|price| price.machine_type == machine_type);
-    Ok(found.map_or_else(
-        || "nothing".to_owned(),
-        |price| format!("{} {}", print::rate(price.nanos_per_hour), price.currency),
-    ))
+    Ok(found.map(|price| format!("{} {}", print::rate(price.nanos_per_hour), price.currency)))
 }
 
 async fn start(api: &Api, output: Output, id: &str) -> Result<()> {
