@@ -8,15 +8,18 @@
     reason = "tests"
 )]
 
+mod access;
 mod collector;
 mod crash;
 mod deploy;
+mod domain;
 mod events;
 mod installation;
 mod invariants;
 mod jupyter;
 mod life;
 mod notebook;
+mod people;
 mod policy;
 mod replicas;
 mod rest;

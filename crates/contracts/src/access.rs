@@ -57,7 +57,13 @@ mod tests {
     ];
 
     fn cells(access: &MethodAccess) -> [String; 7] {
-        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let or_dash = |text: String| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text
+            }
+        };
         let flag = |set: bool, name: &str| if set { name } else { "-" }.to_owned();
         let role = access.least_role().map(|role| role.as_str_name());
         let role = role.map(|name| name.trim_start_matches("ROLE_").to_lowercase());

@@ -1,5 +1,6 @@
 //! Tables of the notebook service.
 
+pub(crate) mod closed_project;
 pub(crate) mod entity;
 
 use chassis::database::SqlMigration;
@@ -25,6 +26,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0003_trace",
                 sql: include_str!("migrations/0003_trace.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0004_closed_projects",
+                sql: include_str!("migrations/0004_closed_projects.sql"),
             }),
         ]
     }
