@@ -8,10 +8,12 @@
     reason = "tests"
 )]
 
+mod access;
 mod apart;
 mod collector;
 mod crash;
 mod deploy;
+mod domain;
 mod events;
 mod host;
 mod installation;
@@ -19,6 +21,7 @@ mod invariants;
 mod jupyter;
 mod life;
 mod notebook;
+mod people;
 mod policy;
 mod reach;
 mod replicas;

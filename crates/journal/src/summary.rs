@@ -1,5 +1,7 @@
 //! One line for people: what happened, to what, where it stands now, and why.
 
+mod people;
+
 use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
@@ -57,6 +59,7 @@ pub(crate) fn of(delivery: &Delivery) -> String {
             format!("API key {} was revoked", event.api_key_id)
         })
     });
+    let known = known.or_else(|| people::line(delivery));
     let text = known.unwrap_or_else(|| format!("{} {}", short(&delivery.ce_type), delivery.about));
     text.chars()
         .filter(|letter| !letter.is_control())
@@ -195,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    fn line_of<E: Event>(event: &E) -> String {
+    pub(super) fn line_of<E: Event>(event: &E) -> String {
         let envelope = Envelope::new(event, "xx-1", None, from_micros(0));
         let headers = envelope.headers();
         of(&Delivery::read(&envelope.subject, Some(&headers), envelope.payload.into()).unwrap())

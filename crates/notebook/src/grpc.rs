@@ -5,10 +5,10 @@ use contracts::common::v1::Role;
 use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
-    ExplainNotebookRequest, ExplainNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListNotebooksRequest, ListNotebooksResponse, Notebook, StartNotebookRequest,
-    StartNotebookResponse, StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest,
-    StopNotebookResponse,
+    DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
+    GetNotebookRequest, GetNotebookResponse, ListNotebooksRequest, ListNotebooksResponse, Notebook,
+    StartNotebookRequest, StartNotebookResponse, StopAllNotebooksRequest, StopAllNotebooksResponse,
+    StopNotebookRequest, StopNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -110,6 +110,21 @@ impl NotebookService for App {
             .delete(principal.user()?, &request.get_ref().notebook)
             .await?;
         Ok(Response::new(DeleteNotebookResponse { id }))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let principal = caller(&request)?;
+        let wanted = &request.get_ref().project;
+        let (project, at) = App::delete_project(self, principal.user()?, wanted).await?;
+        Ok(Response::new(DeleteProjectResponse {
+            project_id: project.id,
+            name: project.name,
+            created_at: project.created_at,
+            deleted_at: Some(contracts::to_wire_time(at)),
+        }))
     }
 
     async fn stop_all_notebooks(

@@ -441,6 +441,11 @@ pub(crate) enum UserCommand {
     },
     /// People of your team.
     List,
+    /// Take somebody out of your team: their keys for it end, and so do their roles in its projects.
+    Remove {
+        /// Identifier, address, or unique beginning of either.
+        user: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -461,6 +466,17 @@ pub(crate) enum ProjectCommand {
     Create { name: String },
     /// Projects of your team.
     List,
+    /// Give a project another name.
+    Rename {
+        /// Identifier, name, or unique beginning of either.
+        project: String,
+        name: String,
+    },
+    /// Remove a project without notebooks.
+    Delete {
+        /// Identifier, name, or unique beginning of either.
+        project: String,
+    },
     /// Roles of people in one project; they count there instead of those in the team.
     #[command(subcommand)]
     Member(ProjectMemberCommand),
@@ -473,9 +489,9 @@ pub(crate) enum ProjectMemberCommand {
         after_help = "Example:\n  quire project member add secret-model bob@example.org --role none"
     )]
     Add {
-        /// Identifier or name.
+        /// Identifier, name, or unique beginning of either.
         project: String,
-        /// Identifier or address.
+        /// Identifier, address, or unique beginning of either.
         user: String,
         /// What they may do there. Owners and admins of the team are admins everywhere.
         #[arg(long, value_enum)]
@@ -483,14 +499,14 @@ pub(crate) enum ProjectMemberCommand {
     },
     /// Take a role in a project back: the one in the team counts again.
     Remove {
-        /// Identifier or name.
+        /// Identifier, name, or unique beginning of either.
         project: String,
-        /// Identifier or address.
+        /// Identifier, address, or unique beginning of either.
         user: String,
     },
     /// Who has a role of their own in a project.
     List {
-        /// Identifier or name.
+        /// Identifier, name, or unique beginning of either.
         project: String,
     },
 }
@@ -520,12 +536,15 @@ pub(crate) enum ApiKeyCommand {
         /// When it ends, such as 2027-01-01.
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// A team that you belong to [default: that of your key].
+        /// A team that you belong to, or the unique beginning of its name [default: that of your key].
         #[arg(long)]
         team: Option<String>,
     },
     /// Keys of yours; of the whole team for an admin.
     List,
     /// End a key.
-    Revoke { id: String },
+    Revoke {
+        /// Identifier, name, or unique beginning of either.
+        id: String,
+    },
 }

@@ -11,11 +11,13 @@ mod authority;
 mod billing;
 mod caller;
 mod catalog;
+mod collaborators;
 mod document;
 mod events;
 mod extract;
 mod failure;
 mod json_body;
+mod memberships;
 mod new_notebook;
 mod node_work;
 mod nodes;
@@ -69,8 +71,21 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(authority::get_authority))
         .routes(routes!(session::get_session))
         .routes(routes!(teams::list_team_users))
+        .routes(routes!(
+            memberships::update_membership,
+            memberships::remove_from_team
+        ))
         .routes(routes!(projects::list_projects, projects::create_project))
-        .routes(routes!(projects::get_project))
+        .routes(routes!(
+            projects::get_project,
+            projects::update_project,
+            projects::delete_project
+        ))
+        .routes(routes!(
+            collaborators::list_collaborators,
+            collaborators::create_collaborator
+        ))
+        .routes(routes!(collaborators::delete_collaborator))
         .routes(routes!(
             project_members::list_project_members,
             project_members::set_project_member
@@ -92,7 +107,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::drain_node))
         .routes(routes!(nodes::uncordon_node))
         .routes(routes!(nodes::give_up_node))
-        .routes(routes!(node_work::delete_node))
+        .routes(routes!(nodes::get_node, node_work::delete_node))
         .routes(routes!(node_work::get_node_work))
         .routes(routes!(billing::get_usage))
         .routes(routes!(billing::get_invoice))

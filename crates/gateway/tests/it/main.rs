@@ -20,6 +20,7 @@ mod openapi;
 mod passage;
 mod rest;
 mod rest_own;
+mod rest_people;
 mod rest_wrong;
 mod scheduler;
 mod secure;

@@ -19,6 +19,9 @@ pub(crate) const STUCK: &str = "nb-stuck";
 /// A notebook that breaks the service.
 pub(crate) const BROKEN: &str = "nb-broken";
 
+/// A project that is not empty.
+pub(crate) const FULL: &str = "full";
+
 /// Plays notebook: rows in memory, newest last.
 #[derive(Clone)]
 pub(crate) struct Notebooks {
@@ -189,6 +192,23 @@ impl NotebookService for Notebooks {
     ) -> Reply<DeleteNotebookResponse> {
         let id = self.find(&request.into_inner().notebook).await?.id;
         Ok(Response::new(DeleteNotebookResponse { id }))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Reply<DeleteProjectResponse> {
+        let project = request.into_inner().project;
+        if project == FULL {
+            let full = "the project \"full\" still has notebooks: a; delete them first";
+            return Err(Error::Precondition(full.to_owned()).into());
+        }
+        Ok(Response::new(DeleteProjectResponse {
+            project_id: "pr-1".to_owned(),
+            name: project,
+            created_at: Some(to_wire_time(self.now)),
+            deleted_at: Some(to_wire_time(self.now + chrono::TimeDelta::days(1))),
+        }))
     }
 
     async fn explain_notebook(

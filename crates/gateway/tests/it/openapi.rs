@@ -97,6 +97,9 @@ fn body_for(method: &str, path: &str) -> String {
         ("post", "/v1/projects/{id}/members") => {
             json!({ "user": "bob@example.org", "role": "viewer" }).to_string()
         }
+        ("post", "/v1/projects/{id}/collaborators") => json!({ "userId": "us-4" }).to_string(),
+        ("put", "/v1/projects/{id}") => json!({ "name": "box" }).to_string(),
+        ("put", "/v1/teams/{teamId}/users/{userId}") => json!({ "isAdmin": true }).to_string(),
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
     }
@@ -124,6 +127,7 @@ async fn every_route_answers_as_the_document_says() {
             .replace("{machineType}", "C3")
             .replace("{month}", "2026-01")
             .replace("{user}", "bob@example.org")
+            .replace("{userId}", &house.identity.viewer.to_string())
             .replace("{teamId}", &house.identity.team.to_string());
         for method in METHODS
             .into_iter()

@@ -27,6 +27,10 @@ impl MigratorTrait for Migrator {
                 name: "identity_0003_authority",
                 sql: include_str!("migrations/0003_authority.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "identity_0004_changes",
+                sql: include_str!("migrations/0004_changes.sql"),
+            }),
         ]
     }
 }

@@ -5,7 +5,6 @@ use chassis::database::is_unique_violation;
 use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result, telemetry};
 use contracts::common::v1::Role;
-use contracts::identity::v1::GetProjectRequest;
 use contracts::inventory::v1::{ListEnvironmentsRequest, ListMachineTypesRequest, MachineType};
 use contracts::notebook::v1::{Notebook, NotebookState};
 use kernel::id::{NotebookId, TeamId};
@@ -15,6 +14,7 @@ use sea_orm::{
 };
 use secrecy::ExposeSecret;
 
+use super::project::check_open;
 use super::{App, view};
 use crate::domain::choice::{self, Machine, Refusal};
 use crate::domain::state::Wanted;
@@ -100,7 +100,7 @@ impl App {
             check_project(caller, &row.project_id, &new.project)?;
             return self.with_token(&row);
         }
-        let project_id = self.project_of(caller.team, &new.project).await?;
+        let project_id = self.project_named(caller, &new.project).await?.id;
         check_project(caller, &project_id, &new.project)?;
         let machine = self.machine(&new.machine_type).await?;
         let environment = self.environment(&new.environment).await?;
@@ -157,6 +157,7 @@ impl App {
     async fn insert(&self, row: Model, new: &NewNotebook) -> Result<Model> {
         let (team, name) = (row.team_id.clone(), row.name.clone());
         let transaction = self.database.begin().await?;
+        check_open(&transaction, &row).await?;
         let inserted = row
             .into_active_model()
             .reset_all()
@@ -252,23 +253,6 @@ impl App {
             }
             found => Ok(found),
         }
-    }
-
-    async fn project_of(&self, team: TeamId, project: &str) -> Result<String> {
-        let request = GetProjectRequest {
-            project: project.to_owned(),
-            team_id: team.into(),
-        };
-        let found = self
-            .identity
-            .clone()
-            .get_project(request)
-            .await?
-            .into_inner()
-            .project;
-        Ok(found
-            .ok_or_else(|| Error::not_found("project", project))?
-            .id)
     }
 
     pub(super) async fn machine_types(&self) -> Result<Vec<MachineType>> {

@@ -9,6 +9,7 @@ mod launch;
 mod loss;
 mod mend;
 mod observe;
+mod project;
 mod record;
 mod route;
 mod submit;

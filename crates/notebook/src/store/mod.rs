@@ -1,5 +1,6 @@
 //! Tables of the notebook service.
 
+pub(crate) mod closed_project;
 pub(crate) mod entity;
 
 use chassis::database::SqlMigration;
@@ -30,6 +31,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0004_free",
                 sql: include_str!("migrations/0004_free.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0005_closed_projects",
+                sql: include_str!("migrations/0005_closed_projects.sql"),
             }),
         ]
     }

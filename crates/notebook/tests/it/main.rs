@@ -7,6 +7,7 @@
 )]
 
 mod create;
+mod delete_project;
 mod edge;
 mod house;
 mod idle;

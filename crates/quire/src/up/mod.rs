@@ -183,7 +183,7 @@ async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Res
 async fn serve(plan: &services::Plan<'_>, profile: &Path, mut tasks: Tasks) -> Result<()> {
     let now = plan.clock.now();
     authority(plan.data_dir).load_or_create("Quire", now)?;
-    identity::bootstrap(&plan.identity(), plan.clock.as_ref()).await?;
+    identity::bootstrap(&plan.identity(), plan.clock.clone()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks)?;
     let ready = async {
