@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod choice;
 mod collector;
 mod crash;
 mod deploy;

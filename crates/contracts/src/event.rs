@@ -34,5 +34,6 @@ events! {
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
     notebook::NotebookChanged,
+    notebook::NotebookReconfigured,
     billing::PriceChanged,
 }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use chassis::Error;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::api::Api;
 use crate::cli::{Cli, Command};
@@ -45,7 +45,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// What shells report of a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(stopped) = error.downcast_ref::<wait::Interrupted>() {
+        eprintln!("\nquire: {stopped}");
+        return ExitCode::from(INTERRUPTED);
+    }
     eprintln!("quire: {error:#}");
     ExitCode::FAILURE
 }
@@ -59,6 +66,11 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
         Command::Login(args) => command::login(args, &profile).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
+        Command::Completion { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "quire", &mut std::io::stdout());
+            Ok(())
+        }
         other => {
             let api = Api::new(&Profile::load(&profile)?)?;
             command::run(other, &api, cli.output).await

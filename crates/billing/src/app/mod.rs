@@ -2,6 +2,7 @@
 //! so the price book, the chain of inputs and the ledger change one writer at a time, on any number of replicas.
 
 mod audit;
+mod cost;
 mod invoice;
 mod meter;
 mod posting;
@@ -9,6 +10,7 @@ mod price;
 mod rounding;
 mod usage;
 
+pub(crate) use cost::ResourceCost;
 pub(crate) use invoice::MonthlyInvoice;
 pub(crate) use price::PricedType;
 pub(crate) use usage::{Usage, UsageLine};

@@ -26,6 +26,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0003_trace",
                 sql: include_str!("migrations/0003_trace.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0005_choice",
+                sql: include_str!("migrations/0005_choice.sql"),
+            }),
         ]
     }
 }

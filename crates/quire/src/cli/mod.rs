@@ -1,5 +1,6 @@
 //! What can be typed, one file a noun.
 
+mod catalog;
 mod event;
 mod host;
 mod login;
@@ -8,20 +9,24 @@ mod node;
 mod notebook;
 mod project;
 mod team;
+mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+pub(crate) use catalog::{EnvironmentCommand, MachineTypeCommand};
 pub(crate) use event::{DeadCommand, EventCommand, TailArgs};
 pub(crate) use host::{AgentArgs, DownArgs, UpArgs};
 pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
-pub(crate) use notebook::{CreateArgs, NotebookCommand};
+pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
+pub(crate) use volume::VolumeCommand;
 
 /// Quire: GPU notebooks on hardware that you own.
 #[derive(Debug, Parser)]
@@ -78,6 +83,9 @@ pub(crate) enum Command {
     /// Notebooks.
     #[command(subcommand)]
     Notebook(NotebookCommand),
+    /// Files of notebooks: volumes that are used or kept.
+    #[command(subcommand)]
+    Volume(VolumeCommand),
     /// Why a notebook is in the state that it is in.
     Why {
         /// Identifier, name, or unique beginning of either.
@@ -102,10 +110,10 @@ pub(crate) enum Command {
     Price(PriceCommand),
     /// Machine types.
     #[command(subcommand)]
-    MachineType(ListOnly),
+    MachineType(MachineTypeCommand),
     /// Environments.
     #[command(subcommand)]
-    Environment(ListOnly),
+    Environment(EnvironmentCommand),
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
@@ -124,16 +132,18 @@ pub(crate) enum Command {
     /// API keys.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// What a shell needs to complete commands and options.
+    #[command(
+        after_help = "Examples:\n  source <(quire completion bash)\n  quire completion zsh > ~/.zfunc/_quire\n  quire completion fish > ~/.config/fish/completions/quire.fish"
+    )]
+    Completion {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Parent of one workload; the agent calls it.
     #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     Shim { args: Vec<OsString> },
     /// Last step into a sandbox; the shim calls it.
     #[command(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     Stage { args: Vec<OsString> },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ListOnly {
-    /// All of them.
-    List,
 }

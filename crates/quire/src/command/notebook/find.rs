@@ -1,5 +1,7 @@
 //! Notebooks as the service tells of them.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result};
 use contracts::common::v1::PageRequest;
 use contracts::notebook::v1::{GetNotebookRequest, ListNotebooksRequest, Notebook};
@@ -31,4 +33,12 @@ pub(super) async fn all(api: &Api) -> Result<Vec<Notebook>> {
         }
         after = info.next_page;
     }
+}
+
+/// Names of all notebooks, by identifier.
+pub(in crate::command) async fn names(api: &Api) -> Result<HashMap<String, String>> {
+    let notebooks = all(api).await?.into_iter();
+    Ok(notebooks
+        .map(|notebook| (notebook.id, notebook.name))
+        .collect())
 }

@@ -3,30 +3,35 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use contracts::notebook::v1::{Notebook, NotebookState};
+use contracts::notebook::v1::Notebook;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::find::get;
 use super::view::state_name;
 use crate::api::Api;
 use crate::print;
+use crate::wait::{self, Patience};
 
-/// Shows how a notebook comes along until `done`.
+/// Shows how a notebook comes along until `done`, as long as there is patience.
 pub(super) async fn wait_for(
     api: &Api,
     notebook: Notebook,
-    done: impl Fn(NotebookState) -> bool,
+    patience: Patience<'_>,
+    done: impl Fn(&Notebook) -> bool,
 ) -> Result<Notebook> {
     let progress = Progress::new();
     let mut seen = notebook;
-    loop {
-        progress.show(&seen);
-        if done(seen.state()) {
-            return Ok(seen);
+    let arrived = async {
+        loop {
+            progress.show(&seen);
+            if done(&seen) {
+                return Ok(seen);
+            }
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            seen = get(api, &seen.id).await?;
         }
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        seen = get(api, &seen.id).await?;
-    }
+    };
+    wait::patiently(patience, arrived).await
 }
 
 /// Progress on one line of a terminal, or a line for each change elsewhere.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use contracts::notebook::v1::ExplainNotebookRequest;
 
-use super::view::View;
+use super::view::state_name;
 use crate::api::Api;
 use crate::cli::Output;
 use crate::print;
@@ -14,12 +14,13 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
         notebook: id.to_owned(),
     };
     let answer = api.ask(api.notebook().explain_notebook(request)).await?;
-    let notebook = View::from(answer.notebook.context("the answer holds no notebook")?);
+    let notebook = answer.notebook.context("the answer holds no notebook")?;
+    let state = state_name(notebook.state());
     if output == Output::Json {
         return print::json(&serde_json::json!({
             "id": notebook.id,
             "name": notebook.name,
-            "state": notebook.state,
+            "state": state,
             "summary": answer.summary,
             "details": answer.details,
         }));
@@ -29,7 +30,7 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
     } else {
         answer.summary
     };
-    out!("{} is {}: {summary}", notebook.name, notebook.state);
+    out!("{} is {}: {summary}", notebook.name, state);
     for detail in answer.details {
         out!("  {detail}");
     }
