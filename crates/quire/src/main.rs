@@ -67,8 +67,10 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Login(args) => command::login(args, &profile).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
         Command::Completion { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "quire", &mut std::io::stdout());
+            // Into memory first: the generator would panic at a reader that went away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quire", &mut script);
+            print::line(&String::from_utf8_lossy(&script));
             Ok(())
         }
         other => {

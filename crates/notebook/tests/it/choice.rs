@@ -38,9 +38,8 @@ async fn dry(house: &House, asked: CreateNotebookRequest) -> Result<NotebookPlan
 }
 
 async fn notebooks(house: &House) -> usize {
-    let listed = house
-        .member()
-        .list_notebooks(ListNotebooksRequest::default());
+    let mut member = house.member();
+    let listed = member.list_notebooks(ListNotebooksRequest::default());
     listed.await.unwrap().into_inner().notebooks.len()
 }
 
