@@ -24,3 +24,4 @@ mod rest_wrong;
 mod scheduler;
 mod secure;
 mod stop;
+mod volume;
