@@ -10,6 +10,7 @@
 
 mod access;
 mod apart;
+mod choice;
 mod collector;
 mod crash;
 mod deploy;

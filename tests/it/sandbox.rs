@@ -93,8 +93,8 @@ async fn workloads_reach_neither_each_other_nor_the_host() {
         "packages can be installed"
     );
 
-    quire.quire(&["notebook", "delete", "one"]);
-    quire.quire_as(&profile, &["notebook", "delete", "other"]);
+    quire.quire(&["notebook", "delete", "one", "--yes"]);
+    quire.quire_as(&profile, &["notebook", "delete", "other", "--yes"]);
 }
 
 async fn own_user_and_processes(one: &mut Kernel, other: &mut Kernel) {

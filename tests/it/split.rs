@@ -170,7 +170,7 @@ impl Split {
             "volume" | "billing" => set("SCHEDULER", self.address("scheduler")),
             "notebook" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
-                for service in ["inventory", "volume", "scheduler"] {
+                for service in ["inventory", "volume", "scheduler", "billing"] {
                     set(&service.to_uppercase(), self.address(service));
                 }
                 set("EDGE", format!("https://{DOMAIN}:{}", self.ports["edge"]));

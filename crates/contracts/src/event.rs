@@ -39,5 +39,6 @@ events! {
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
     notebook::NotebookChanged,
+    notebook::NotebookReconfigured,
     billing::PriceChanged,
 }

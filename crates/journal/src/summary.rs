@@ -6,7 +6,7 @@ use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
 use contracts::inventory::v1::{Node, NodeChanged};
-use contracts::notebook::v1::{Notebook, NotebookChanged};
+use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookReconfigured};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
@@ -23,6 +23,12 @@ const LONGEST: usize = 300;
 pub(crate) fn of(delivery: &Delivery) -> String {
     let known = line(delivery, |event: NotebookChanged| {
         notebook(event.deleted, &event.notebook.unwrap_or_default())
+    })
+    .or_else(|| {
+        line(delivery, |event: NotebookReconfigured| {
+            let name = event.notebook.unwrap_or_default().name;
+            format!("notebook {name:?} was changed: {}", event.what)
+        })
     })
     .or_else(|| {
         line(delivery, |event: WorkloadChanged| {

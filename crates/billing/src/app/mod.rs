@@ -2,6 +2,7 @@
 //! so the price book, the chain of inputs and the ledger change one writer at a time, on any number of replicas.
 
 mod audit;
+mod cost;
 mod invoice;
 mod meter;
 mod posting;
@@ -10,6 +11,7 @@ mod rounding;
 mod unpriced;
 mod usage;
 
+pub(crate) use cost::ResourceCost;
 pub(crate) use invoice::MonthlyInvoice;
 pub(crate) use price::PricedType;
 pub(crate) use unpriced::Unpriced;

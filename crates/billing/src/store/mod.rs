@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod books;
+pub(crate) mod cost;
 pub(crate) mod input;
 pub(crate) mod ledger;
 pub(crate) mod month;
@@ -27,6 +28,10 @@ impl MigratorTrait for Migrator {
             Box::new(chassis::database::SqlMigration {
                 name: "billing_0001_books",
                 sql: include_str!("migrations/0001_books.sql"),
+            }),
+            Box::new(chassis::database::SqlMigration {
+                name: "billing_0002_owner",
+                sql: include_str!("migrations/0002_owner.sql"),
             }),
         ]
     }

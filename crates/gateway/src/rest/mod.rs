@@ -21,14 +21,17 @@ mod memberships;
 mod new_notebook;
 mod node_work;
 mod nodes;
+mod notebook_changes;
 mod notebooks;
 mod observe;
 mod page;
 mod project_members;
 mod projects;
+mod resource_costs;
 mod session;
 mod teams;
 mod values;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,10 +98,19 @@ fn routes() -> OpenApiRouter<App> {
             notebooks::list_notebooks,
             notebooks::create_notebook
         ))
-        .routes(routes!(notebooks::get_notebook, notebooks::delete_notebook))
+        .routes(routes!(notebook_changes::plan_notebook))
+        .routes(routes!(
+            notebooks::get_notebook,
+            notebooks::delete_notebook,
+            notebook_changes::update_notebook
+        ))
         .routes(routes!(notebooks::start_notebook))
         .routes(routes!(notebooks::stop_notebook))
+        .routes(routes!(notebook_changes::restart_notebook))
+        .routes(routes!(notebook_changes::rotate_notebook_token))
         .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(volumes::list_volumes))
+        .routes(routes!(volumes::get_volume, volumes::delete_volume))
         .routes(routes!(catalog::list_machine_types))
         .routes(routes!(catalog::list_environments))
         .routes(routes!(nodes::list_nodes))
@@ -110,6 +122,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::get_node, node_work::delete_node))
         .routes(routes!(node_work::get_node_work))
         .routes(routes!(billing::get_usage))
+        .routes(routes!(resource_costs::get_resource_costs))
         .routes(routes!(billing::get_invoice))
         .routes(routes!(billing::list_prices))
         .routes(routes!(billing::set_price))

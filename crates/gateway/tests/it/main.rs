@@ -25,3 +25,4 @@ mod rest_wrong;
 mod scheduler;
 mod secure;
 mod stop;
+mod volume;

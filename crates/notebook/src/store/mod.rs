@@ -36,6 +36,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0005_closed_projects",
                 sql: include_str!("migrations/0005_closed_projects.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0006_choice",
+                sql: include_str!("migrations/0006_choice.sql"),
+            }),
         ]
     }
 }

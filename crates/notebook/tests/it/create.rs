@@ -87,6 +87,7 @@ async fn what_is_asked_is_given(engine: Engine) {
         idle_timeout_seconds: Some(0),
         shutdown_timeout_seconds: 600,
         request_id: String::new(),
+        ..CreateNotebookRequest::default()
     };
     let made = house.try_create(asked).await.unwrap();
     assert_eq!(
@@ -180,12 +181,12 @@ async fn what_is_not_there_is_refused_with_what_is(engine: Engine) {
         (
             on("Z9"),
             Code::InvalidArgument,
-            "machine_type: \"Z9\" is unknown; types that fit here: C1, Free-CPU, C3",
+            "machine_type: \"Z9\" is unknown; types that fit here: C1, Free-CPU, C3, V100, A100",
         ),
         (
             on("C10"),
             Code::FailedPrecondition,
-            "machine_type: no node could ever host \"C10\"; types that fit here: C1, Free-CPU, C3",
+            "machine_type: no node could ever host \"C10\"; types that fit here: C1, Free-CPU, C3, V100, A100",
         ),
         (
             python2,

@@ -6,6 +6,8 @@
     reason = "a test that finds something else fails"
 )]
 
+mod change;
+mod choice;
 mod create;
 mod delete_project;
 mod edge;

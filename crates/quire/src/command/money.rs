@@ -1,5 +1,7 @@
 //! `quire usage`, `quire invoice`, `quire audit`, `quire price`.
 
+use std::collections::HashMap;
+
 use anyhow::{Result, anyhow, bail};
 use contracts::billing::v1::{
     GetInvoiceRequest, GetUsageRequest, InvoiceLine, ListPricesRequest, Price, RunAuditRequest,
@@ -9,6 +11,7 @@ use contracts::inventory::v1::ListMachineTypesRequest;
 use kernel::{Micros, NanosPerHour};
 use serde::Serialize;
 
+use super::notebook;
 use crate::api::Api;
 use crate::cli::{InvoiceCommand, Output, PriceCommand};
 use crate::print::out;
@@ -20,6 +23,8 @@ use crate::when;
 #[serde(rename_all = "camelCase")]
 struct Usage {
     resource_id: String,
+    /// Empty when there is no notebook with this identifier any more.
+    resource_name: String,
     attempt_id: String,
     machine_type: String,
     from: String,
@@ -32,12 +37,13 @@ struct Usage {
     running: bool,
 }
 
-impl From<UsageLine> for Usage {
-    fn from(line: UsageLine) -> Self {
+impl Usage {
+    fn new(line: UsageLine, names: &HashMap<String, String>) -> Self {
         let amount = line.amount.unwrap_or_default();
         Self {
             from: print::time(line.from),
             until: print::time(line.until),
+            resource_name: names.get(&line.resource_id).cloned().unwrap_or_default(),
             resource_id: line.resource_id,
             attempt_id: line.attempt_id,
             machine_type: line.machine_type,
@@ -53,12 +59,13 @@ impl From<UsageLine> for Usage {
 
 impl Row for Usage {
     const COLUMNS: &'static [&'static str] = &[
-        "RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", "",
+        "NAME", "RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", "",
     ];
 
     fn cells(&self) -> Vec<String> {
         let running = if self.running { "running" } else { "" };
         vec![
+            self.resource_name.clone(),
             self.resource_id.clone(),
             self.machine_type.clone(),
             self.from.clone(),
@@ -82,7 +89,13 @@ pub(crate) async fn usage(
     };
     let answer = api.ask(api.billing().get_usage(request)).await?;
     let total = answer.total.clone().unwrap_or_default();
-    let lines: Vec<_> = answer.lines.into_iter().map(Usage::from).collect();
+    let names = print::or_note("names of notebooks", notebook::names(api).await);
+    let names = names.unwrap_or_default();
+    let lines: Vec<_> = answer
+        .lines
+        .into_iter()
+        .map(|line| Usage::new(line, &names))
+        .collect();
     if output == Output::Json {
         return print::json(&serde_json::json!({
             "lines": lines,

@@ -162,6 +162,7 @@ impl Plan<'_> {
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
+            billing: self.socket("billing"),
             edge: self.doors.notebooks(),
             edge_probe: self.doors.local_edge(),
             master_key: self.secrets.master_key.clone(),

@@ -1,5 +1,6 @@
 //! Use cases of the scheduler.
 
+mod capacity;
 mod departure;
 mod dispatch;
 mod explain;

@@ -28,6 +28,10 @@ impl MigratorTrait for Migrator {
                 name: "volume_0002_lost",
                 sql: include_str!("migrations/0002_lost.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "volume_0003_owner",
+                sql: include_str!("migrations/0003_owner.sql"),
+            }),
         ]
     }
 }
