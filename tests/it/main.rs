@@ -9,6 +9,7 @@
 )]
 
 mod collector;
+mod console;
 mod crash;
 mod deploy;
 mod events;

@@ -11,6 +11,7 @@ mod authority;
 mod billing;
 mod caller;
 mod catalog;
+mod console;
 mod document;
 mod events;
 mod extract;
@@ -31,6 +32,7 @@ mod values;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::routing::get;
 use axum::{Json, Router, middleware};
 use chassis::Result;
 use tokio::sync::Semaphore;
@@ -125,6 +127,7 @@ pub(crate) fn router(keys: KeyRing, channels: &Channels, limits: &Limits) -> Res
     };
     let (router, _) = routes().split_for_parts();
     Ok(router
+        .route("/assets/{name}", get(console::asset))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .layer(middleware::from_fn_with_state(
