@@ -28,7 +28,7 @@ export async function withBrowser(walk) {
     // Colours half-way between two are nobody's.
     reducedMotion: "reduce",
   });
-  browser.setDefaultTimeout(30_000);
+  browser.setDefaultTimeout(60_000);
   const page = browser.pages()[0] ?? (await browser.newPage());
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`error in the page: ${error.message}`));

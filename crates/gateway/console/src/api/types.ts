@@ -22,4 +22,6 @@ export type NotebookStatus = Schemas["NotebookStatus"] & StopTime;
 export interface StopTime {
   stopsAt?: string | null;
   stopsBecause?: string | null;
+  /** Until when somebody extended it. */
+  keptUntil?: string | null;
 }

@@ -37,6 +37,14 @@ export function Facts({ story }: { story: Story }) {
             </dd>
           </>
         )}
+        {status?.keptUntil && (
+          <>
+            <dt>Kept until</dt>
+            <dd>
+              <time dateTime={status.keptUntil}>{moment(status.keptUntil, now)}</time>
+            </dd>
+          </>
+        )}
         <dt>Identifier</dt>
         <dd className="long">{notebook.id}</dd>
       </dl>
