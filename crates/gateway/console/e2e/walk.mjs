@@ -33,7 +33,7 @@ async function logIn(page) {
 /** A refused name is shown at the name, as the API says it; then the same form makes the notebook. */
 async function create(page) {
   await look(page, "first-visit");
-  await name(page, "button", "New notebook").click();
+  await name(page, "button", "Create a notebook").click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name").fill("x".repeat(101));
   await dialog.getByText("Create and start").click();
@@ -44,6 +44,8 @@ async function create(page) {
   await dialog.getByText("Create and start").click();
   await dialog.waitFor({ state: "detached" });
   await row(page, "walk").waitFor();
+  // The button that had the focus is gone.
+  await page.locator("h1:focus").waitFor();
 }
 
 /** Everything from here on happens on the page as it was loaded. */

@@ -46,12 +46,13 @@ export function MachineField({ machines, prices, chosen, choose, problem }: Mach
       <div className="machine-list">
         {machines.map((one) => {
           const cost = prices.get(one.name);
+          const told = cost === undefined ? "" : `${price(cost.pricePerHour, cost.currency)} an hour`;
           return (
             <label key={one.name} className="machine">
               <input type="radio" name="machineType" value={one.name} checked={one.name === chosen} onChange={() => choose(one.name)} />
               <span className="machine-name">{one.name}</span>
               <span className="machine-size">{machine(one)}</span>
-              <span className="machine-price">{cost === undefined ? "" : `${price(cost.pricePerHour, cost.currency)} an hour`}</span>
+              <span className="machine-price">{one.free ? "free" : told}</span>
             </label>
           );
         })}

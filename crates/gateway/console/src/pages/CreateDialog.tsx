@@ -1,11 +1,12 @@
 // A new notebook: its name, the machine, and what it starts in.
 
-import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from "react";
 import { Refusal, told } from "../api/failure";
 import type { Environment, MachineType, NewNotebook, Price } from "../api/types";
 import { Dialog } from "../components/Dialog";
 import { Field, MachineField } from "../components/Field";
 import { whereAllowed } from "../live/feed";
+import { useLive } from "../live/useLive";
 import { useSession } from "../session/session";
 
 interface Props {
@@ -21,22 +22,23 @@ interface Catalog {
 
 export function CreateDialog({ close, created }: Props) {
   const { api } = useSession();
-  const [catalog, setCatalog] = useState<Catalog | null>(null);
-  const [failure, setFailure] = useState<unknown>(null);
-  useEffect(() => {
-    const ended = new AbortController();
-    const { signal } = ended;
-    Promise.all([api.machineTypes(signal), api.environments(signal), whereAllowed(api.prices(signal))]).then(
-      ([machines, environments, prices]) =>
-        setCatalog({
-          machines: machines.items.filter(({ available }) => available),
-          environments: environments.items,
-          prices: new Map(prices?.items.map((price) => [price.machineType, price])),
-        }),
-      (error: unknown) => signal.aborted || setFailure(error),
-    );
-    return () => ended.abort();
-  }, [api]);
+  const read = useCallback(
+    async (signal: AbortSignal): Promise<Catalog> => {
+      const [machines, environments, prices] = await Promise.all([
+        api.machineTypes(signal),
+        api.environments(signal),
+        whereAllowed(api.prices(signal)),
+      ]);
+      return {
+        machines: machines.items.filter(({ available }) => available),
+        environments: environments.items,
+        prices: new Map(prices?.items.map((price) => [price.machineType, price])),
+      };
+    },
+    [api],
+  );
+  // A machine that joins while somebody looks for one is there at once.
+  const { data: catalog, error: failure } = useLive(read);
   return (
     <Dialog title="New notebook" close={close}>
       {failure === null ? null : (

@@ -13,10 +13,10 @@ export function FirstVisit({ create }: { create: () => void }) {
           <strong>Choose a machine.</strong> You see what an hour costs before you start.
         </li>
         <li>
-          <strong>Open it</strong> as soon as it runs. This page follows by itself.
+          <strong>Open it.</strong> This page shows by itself when it runs.
         </li>
         <li>
-          <strong>Stop it</strong> when you are done. Start it again with the same files, at the same address.
+          <strong>Stop it.</strong> Start it again whenever you like, with the same files at the same address.
         </li>
       </ol>
       <button className="button primary" type="button" onClick={create}>

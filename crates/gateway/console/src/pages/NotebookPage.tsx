@@ -81,7 +81,7 @@ function Told({ story, refresh }: { story: Story; refresh: () => void }) {
         <div>
           <section className="panel" aria-labelledby="why">
             <h2 id="why">Why</h2>
-            <p className="why">{status?.reason}</p>
+            <p className="why">{status?.reason || status?.summary}</p>
             <Reasons story={story} />
             <StopTime notebook={notebook} status={status} verbs={verbs} />
           </section>
@@ -104,10 +104,11 @@ function Told({ story, refresh }: { story: Story; refresh: () => void }) {
   );
 }
 
-/** The explanation, line by line, as far as it says more than the reason above it. */
+/** The explanation, line by line, as far as it says more than what stands above it. */
 function Reasons({ story }: { story: Story }) {
   const { reason = "", summary = "", details = [] } = story.status ?? {};
-  const lines = [summary, ...details].filter((line) => line !== "" && line !== reason);
+  const above = reason || summary;
+  const lines = [summary, ...details].filter((line) => line !== "" && line !== above);
   if (lines.length === 0) return null;
   return (
     <ul className="reasons">

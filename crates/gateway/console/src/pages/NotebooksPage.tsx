@@ -39,9 +39,11 @@ export function NotebooksPage() {
           </h1>
           {data === null ? null : <Summary rows={data.rows} />}
         </div>
-        <button className="button primary" type="button" onClick={() => setCreating(true)}>
-          New notebook
-        </button>
+        {data !== null && data.rows.length > 0 && (
+          <button className="button primary" type="button" onClick={() => setCreating(true)}>
+            New notebook
+          </button>
+        )}
       </div>
       <Reach error={error} />
       {data === null ? (
