@@ -12,7 +12,7 @@ export function Summary({ rows }: { rows: Row[] }) {
   if (rows.length === 0) return null;
   return (
     <p className="summary">
-      {running.length === 0 ? "None runs" : `${running.length} running`}
+      {running.length === 0 ? "None running" : `${running.length} running`}
       {currency === undefined ? null : (
         <>
           <span aria-hidden="true"> · </span>

@@ -7,7 +7,7 @@ export function Timeline({ events }: { events: Event[] }) {
   if (events.length === 0) return null;
   const now = new Date();
   return (
-    <section className="panel" aria-labelledby="story">
+    <section className="panel story" aria-labelledby="story">
       <h2 id="story">What happened</h2>
       <ol className="timeline">
         {events.map((event) => (
