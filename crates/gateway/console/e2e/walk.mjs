@@ -7,7 +7,7 @@ import { look, withBrowser } from "./browser.mjs";
 const { QUIRE_URL: url, QUIRE_KEY: key } = process.env;
 assert(url && key, "QUIRE_URL and QUIRE_KEY say where and as whom");
 
-/** Starting a notebook may have to fetch packages. */
+/** Starting a notebook may have to fetch packages, and JupyterLab shares the machine with all other tests. */
 const START = 180_000;
 
 const name = (page, role, text) => page.getByRole(role, { name: text, exact: true });
@@ -40,6 +40,7 @@ async function create(page) {
   await dialog.locator("input[name=name][aria-invalid=true]:focus").waitFor();
   await look(page, "create-refused");
   await dialog.getByLabel("Name").fill("walk");
+  await dialog.getByRole("radio", { name: /^C3 / }).check();
   await look(page, "create");
   await dialog.getByText("Create and start").click();
   await dialog.waitFor({ state: "detached" });
@@ -61,7 +62,7 @@ async function runs(page) {
 
 async function opens(page, browser) {
   const [opened] = await Promise.all([browser.waitForEvent("page"), name(page, "link", "Open walk").click()]);
-  await opened.locator(".jp-LabShell").waitFor({ timeout: 60_000 });
+  await opened.locator(".jp-LabShell").waitFor({ timeout: START });
   assert(!opened.url().includes("token="), "the token is in the cookie now, not in the address");
   assert.equal(await opened.evaluate(() => globalThis.opener), null);
   await opened.close();
