@@ -12,6 +12,7 @@ mod access;
 mod apart;
 mod choice;
 mod collector;
+mod console;
 mod crash;
 mod deploy;
 mod domain;

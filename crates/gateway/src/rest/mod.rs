@@ -12,6 +12,7 @@ mod billing;
 mod caller;
 mod catalog;
 mod collaborators;
+mod console;
 mod document;
 mod events;
 mod extract;
@@ -36,6 +37,7 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::routing::get;
 use axum::{Json, Router, middleware};
 use chassis::Result;
 use tokio::sync::Semaphore;
@@ -153,6 +155,7 @@ pub(crate) fn router(keys: KeyRing, channels: &Channels, limits: &Limits) -> Res
     };
     let (router, _) = routes().split_for_parts();
     Ok(router
+        .route("/assets/{name}", get(console::asset))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .layer(middleware::from_fn_with_state(

@@ -8,6 +8,7 @@
 
 mod billing;
 mod client;
+mod console;
 mod house;
 mod identity;
 mod inventory;

@@ -110,6 +110,9 @@ fn say_addresses(doors: &Doors, data_dir: &Path) -> Result<()> {
         "API        {api}/v1   (document: /v1/openapi.json)"
     ));
     print::note(&format!(
+        "console    {api}/   (a key for it: quire api-key create browser)"
+    ));
+    print::note(&format!(
         "notebooks  {}/",
         notebooks.replacen("://", "://ID.", 1)
     ));
