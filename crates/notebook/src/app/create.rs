@@ -7,7 +7,7 @@ use contracts::common::v1::Resources;
 use contracts::common::v1::Role;
 use contracts::inventory::v1::{ListEnvironmentsRequest, MachineType};
 use contracts::notebook::v1::{Notebook, NotebookPlan, NotebookState};
-use kernel::id::{NotebookId, TeamId};
+use kernel::id::NotebookId;
 use kernel::text;
 use secrecy::ExposeSecret;
 
