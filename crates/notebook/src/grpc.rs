@@ -5,7 +5,12 @@ use contracts::common::v1::Role;
 use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
-    DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse, GetNotebookRequest, GetNotebookResponse, ListNotebooksRequest, ListNotebooksResponse, Notebook, RestartNotebookRequest, RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse, StartNotebookRequest, StartNotebookResponse, StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse, UpdateNotebookRequest, UpdateNotebookResponse,
+    DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
+    GetNotebookRequest, GetNotebookResponse, ListNotebooksRequest, ListNotebooksResponse, Notebook,
+    RestartNotebookRequest, RestartNotebookResponse, RotateNotebookTokenRequest,
+    RotateNotebookTokenResponse, StartNotebookRequest, StartNotebookResponse,
+    StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
+    UpdateNotebookRequest, UpdateNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 

@@ -106,7 +106,7 @@ mod tests {
         };
         let ended = ApiKey {
             revoked_at: Some(Timestamp::default()),
-            ..key.clone()
+            ..key
         };
         let key = |key| ApiKeyChanged {
             api_key: Some(key),

@@ -79,7 +79,9 @@ pub(crate) fn choose<'a>(machines: &'a [Machine], wanted: &str) -> Result<&'a Ma
     let fitting = || names(machines.iter().filter(|machine| machine.hostable));
     if wanted.is_empty() {
         let comfortable = |machine: &&Machine| {
-            machine.resources.gpus == 0 && !machine.free && machine.resources.memory_mib >= COMFORTABLE_MIB
+            machine.resources.gpus == 0
+                && !machine.free
+                && machine.resources.memory_mib >= COMFORTABLE_MIB
         };
         let first = |there: fn(&Machine) -> bool| {
             let mut found = machines.iter().filter(|machine| there(machine));

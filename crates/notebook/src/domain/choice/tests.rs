@@ -187,6 +187,7 @@ fn any_machine() -> impl Strategy<Value = Machine> {
             },
             free,
             available,
+            hostable: available,
         })
 }
 
