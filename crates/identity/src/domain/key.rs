@@ -141,7 +141,7 @@ mod tests {
         /// What is known is taken as it is, nothing means everything, and what is not known is named.
         #[test]
         fn known_scopes_are_taken_as_they_are(asked in some_scopes(), place in 0_usize..5, wrong in "[a-z]{1,12}(:[a-z]{0,8})?") {
-            prop_assert_eq!(scopes(asked.clone()).unwrap(), asked);
+            prop_assert_eq!(&scopes(asked.clone()).unwrap(), &asked);
             let known = wrong.split_once(':').is_some_and(|(area, verb)| AREAS.contains(&area) && ["read", "write"].contains(&verb));
             prop_assume!(!known);
             let mut all = asked;
