@@ -114,7 +114,7 @@ class Installation:
                 self.wait_for_waiting()
             taken, notebook = self.create_by_rest(f"{name}-{number}")
             seconds.append(taken)
-            self.quire("notebook", "delete", notebook["id"])
+            self.quire("notebook", "delete", notebook["id"], "--yes")
         return seconds
 
     def create_at_a_rate(self):
@@ -229,7 +229,7 @@ def main(program):
             value = f"{percentile(taken_over, share) * 1000:.0f} ms"
             rows.append((f"create -> ready, a sandbox waits, {name} of {TAKEN_OVER}", value))
         seconds, made = quire.create("by-command")
-        quire.quire("notebook", "delete", made["id"])
+        quire.quire("notebook", "delete", made["id"], "--yes")
         rows.append(("the same by the command line, its own start included, once", f"{seconds * 1000:.0f} ms"))
         # One after the other uses up what waits: the rest are made anew while others are being made ready.
         burst = quire.starts("burst", MOST_WAITING + MADE_ANEW, waiting=False)
@@ -251,7 +251,7 @@ def main(program):
         for stream in streams:
             if stream:
                 stream.close()
-        quire.quire("notebook", "delete", "cold")
+        quire.quire("notebook", "delete", "cold", "--yes")
 
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(STARTS_AT_ONCE) as pool:

@@ -10,6 +10,13 @@ fail() {
 # need_command COMMAND WHAT: stops when COMMAND is not there.
 need_command() { command -v "$1" >/dev/null || fail "$2 is needed and not there"; }
 
+# has_node: whether there is a Node.js that the console can be built with. Debian 12's own is too old.
+has_node() {
+    command -v npm >/dev/null && node --eval '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)'
+}
+
 # install_packages COMMAND:PACKAGE …: the Debian packages of the commands that are missing.
 install_packages() {
     local pair missing=()

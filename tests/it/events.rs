@@ -110,7 +110,7 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
     let refused = quire.quire_as(&stranger, &["event", "dead"]);
     assert!(!refused.status.success());
 
-    quire.quire(&["notebook", "delete", "chronicle"]);
+    quire.quire(&["notebook", "delete", "chronicle", "--yes"]);
     wait_for("the end of the timeline", || {
         are_in_order(
             &timeline(&quire, id),
@@ -248,5 +248,5 @@ async fn an_event_that_is_sent_again_is_handled() {
         (shown["state"] == "Failed" && shown["reason"] == "the letter said so").then_some(())
     });
     assert!(letters(&quire, &workload).is_empty());
-    quire.quire(&["notebook", "delete", "again"]);
+    quire.quire(&["notebook", "delete", "again", "--yes"]);
 }

@@ -1,6 +1,6 @@
 //! A whole Quire of its own for a test: `quire up` on free ports in a temporary folder, and the command line that talks to it.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use chassis::tls::Trust;
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::wait_for;
+use testkit::{free_port, wait_for};
 
 use crate::jupyter::Jupyter;
 use crate::split::Split;
@@ -19,10 +19,10 @@ pub(crate) struct Installation {
     folder: TempDir,
     topology: Topology,
     /// What `quire up` is told besides its ports.
-    up_arguments: &'static [&'static str],
+    up_arguments: Vec<String>,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
-    relay: u16,
+    pub(crate) relay: u16,
     /// The first user's key, where this has been told.
     pub(crate) key: String,
 }
@@ -32,14 +32,6 @@ enum Topology {
     /// `quire up`; `None` while it is killed.
     OneProcess(Option<Child>),
     Split(Box<Split>),
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A program under test, built beside the tests.
@@ -79,7 +71,7 @@ impl Installation {
         Self {
             folder,
             topology: Topology::OneProcess(None),
-            up_arguments: &[],
+            up_arguments: Vec::new(),
             gateway: free_port(),
             edge: free_port(),
             relay: free_port(),
@@ -97,7 +89,16 @@ impl Installation {
     /// All services in one process that answers others, too: with TLS, here on loopback.
     pub(crate) fn start_with_tls() -> Self {
         let mut installation = Self::new();
-        installation.up_arguments = &["--listen", "127.0.0.1"];
+        installation.up_arguments = ["--listen", "127.0.0.1"].map(str::to_owned).to_vec();
+        installation.up();
+        installation
+    }
+
+    /// The same for nodes on other hosts, which reach this one at `address`.
+    pub(crate) fn start_for_hosts(address: Ipv4Addr) -> Self {
+        let mut installation = Self::new();
+        let arguments = ["--listen", "0.0.0.0", "--host", &address.to_string()];
+        installation.up_arguments = arguments.map(str::to_owned).to_vec();
         installation.up();
         installation
     }
@@ -158,7 +159,7 @@ impl Installation {
             .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
             .args(["--edge", &format!("127.0.0.1:{}", self.edge)])
             .args(["--relay", &format!("127.0.0.1:{}", self.relay)])
-            .args(self.up_arguments)
+            .args(&self.up_arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()

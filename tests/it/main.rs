@@ -8,16 +8,24 @@
     reason = "tests"
 )]
 
+mod access;
+mod apart;
+mod choice;
 mod collector;
+mod console;
 mod crash;
 mod deploy;
+mod domain;
 mod events;
+mod host;
 mod installation;
 mod invariants;
 mod jupyter;
 mod life;
 mod notebook;
+mod people;
 mod policy;
+mod reach;
 mod replicas;
 mod rest;
 mod sandbox;

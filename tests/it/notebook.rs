@@ -83,7 +83,7 @@ async fn live_through_a_notebook(quire: &Installation) {
 }
 
 fn delete_it(quire: &Installation) {
-    quire.quire(&["notebook", "delete", "first"]);
+    quire.quire(&["notebook", "delete", "first", "--yes"]);
     let gone = quire.refusal(&["notebook", "show", "first"]);
     assert!(gone.contains("notebook \"first\" not found"), "{gone}");
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use testkit::{Authority, Nats, Postgres};
+use testkit::{Authority, Nats, Postgres, free_port};
 
 use crate::collector::Collector;
-use crate::installation::{free_port, package_cache, program};
+use crate::installation::{package_cache, program};
 use crate::wiring::{Extras, Wiring};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
@@ -116,6 +116,12 @@ impl Split {
         format!("https://127.0.0.1:{}", self.ports[program])
     }
 
+    /// All ports that something of it listens on.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let others = [self.nats.port(), self.postgres.port()];
+        self.ports.values().copied().chain(others).collect()
+    }
+
     /// What a program is told, as `QUIRE_<AREA>_…` variables.
     fn settings(&self, area: &str) -> Vec<(String, String)> {
         let mut settings: Vec<(String, String)> = Vec::new();
@@ -164,7 +170,7 @@ impl Split {
             "volume" | "billing" => set("SCHEDULER", self.address("scheduler")),
             "notebook" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
-                for service in ["inventory", "volume", "scheduler"] {
+                for service in ["inventory", "volume", "scheduler", "billing"] {
                     set(&service.to_uppercase(), self.address(service));
                 }
                 set("EDGE", format!("https://{DOMAIN}:{}", self.ports["edge"]));

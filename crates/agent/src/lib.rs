@@ -5,6 +5,7 @@ mod attempt;
 mod config;
 mod credentials;
 mod deletions;
+mod denied;
 mod environment;
 mod files;
 mod heartbeat;
@@ -13,6 +14,7 @@ mod link;
 mod machine;
 mod moment;
 mod node;
+mod program;
 mod relay;
 mod renewal;
 mod runtime;
@@ -33,19 +35,22 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Board, Kept, Order, Supervisor};
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
+use crate::denied::Denials;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
 use crate::link::Link;
-use crate::machine::Gpus;
+use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
 use crate::node::Node;
 use crate::relay::{Edges, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
+use crate::runtime::process::network::Networks;
 
 pub use crate::config::AgentConfig;
 pub use crate::node::join;
+pub use crate::program::serve;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;
@@ -64,6 +69,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(),
 ) -> Result<()> {
+    denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
     let node = Node::load(&config.data_dir)?.ok_or_else(|| {
@@ -86,6 +92,14 @@ pub async fn run(
     let credentials = Credentials::of(&agent.config.data_dir);
     let edges = agent.config.data_dir.join("edges.json");
     let (edges, listing) = Edges::load(relay.clone(), credentials, edges)?;
+    if let Some(networks) = agent.networks.clone() {
+        let denials = Denials {
+            networks,
+            services: denied::services(&agent.config),
+            edges: listing.watch(),
+        };
+        tasks.start("denials", denials.run(cancel.clone()));
+    }
     tasks.start("edges", edges.run(cancel.clone()));
     tasks.start("relay", relay.run(listener, cancel));
     agent.call_control_plane(&mut tasks, orders, listing)?;
@@ -103,6 +117,7 @@ struct Agent {
     clock: Arc<dyn Clock>,
     gpus: Gpus,
     lacks: Vec<String>,
+    networks: Option<Arc<Networks>>,
     process: Arc<ProcessRuntime>,
     board: Arc<Board>,
     kept: Arc<Kept>,
@@ -112,7 +127,7 @@ impl Agent {
     async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
-        let lacks = [isolation.missing.as_slice(), &isolation.impaired].concat();
+        let (lacks, networks) = (isolation.lacks(), isolation.networks.clone());
         let gpus = Gpus::open();
         let process = Arc::new(ProcessRuntime::new(
             &config,
@@ -131,6 +146,7 @@ impl Agent {
             clock,
             gpus,
             lacks,
+            networks,
             process,
             board,
             kept,
@@ -192,10 +208,14 @@ impl Agent {
             orders,
             time,
         );
+        let (disk, disk_gib) = Disk::new(vec![
+            runtime::process::volumes(&data_dir),
+            attempt::homes(&data_dir),
+        ]);
         let heartbeat = Heartbeat {
             caller: caller(&config.inventory)?,
             node_id: node_id.clone(),
-            data_dir: data_dir.clone(),
+            disk_gib,
             reserve_mib: config
                 .memory_reserve_mib
                 .saturating_add(self.process.reserved_mib()),
@@ -218,6 +238,7 @@ impl Agent {
         };
         tasks.start("renewal", renewal.run(tasks.cancel()));
         tasks.start("link", link.run(tasks.cancel()));
+        tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())

@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use agent::AgentConfig;
-use chassis::telemetry;
+use chassis::telemetry::{self, TelemetryConfig};
 use clap::{Parser, Subcommand};
-use kernel::time::SystemClock;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 /// Runs workloads on this machine.
 #[derive(Debug, Parser)]
@@ -63,7 +59,7 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn command(cli: Cli) -> Result<(), Failure> {
-    let settings = chassis::config::load("telemetry", None)?;
+    let settings: TelemetryConfig = chassis::config::load("telemetry", None)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         // Inside the runtime: what sends traces needs it.
@@ -72,7 +68,9 @@ fn command(cli: Cli) -> Result<(), Failure> {
             Command::Join { config, token } => agent::join(&load(config)?, &token)
                 .await
                 .map_err(Failure::from),
-            Command::Run { config } => run(load(config)?).await,
+            Command::Run { config } => agent::serve(load(config)?, &settings, &telemetry, || ())
+                .await
+                .map_err(Failure::from),
             Command::CheckConfig { config } => {
                 println!("{:#?}", load(config)?);
                 Ok(())
@@ -85,25 +83,4 @@ fn command(cli: Cli) -> Result<(), Failure> {
 
 fn load(file: Option<PathBuf>) -> Result<AgentConfig, Failure> {
     Ok(chassis::config::load("agent", file.as_deref())?)
-}
-
-async fn run(config: AgentConfig) -> Result<(), Failure> {
-    let cancel = CancellationToken::new();
-    let stop = cancel.clone();
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    let signals = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = agent::run(config, Arc::new(SystemClock), cancel, || ()) => Ok(ended?),
-        () = signals => Ok(()),
-    }
 }

@@ -28,11 +28,17 @@ macro_rules! events {
 
 events! {
     identity::ApiKeyRevoked,
+    identity::TeamChanged,
+    identity::MemberChanged,
+    identity::ProjectChanged,
+    identity::ProjectMemberChanged,
+    identity::ApiKeyChanged,
     inventory::NodeChanged,
     volume::VolumeChanged,
     scheduler::WorkloadChanged,
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
     notebook::NotebookChanged,
+    notebook::NotebookReconfigured,
     billing::PriceChanged,
 }

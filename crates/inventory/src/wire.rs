@@ -50,6 +50,7 @@ pub(crate) fn machine_type(offer: Offer) -> wire::MachineType {
         max_duration_seconds,
         free,
         available: offer.available,
+        hostable: offer.hostable,
     }
 }
 

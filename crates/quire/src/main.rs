@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use chassis::Error;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::api::Api;
 use crate::cli::{Cli, Command};
@@ -45,7 +45,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// What shells report of a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(stopped) = error.downcast_ref::<wait::Interrupted>() {
+        eprintln!("\nquire: {stopped}");
+        return ExitCode::from(INTERRUPTED);
+    }
     eprintln!("quire: {error:#}");
     ExitCode::FAILURE
 }
@@ -59,6 +66,13 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
         Command::Login(args) => command::login(args, &profile).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
+        Command::Completion { shell } => {
+            // Into memory first: the generator would panic at a reader that went away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quire", &mut script);
+            print::line(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
         other => {
             let api = Api::new(&Profile::load(&profile)?)?;
             command::run(other, &api, cli.output).await

@@ -39,7 +39,7 @@ pub(crate) use listener::serve;
 pub(crate) struct Door {
     config: EdgeConfig,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) upstream: Upstream,
     pub(crate) activity: Activity,
     metrics: Arc<Metrics>,
@@ -80,7 +80,7 @@ impl Door {
             activity: Activity::new(clock.clone(), metrics.clone()),
             config: EdgeConfig { domain, ..config },
             clock,
-            directory,
+            directory: Arc::new(directory),
             metrics,
             open: TaskTracker::new(),
             part: CancellationToken::new(),

@@ -4,7 +4,7 @@ use chassis::auth::Principal;
 use contracts::common::v1::Role;
 use contracts::inventory::v1::{
     HeartbeatRequest, ListNodesRequest, NodeChanged, NodeLiveness, NodeSchedulable,
-    SetNodeSchedulableRequest,
+    SetNodeSchedulableRequest, WarmPool, WarmPools,
 };
 use contracts::{from_wire_time, to_wire_time};
 use kernel::Clock as _;
@@ -34,6 +34,42 @@ async fn a_heartbeat_says_what_there_is(engine: Engine) {
         (report.hardware, report.boot_id, report.missing_isolation)
     );
     assert_eq!(node.last_seen_at, Some(to_wire_time(house.clock.now())));
+}
+
+/// What waits on a node for notebooks changes with every start: it is shown, and is no change of the node.
+async fn what_waits_is_shown_and_changes_nothing(engine: Engine) {
+    let house = House::open(engine).await;
+    let mut member = house.join("box").await;
+    member.beat().await;
+    assert_eq!(house.node(&member.id).await.warm, None, "it does not say");
+    for ready in [1, 0, 2] {
+        let pool = WarmPool {
+            environment: "python".to_owned(),
+            environment_digest: "d1".to_owned(),
+            ready,
+            wanted: 2,
+            memory_mib: 70,
+            failures: 0,
+        };
+        let warm = WarmPools {
+            most: 4,
+            reserved_mib: 1_024,
+            pools: vec![pool],
+        };
+        let report = HeartbeatRequest {
+            warm: Some(warm.clone()),
+            ..member.report()
+        };
+        member.say(report).await.unwrap();
+        let node = house.node(&member.id).await;
+        assert_eq!((node.warm, node.revision), (Some(warm), 2));
+    }
+    // Another change of the node leaves it as it is.
+    let mut smaller = member.report();
+    smaller.hardware.as_mut().unwrap().gpus.pop();
+    member.say(smaller).await.unwrap();
+    let node = house.node(&member.id).await;
+    assert_eq!((node.warm.unwrap().pools[0].ready, node.revision), (2, 3));
 }
 
 /// Only a change makes a revision and an event; but each heartbeat counts.
@@ -229,6 +265,7 @@ async fn racing_changes_are_both_kept(engine: Engine) {
 testkit::on_each_engine!(
     a_heartbeat_says_what_there_is,
     a_heartbeat_alone_changes_nothing,
+    what_waits_is_shown_and_changes_nothing,
     a_node_speaks_of_itself_only,
     operators_steer_nodes,
     teams_do_not_see_nodes,

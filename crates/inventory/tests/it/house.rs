@@ -173,6 +173,7 @@ impl Member {
             boot_id: "boot-1".to_owned(),
             hardware: Some(hardware),
             missing_isolation: vec!["network namespaces: not permitted here".to_owned()],
+            warm: None,
         }
     }
 

@@ -79,6 +79,7 @@ impl App {
             }
             if view::wanted(now) == Wanted::Running {
                 now.wanted = view::wanted_number(Wanted::Stopped);
+                now.restart = false;
                 now.state = view::state_number(State::Error);
                 now.reason = refusal.public_text();
             } else {

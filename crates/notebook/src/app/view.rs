@@ -70,6 +70,7 @@ pub(super) fn known(row: &Model) -> Known {
         asked_for: !row.launch.is_empty(),
         has_workload: !row.workload_id.is_empty(),
         stop_asked: row.stop_asked,
+        restart: row.restart,
     }
 }
 
@@ -108,6 +109,8 @@ impl App {
             modified_at: time(row.modified_at),
             started_at: row.started_at.and_then(time),
             revision: unsigned(row.revision),
+            run_until: row.run_until.and_then(time),
+            restarting: row.restart,
         }
     }
 }

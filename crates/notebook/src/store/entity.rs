@@ -46,6 +46,9 @@ pub struct Model {
     pub revision: i64,
     pub route_revision: i64,
     pub traceparent: String,
+    pub restart: bool,
+    pub keep_volume: bool,
+    pub run_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,5 +1,6 @@
 //! Tables of the notebook service.
 
+pub(crate) mod closed_project;
 pub(crate) mod entity;
 
 use chassis::database::SqlMigration;
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "notebook_0001",
                 sql: include_str!("migrations/0001_notebook.sql"),
@@ -25,6 +27,18 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0003_trace",
                 sql: include_str!("migrations/0003_trace.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0004_free",
+                sql: include_str!("migrations/0004_free.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0005_closed_projects",
+                sql: include_str!("migrations/0005_closed_projects.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0006_choice",
+                sql: include_str!("migrations/0006_choice.sql"),
             }),
         ]
     }

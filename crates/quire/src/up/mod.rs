@@ -110,6 +110,9 @@ fn say_addresses(doors: &Doors, data_dir: &Path) -> Result<()> {
         "API        {api}/v1   (document: /v1/openapi.json)"
     ));
     print::note(&format!(
+        "console    {api}/   (a key for it: quire api-key create browser)"
+    ));
+    print::note(&format!(
         "notebooks  {}/",
         notebooks.replacen("://", "://ID.", 1)
     ));
@@ -183,7 +186,7 @@ async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Res
 async fn serve(plan: &services::Plan<'_>, profile: &Path, mut tasks: Tasks) -> Result<()> {
     let now = plan.clock.now();
     authority(plan.data_dir).load_or_create("Quire", now)?;
-    identity::bootstrap(&plan.identity(), plan.clock.as_ref()).await?;
+    identity::bootstrap(&plan.identity(), plan.clock.clone()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks)?;
     let ready = async {

@@ -152,6 +152,7 @@ impl Plan<'_> {
             cpu_overcommit: self.args.cpu_overcommit,
             warm: self.args.warm,
             require_full_isolation: self.args.require_full_isolation,
+            denied_networks: self.args.denied_networks.clone(),
             ..AgentConfig::default()
         }
     }
@@ -162,6 +163,7 @@ impl Plan<'_> {
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
+            billing: self.socket("billing"),
             edge: self.doors.notebooks(),
             edge_probe: self.doors.local_edge(),
             master_key: self.secrets.master_key.clone(),

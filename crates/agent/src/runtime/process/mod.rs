@@ -27,7 +27,7 @@ use kernel::Clock;
 use self::user::Users;
 use self::variables::Passed;
 use self::warm::Pool;
-use super::{Ending, Job, Progress, Runtime, Start, Status};
+use super::{Ending, Job, Memory, Progress, Runtime, Start, Status};
 use crate::attempt::Folder;
 use crate::config::AgentConfig;
 use crate::environment::{Environment, Environments};
@@ -181,6 +181,13 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn status(&self, job: &Job) -> Status {
         shims::status(&job.folder)
+    }
+
+    fn memory(&self, job: &Job) -> Option<Memory> {
+        let group = self.isolation.group(&job.folder.sandbox_name())?;
+        let (events, peak) = (&group.memory_events, &group.memory_peak);
+        let limit = furnish::limits(job.spec()).memory_bytes();
+        Some(Memory::read(Some(events), Some(peak), limit))
     }
 
     async fn ended(&self, job: &Job) -> Ending {
