@@ -30,31 +30,63 @@ fn wait_for_waiting(quire: &Installation) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_takes_over_a_server_that_was_there_before_it() {
     let quire = Installation::start();
-    let first = quire.quire(&["notebook", "create", "--name", "first", "--machine-type", "C2"]);
+    let first = quire.quire(&[
+        "notebook",
+        "create",
+        "--name",
+        "first",
+        "--machine-type",
+        "C2",
+    ]);
     let warm = wait_for_waiting(&quire);
     assert_eq!(warm["pools"][0]["environment"], "python");
-    assert_eq!((&warm["most"], &warm["reservedMib"]), (&Value::from(2), &Value::from(512)));
+    assert_eq!(
+        (&warm["most"], &warm["reservedMib"]),
+        (&Value::from(2), &Value::from(512))
+    );
     let used = warm["pools"][0]["memoryMib"].as_u64().unwrap();
     assert!((32..256).contains(&used), "{warm}");
 
     let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let notebook = quire.quire(&["notebook", "create", "--name", "warm", "--machine-type", "C2"]);
+    let notebook = quire.quire(&[
+        "notebook",
+        "create",
+        "--name",
+        "warm",
+        "--machine-type",
+        "C2",
+    ]);
     let mut kernel = quire.jupyter(&notebook).kernel().await;
     let begun: f64 = kernel.run(SERVER_BEGUN).await.unwrap().parse().unwrap();
-    assert!(begun < asked.as_secs_f64(), "the server was begun at {begun}, the notebook asked for at {asked:?}");
+    assert!(
+        begun < asked.as_secs_f64(),
+        "the server was begun at {begun}, the notebook asked for at {asked:?}"
+    );
     let other = quire.jupyter(&first);
-    assert_eq!(other.get("/api/contents").await["content"], Value::Array(Vec::new()));
+    assert_eq!(
+        other.get("/api/contents").await["content"],
+        Value::Array(Vec::new())
+    );
 
     // Its files are there in whatever sandbox it starts next.
-    kernel.run("open('kept.txt', 'w').write('kept')").await.unwrap();
+    kernel
+        .run("open('kept.txt', 'w').write('kept')")
+        .await
+        .unwrap();
     quire.quire(&["notebook", "stop", "warm"]);
     wait_for_waiting(&quire);
     let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let again = quire.quire(&["notebook", "start", "warm"]);
     let mut kernel = quire.jupyter(&again).kernel().await;
     let begun: f64 = kernel.run(SERVER_BEGUN).await.unwrap().parse().unwrap();
-    assert!(begun < asked.as_secs_f64(), "the server was begun at {begun}, its start asked for at {asked:?}");
-    assert_eq!(kernel.run("print(open('kept.txt').read())").await.unwrap(), "kept");
+    assert!(
+        begun < asked.as_secs_f64(),
+        "the server was begun at {begun}, its start asked for at {asked:?}"
+    );
+    assert_eq!(
+        kernel.run("print(open('kept.txt').read())").await.unwrap(),
+        "kept"
+    );
     let owner = "import os\nprint(os.stat('kept.txt').st_uid == os.getuid())";
     assert_eq!(kernel.run(owner).await.unwrap(), "True");
     let usage = quire.quire(&["usage"]);

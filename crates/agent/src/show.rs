@@ -166,8 +166,15 @@ mod tests {
         };
         let told = show.args().into_iter().skip(2);
         assert_eq!(Show::parse(told).unwrap(), show);
-        for wrong in [vec![], vec!["1", "2", "3", "/a"], vec!["x", "2", "3", "/a", "/b"]] {
-            assert!(Show::parse(wrong.iter().map(OsString::from)).is_err(), "{wrong:?}");
+        for wrong in [
+            vec![],
+            vec!["1", "2", "3", "/a"],
+            vec!["x", "2", "3", "/a", "/b"],
+        ] {
+            assert!(
+                Show::parse(wrong.iter().map(OsString::from)).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 }

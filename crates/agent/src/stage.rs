@@ -36,8 +36,12 @@ const OOM_SCORE: &str = "500";
 /// Runs one step. `enter` and `drop` come back only when they fail.
 pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let done = match args.next().as_deref().and_then(OsStr::to_str) {
-        Some("enter") => Enter::parse(args).and_then(Enter::run).map(|never| match never {}),
-        Some("drop") => Drop::parse(args).and_then(Drop::run).map(|never| match never {}),
+        Some("enter") => Enter::parse(args)
+            .and_then(Enter::run)
+            .map(|never| match never {}),
+        Some("drop") => Drop::parse(args)
+            .and_then(Drop::run)
+            .map(|never| match never {}),
         Some("show") => Show::parse(args).and_then(|show| show.run()),
         Some("user-namespace") => show::hold_user_namespace(),
         _ => Err(wrong(OsStr::new("stage"))),

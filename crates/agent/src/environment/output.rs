@@ -52,7 +52,9 @@ impl Progress {
             text.push_str(&format!(", {} large ones are here", self.fetched));
         }
         let named = self.fetching.iter().take(MAX_NAMED);
-        let named: Vec<String> = named.map(|(name, size)| format!("{name} ({size})")).collect();
+        let named: Vec<String> = named
+            .map(|(name, size)| format!("{name} ({size})"))
+            .collect();
         if !named.is_empty() {
             text.push_str(&format!(", fetching {}", named.join(", ")));
         }
@@ -122,7 +124,8 @@ mod tests {
     fn many_packages_are_not_all_named() {
         let mut progress = Progress::default();
         progress.hear("Resolved 9 packages in 1ms");
-        let last = (0..5).filter_map(|number| progress.hear(&format!("Downloading p{number} (2.0MiB)")));
+        let last =
+            (0..5).filter_map(|number| progress.hear(&format!("Downloading p{number} (2.0MiB)")));
         assert_eq!(
             last.last().unwrap(),
             "installing 9 packages, fetching p0 (2.0MiB), p1 (2.0MiB), p2 (2.0MiB) and 2 more"

@@ -84,15 +84,7 @@ impl Relay {
         // It may move from the one place to the other while it is looked for.
         for _ in 0..2 {
             let past = self.kept.find(workload, generation).map(|past| past.folder);
-            let held = || {
-                Some(
-                    self.board
-                        .find(workload, generation)?
-                        .job
-                        .folder
-                        .sandbox(),
-                )
-            };
+            let held = || Some(self.board.find(workload, generation)?.job.folder.sandbox());
             found = logs::Reader::open(past.or_else(held)?, tail).await.ok();
             if found.as_ref().is_some_and(logs::Reader::has_log) {
                 break;

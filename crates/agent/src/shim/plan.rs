@@ -1,8 +1,8 @@
 //! What a shim is told on its command line. The agent writes it with [`Plan::into_args`] and the shim reads it back.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use super::memory::Memory;
 

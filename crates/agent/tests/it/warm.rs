@@ -129,56 +129,99 @@ async fn what_waits_is_taken_over_and_is_as_strict_as_what_is_made_anew() {
     };
     node.start_task().await;
     let first = notebook(&lock);
-    assert!(!start(&node, &first).await, "nothing waits in an environment that was never used");
+    assert!(
+        !start(&node, &first).await,
+        "nothing waits in an environment that was never used"
+    );
     let there = ready(&node).await;
     let said = pool(&node).unwrap();
     assert_eq!((said.environment.as_str(), said.wanted), ("stub", 1));
     assert!(said.memory_mib < 256, "{said:?}");
     let before = child(&there);
-    let empty = fs::read_dir(node.config.data_dir.join("homes")).unwrap().count();
+    let empty = fs::read_dir(node.config.data_dir.join("homes"))
+        .unwrap()
+        .count();
     assert_eq!(empty, 1, "it has an empty home of its own");
 
     let second = notebook(&lock);
     assert!(start(&node, &second).await, "what waited was taken over");
-    assert_eq!(child(&node.attempt(&second).join("sandbox")), before, "no process was begun for it");
+    assert_eq!(
+        child(&node.attempt(&second).join("sandbox")),
+        before,
+        "no process was begun for it"
+    );
     let reasons = node.control.reports(&second);
     assert!(
-        reasons.iter().any(|report| report.reason.ends_with("in a sandbox that was ready")),
+        reasons
+            .iter()
+            .any(|report| report.reason.ends_with("in a sandbox that was ready")),
         "{reasons:?}"
     );
     for power in POWERS {
-        let (cold, warm) = (eval(&node, &first, power).await, eval(&node, &second, power).await);
+        let (cold, warm) = (
+            eval(&node, &first, power).await,
+            eval(&node, &second, power).await,
+        );
         assert_eq!(cold, warm, "{power}");
     }
     let user = "__import__('os').getresuid(), __import__('os').getresgid(), __import__('os').stat('/notebooks').st_uid";
-    assert_ne!(eval(&node, &first, user).await, eval(&node, &second, user).await);
+    assert_ne!(
+        eval(&node, &first, user).await,
+        eval(&node, &second, user).await
+    );
     // Nobody sees the other's files, and what is written is in the volume.
     let write = "open('/notebooks/mine', 'w').write('second')";
     assert_eq!(eval(&node, &second, write).await, "6");
-    assert_eq!(eval(&node, &first, "__import__('os').listdir('/notebooks')").await, "[]");
+    assert_eq!(
+        eval(&node, &first, "__import__('os').listdir('/notebooks')").await,
+        "[]"
+    );
     let volume = node.volume(&spec(&mut second.clone()).volume_id);
     assert_eq!(fs::read_to_string(volume.join("mine")).unwrap(), "second");
 
     // Its own limits, and what happens at them.
     let hungry = eval(&node, &second, "len(bytearray(1 << 30))").await;
     let report = node.control.ended(&second).await;
-    assert_eq!((report.end(), report.fault()), (AttemptEnd::Failed, Fault::User), "{hungry} {report:?}");
-    assert!(report.reason.starts_with("out of memory: limit 256 MiB, peak "), "{report:?}");
+    assert_eq!(
+        (report.end(), report.fault()),
+        (AttemptEnd::Failed, Fault::User),
+        "{hungry} {report:?}"
+    );
+    assert!(
+        report
+            .reason
+            .starts_with("out of memory: limit 256 MiB, peak "),
+        "{report:?}"
+    );
     assert!(node.log(&second).await.ends_with("serving\n"));
 
     // The same files again, shown in a sandbox with another user, who owns them there; on the disk nothing changes hands.
     ready(&node).await;
     let mut third = notebook(&lock);
-    spec(&mut third).volume_id.clone_from(&spec(&mut second.clone()).volume_id);
+    spec(&mut third)
+        .volume_id
+        .clone_from(&spec(&mut second.clone()).volume_id);
     assert!(start(&node, &third).await, "what waited was taken over");
-    assert_eq!(eval(&node, &third, "open('/notebooks/mine').read()").await, "second");
+    assert_eq!(
+        eval(&node, &third, "open('/notebooks/mine').read()").await,
+        "second"
+    );
     let mine = "__import__('os').stat('/notebooks/mine').st_uid == __import__('os').getuid()";
     assert_eq!(eval(&node, &third, mine).await, "True");
-    assert_eq!(eval(&node, &third, "open('/notebooks/more', 'w').write('x')").await, "1");
-    assert_eq!(eval(&node, &third, "__import__('os').mkdir('/notebooks/.quire')").await, "None");
+    assert_eq!(
+        eval(&node, &third, "open('/notebooks/more', 'w').write('x')").await,
+        "1"
+    );
+    assert_eq!(
+        eval(&node, &third, "__import__('os').mkdir('/notebooks/.quire')").await,
+        "None"
+    );
     let owner = |name: &str| fs::metadata(volume.join(name)).unwrap().uid();
     assert_eq!(owner("more"), fs::metadata(&volume).unwrap().uid());
-    assert_ne!(eval(&node, &third, "__import__('os').getuid()").await, owner("more").to_string());
+    assert_ne!(
+        eval(&node, &third, "__import__('os').getuid()").await,
+        owner("more").to_string()
+    );
     node.control.stop(&third, "user").await;
     assert_eq!(node.control.ended(&third).await.reason, "user");
 
@@ -187,11 +230,22 @@ async fn what_waits_is_taken_over_and_is_as_strict_as_what_is_made_anew() {
     fs::write(volume.join(".quire/site-packages/socketserver.py"), "").unwrap();
     ready(&node).await;
     let mut fourth = notebook(&lock);
-    spec(&mut fourth).volume_id.clone_from(&spec(&mut second.clone()).volume_id);
+    spec(&mut fourth)
+        .volume_id
+        .clone_from(&spec(&mut second.clone()).volume_id);
     node.control.assign(&fourth).await;
     let report = node.control.ended(&fourth).await;
-    assert_eq!((report.end(), report.ran_ms), (AttemptEnd::Failed, None), "{report:?}");
-    assert!(report.reason.contains("module 'socketserver' has no attribute"), "{report:?}");
+    assert_eq!(
+        (report.end(), report.ran_ms),
+        (AttemptEnd::Failed, None),
+        "{report:?}"
+    );
+    assert!(
+        report
+            .reason
+            .contains("module 'socketserver' has no attribute"),
+        "{report:?}"
+    );
     assert_eq!(waiting(&node).len(), 1, "it was not taken");
     node.control.stop(&first, "user").await;
     node.control.ended(&first).await;
@@ -200,7 +254,11 @@ async fn what_waits_is_taken_over_and_is_as_strict_as_what_is_made_anew() {
     })
     .await;
     node.stop().await;
-    assert_eq!((node.traces(""), waiting(&node)), (Vec::new(), Vec::new()), "nothing is left");
+    assert_eq!(
+        (node.traces(""), waiting(&node)),
+        (Vec::new(), Vec::new()),
+        "nothing is left"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,15 +277,23 @@ async fn none_is_used_twice_and_one_that_was_taken_ends_as_others_do() {
     for notebook in &both {
         node.control.running(notebook).await;
     }
-    let taken = both.iter().filter(|one| node.attempt(one).join("sandbox").is_dir());
+    let taken = both
+        .iter()
+        .filter(|one| node.attempt(one).join("sandbox").is_dir());
     assert_eq!(taken.count(), 1);
     let process = "imported_at, __import__('os').getuid()";
-    let (one, other) = (eval(&node, &both[0], process).await, eval(&node, &both[1], process).await);
+    let (one, other) = (
+        eval(&node, &both[0], process).await,
+        eval(&node, &both[1], process).await,
+    );
     assert_ne!(one, other);
     for notebook in &both {
         node.control.stop(notebook, "user").await;
         let report = node.control.ended(notebook).await;
-        assert_eq!((report.end(), report.reason.as_str()), (AttemptEnd::Stopped, "user"));
+        assert_eq!(
+            (report.end(), report.reason.as_str()),
+            (AttemptEnd::Stopped, "user")
+        );
         eventually("no traces", || async {
             node.traces(&notebook.attempt_id).is_empty().then_some(())
         })
@@ -253,7 +319,11 @@ async fn one_that_dies_is_replaced() {
     })
     .await;
     let name = there.file_name().unwrap().to_string_lossy().into_owned();
-    assert_eq!(node.traces(&name), Vec::<PathBuf>::new(), "nothing is left of the dead one");
+    assert_eq!(
+        node.traces(&name),
+        Vec::<PathBuf>::new(),
+        "nothing is left of the dead one"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,13 +336,20 @@ async fn a_killed_agent_takes_what_waits_along_and_a_start_that_it_broke_off_goe
     let there = ready(&node).await;
     let process = child(&there);
     node.kill();
-    eventually("the end of what waited", || async { (!is_alive(process)).then_some(()) }).await;
+    eventually("the end of what waited", || async {
+        (!is_alive(process)).then_some(())
+    })
+    .await;
 
     // As if it had been killed between the claim and the message: the volume is there, and nothing has run in it.
     let broken_off = notebook(&lock);
     let folder = node.attempt(&broken_off);
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("assignment"), prost::Message::encode_to_vec(&broken_off)).unwrap();
+    fs::write(
+        folder.join("assignment"),
+        prost::Message::encode_to_vec(&broken_off),
+    )
+    .unwrap();
     let seen = "{\"boot_id\":\"\",\"up_ms\":1,\"at_micros\":1}";
     let state = format!(
         "{{\"phase\":\"launching\",\"running_since\":null,\"ran_ms\":null,\"stop\":null,\"end\":null,\"reason\":\"\",\"sequence\":2,\"acknowledged\":0,\"seen\":{seen}}}"
@@ -281,7 +358,10 @@ async fn a_killed_agent_takes_what_waits_along_and_a_start_that_it_broke_off_goe
     fs::rename(&there, folder.join("sandbox")).unwrap();
     node.start_process().await;
     node.control.running(&broken_off).await;
-    assert!(!folder.join("sandbox").exists(), "what was claimed is not used again");
+    assert!(
+        !folder.join("sandbox").exists(),
+        "what was claimed is not used again"
+    );
     assert_eq!(eval(&node, &broken_off, "1 + 1").await, "2");
     let name = there.file_name().unwrap().to_string_lossy().into_owned();
     assert_eq!(node.traces(&name), Vec::<PathBuf>::new());

@@ -69,6 +69,9 @@ mod tests {
         assert!(warm(vec![pool("python"), pool("")]).check().is_ok());
         assert!(warm(vec![pool(&"x".repeat(301))]).check().is_err());
         assert!(warm(vec![pool("python"); 65]).check().is_err());
-        assert!(warm(vec![WarmPool::default()]).check().is_err(), "a digest is needed");
+        assert!(
+            warm(vec![WarmPool::default()]).check().is_err(),
+            "a digest is needed"
+        );
     }
 }

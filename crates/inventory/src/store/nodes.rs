@@ -1,7 +1,7 @@
 //! Nodes with their GPUs, between rows and the domain.
 
-use chassis::{Error, Result};
 use chassis::database::count_by;
+use chassis::{Error, Result};
 use kernel::Timestamp;
 use kernel::id::NodeId;
 use kernel::time::from_micros;

@@ -107,7 +107,8 @@ impl ProcessRuntime {
         environment: Option<&Environment>,
     ) -> Result<BTreeMap<String, String>, String> {
         let token = chassis::seal::random_secret().map_err(failed)?;
-        files::write_for_now(&job.folder.token(), token.expose_secret().as_bytes()).map_err(failed)?;
+        files::write_for_now(&job.folder.token(), token.expose_secret().as_bytes())
+            .map_err(failed)?;
         let sources = Sources {
             passed: &self.passed,
             spec: &job.spec().env,
