@@ -56,7 +56,7 @@ fn a_project_goes_when_it_is_empty() {
     quire.quire(&[&["notebook", "create"][..], &new].concat());
     let refused = quire.refusal(&["project", "delete", "cellar"]);
     assert!(refused.contains("still has notebooks: boxes"), "{refused}");
-    quire.quire(&["notebook", "delete", "boxes"]);
+    quire.quire(&["notebook", "delete", "boxes", "--yes"]);
     wait_for("the end of the project", || {
         let deleted = quire.try_quire(&["project", "delete", "cellar"]);
         deleted.status.success().then_some(())
