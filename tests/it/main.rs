@@ -11,6 +11,7 @@
 mod collector;
 mod crash;
 mod deploy;
+mod doctor;
 mod events;
 mod installation;
 mod invariants;

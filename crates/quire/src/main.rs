@@ -55,7 +55,7 @@ async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Up(args) => up::up(args, &paths::data_dir(cli.data_dir)?, &profile).await,
         Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
+        Command::Doctor(args) => doctor::run(&args, &paths::data_dir(cli.data_dir)?, cli.output),
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
         Command::Login(args) => command::login(args, &profile).await,
         Command::Authority(command) => command::authority(command, cli.output).await,

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use event::{DeadCommand, EventCommand, TailArgs};
-pub(crate) use host::{AgentArgs, DownArgs, UpArgs};
+pub(crate) use host::{AgentArgs, DoctorArgs, DownArgs, UpArgs};
 pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Stop what `up` started: notebooks first, so that they cost nothing more.
     Down(DownArgs),
     /// Look for what would keep Quire from working here, and how to mend it.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Join this machine to a Quire that runs elsewhere, and run its work.
     Agent(AgentArgs),
     /// Log in to a Quire.

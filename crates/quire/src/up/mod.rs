@@ -55,7 +55,9 @@ pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<
             pid.as_raw_nonzero()
         );
     }
-    doctor::refuse_errors(&doctor::examine(data_dir, &doors.listeners(), false))?;
+    let findings = doctor::examine(data_dir, &doors.listeners(), None);
+    doctor::tell_warnings(&findings);
+    doctor::refuse_errors(&findings)?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
