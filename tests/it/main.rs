@@ -28,3 +28,4 @@ mod storm;
 mod structure;
 mod trust;
 mod wiring;
+mod wrong;
