@@ -18,6 +18,7 @@ mod invariants;
 mod jupyter;
 mod life;
 mod notebook;
+mod output;
 mod policy;
 mod replicas;
 mod rest;

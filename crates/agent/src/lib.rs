@@ -44,7 +44,7 @@ use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 
 pub use crate::config::AgentConfig;
-pub use crate::node::join;
+pub use crate::node::{join, node_id};
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;
@@ -65,9 +65,7 @@ pub async fn run(
 ) -> Result<()> {
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
-    let node = Node::load(&config.data_dir)?.ok_or_else(|| {
-        Error::Precondition("this node has not joined: join it with a token first".to_owned())
-    })?;
+    let node = Node::joined(&config.data_dir)?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
     let mut supervisor = agent.supervisor();

@@ -8,13 +8,21 @@ use anyhow::{Context, Result};
 use chassis::telemetry::{self, TelemetryConfig};
 use chassis::{Address, Tasks, program};
 use kernel::time::SystemClock;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::AgentArgs;
+use crate::cli::{AgentArgs, Output};
 use crate::print;
 
+/// The node that this machine is, for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Joined {
+    node_id: String,
+}
+
 /// Joins if need be, then runs the agent until it is told to stop.
-pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
+pub(crate) async fn run(args: AgentArgs, data_dir: &Path, output: Output) -> Result<()> {
     let telemetry = telemetry::start("quire-agent", &TelemetryConfig::default())?;
     // The gateway passes every call on: one address is enough.
     let server: Address = args.server.parse().context("reading --server")?;
@@ -42,8 +50,15 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     tasks.start("signals", program::stop_on_signal(cancel.clone()));
-    let ready =
-        || print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
+    let joined = Joined {
+        node_id: agent::node_id(&config)?,
+    };
+    let ready = move || {
+        print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
+        if output == Output::Json {
+            print::json(&joined).ok();
+        }
+    };
     tasks.start(
         "agent",
         agent::run(config, Arc::new(SystemClock), cancel, ready),

@@ -25,7 +25,9 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::List => list(api, output).await,
         NotebookCommand::Show { id } => print::one(output, &View::from(find::get(api, &id).await?)),
         NotebookCommand::Open { id } => open::open(api, output, &id).await,
-        NotebookCommand::Logs { id, follow, tail } => logs::logs(api, &id, follow, tail).await,
+        NotebookCommand::Logs { id, follow, tail } => {
+            logs::logs(api, output, &id, follow, tail).await
+        }
         NotebookCommand::Stop { id } => run::stop(api, output, &id).await,
         NotebookCommand::Start { id } => run::start(api, output, &id).await,
         NotebookCommand::Delete { id } => delete::delete(api, output, &id).await,
