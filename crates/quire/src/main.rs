@@ -60,11 +60,13 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let profile = paths::profile(cli.profile)?;
     match cli.command {
-        Command::Up(args) => up::up(args, &paths::data_dir(cli.data_dir)?, &profile).await,
-        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
-        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Login(args) => command::login(args, &profile).await,
+        Command::Up(args) => {
+            up::up(args, &paths::data_dir(cli.data_dir)?, &profile, cli.output).await
+        }
+        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Doctor(args) => doctor::run(&args, &paths::data_dir(cli.data_dir)?, cli.output),
+        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Login(args) => command::login(args, &profile, cli.output).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
         Command::Completion { shell } => {
             // Into memory first: the generator would panic at a reader that went away.

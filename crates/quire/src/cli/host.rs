@@ -1,4 +1,4 @@
-//! What can be typed on a host of Quire: `up`, `down`, `agent`.
+//! What can be typed on a host of Quire: `up`, `down`, `doctor`, `agent`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -53,6 +53,16 @@ pub(crate) struct DownArgs {
     /// Leave notebooks running (and costing); the next `up` takes them over.
     #[arg(long)]
     pub(crate) keep_notebooks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Where the API is to answer.
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDRESS")]
+    pub(crate) gateway: SocketAddr,
+    /// Where notebooks are to answer.
+    #[arg(long, default_value = "127.0.0.1:7701", value_name = "ADDRESS")]
+    pub(crate) edge: SocketAddr,
 }
 
 #[derive(Debug, Args)]
