@@ -1,9 +1,10 @@
 //! What commands say to programs that start, enter and end an installation.
 
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use testkit::free_port;
+use testkit::{Nats, free_port, wait_for};
 
 use crate::installation::program;
 
@@ -44,4 +45,48 @@ fn what_starts_enters_and_ends_an_installation_answers_in_json() {
 
     assert_eq!(ask(&["down"]), json!({"stopped": true}));
     assert_eq!(ask(&["down"]), json!({"stopped": false}));
+}
+
+#[test]
+fn somebody_elses_nats_carries_the_events_once_it_knows_the_users() {
+    let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
+    let doors = ["--gateway", "--edge"].map(|door| (door, format!("127.0.0.1:{}", free_port())));
+    let quire = |arguments: &[&str]| -> Output {
+        Command::new(program("quire"))
+            .args(arguments)
+            .env("QUIRE_DATA_DIR", folder.path().join("d"))
+            .env("QUIRE_PROFILE", folder.path().join("profile.toml"))
+            .output()
+            .unwrap()
+    };
+    let up = |nats: &Nats| {
+        let url = nats.config().url;
+        let doors = doors.iter().flat_map(|(door, at)| [door, at.as_str()]);
+        let arguments: Vec<&str> = ["up", "--detach", "--nats", &url]
+            .into_iter()
+            .chain(doors)
+            .collect();
+        quire(&arguments)
+    };
+
+    let stranger = up(&Nats::guarded());
+    let said = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    let users = folder.path().join("d/nats/users.conf");
+    assert!(!stranger.status.success(), "{said}");
+    assert!(said.contains(&*users.to_string_lossy()), "{said}");
+
+    let own = Nats::configured(&fs::read_to_string(users).unwrap());
+    let started = up(&own);
+    let said = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(started.status.success(), "{said}");
+    assert!(
+        !folder.path().join("d/nats/jetstream").exists(),
+        "a server of its own runs, too"
+    );
+    wait_for("the team's making as an event", || {
+        let tail = quire(&["event", "tail", "--no-follow"]);
+        let told = String::from_utf8_lossy(&tail.stdout).contains("team");
+        told.then_some(())
+    });
+    assert!(quire(&["down"]).status.success());
 }

@@ -82,6 +82,23 @@ async fn run(cli: Cli) -> Result<()> {
     }
 }
 
+/// The command that lists the things of this kind.
+fn lister(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "notebook" => "notebook list",
+        "volume" => "volume list",
+        "machine type" => "machine-type list --all",
+        "environment" => "environment list",
+        "node" => "node list",
+        "team" => "team list",
+        "user" => "user list",
+        "project" => "project list",
+        "API key" => "api-key list",
+        "dead letter" => "event dead",
+        _ => return None,
+    })
+}
+
 /// A refusal in words, with the next step where one is known.
 pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
     let error = Error::from(status.clone());
@@ -98,6 +115,13 @@ pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
             )
         }
         Error::Internal { .. } => anyhow!("{}", status.message()),
+        Error::NotFound { what, .. } => match lister(what) {
+            Some(command) => anyhow!("{error}\n  see \"quire {command}\""),
+            None => anyhow!("{error}"),
+        },
+        Error::Denied(_) => anyhow!(
+            "{error}\n  \"quire whoami\" tells your role and what your key is for; an admin of your team gives roles"
+        ),
         other => anyhow!("{other}"),
     }
 }

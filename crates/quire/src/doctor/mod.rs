@@ -37,14 +37,19 @@ pub(crate) struct Finding {
 }
 
 /// Looks at everything. An address comes with the option that names another one; `ours` = the Quire of this data folder that
-/// runs now.
+/// runs now; `own_bus` = no nats-server is to be started.
 pub(crate) fn examine(
     data_dir: &Path,
     addresses: &[(&'static str, SocketAddr)],
     ours: Option<Pid>,
+    own_bus: bool,
 ) -> Vec<Finding> {
     let ours = ours.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
-    rules::judge(&facts::look(data_dir, addresses), ours)
+    let mut facts = facts::look(data_dir, addresses);
+    if own_bus {
+        facts.missing.retain(|program| *program != "nats-server");
+    }
+    rules::judge(&facts, ours)
 }
 
 fn lines_of(findings: &[Finding], severity: Severity) -> String {
@@ -76,7 +81,7 @@ pub(crate) fn refuse_errors(findings: &[Finding]) -> Result<()> {
 pub(crate) fn run(args: &DoctorArgs, data_dir: &Path, output: Output) -> Result<()> {
     let ours = crate::up::running(data_dir)?;
     let addresses = [("--gateway", args.gateway), ("--edge", args.edge)];
-    let findings = examine(data_dir, &addresses, ours);
+    let findings = examine(data_dir, &addresses, ours, args.nats.is_some());
     if output == Output::Json {
         print::json(&findings)?;
     } else {

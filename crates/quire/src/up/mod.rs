@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::doors::Doors;
+use self::nats::Bus;
 use crate::authority::{Folder, read};
 use crate::cli::{DownArgs, Output, UpArgs};
 use crate::print::out;
@@ -61,7 +62,7 @@ pub(crate) async fn up(
             pid.as_raw_nonzero()
         );
     }
-    let findings = doctor::examine(data_dir, &doors.listeners(), None);
+    let findings = doctor::examine(data_dir, &doors.listeners(), None, args.nats.is_some());
     doctor::tell_warnings(&findings);
     doctor::refuse_errors(&findings)?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
@@ -203,11 +204,20 @@ async fn run(
     let run_dir = services::run_dir(data_dir)?;
     fs::create_dir_all(&run_dir)?;
     let secrets = secrets::load(data_dir)?;
-    let nats = nats::Nats::start(data_dir, &secrets).await?;
-    let bus = nats.bus();
     // The bus ends after everything that uses it.
     let end_of_bus = CancellationToken::new();
-    let keeper = tokio::spawn(nats.keep(end_of_bus.clone()));
+    let (bus, keeper) = match &args.nats {
+        Some(url) => {
+            let authority = args.nats_authority.clone();
+            let bus = Bus::of_others(url.clone(), authority, data_dir, &secrets).await?;
+            (bus, None)
+        }
+        None => {
+            let nats = nats::Nats::start(data_dir, &secrets).await?;
+            let bus = nats.bus();
+            (bus, Some(tokio::spawn(nats.keep(end_of_bus.clone()))))
+        }
+    };
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     if let Some(address) = args.metrics {
@@ -232,7 +242,9 @@ async fn run(
     let outcome = serve(&plan, profile, tasks, output).await;
     cancel.cancel();
     end_of_bus.cancel();
-    keeper.await.context("ending the event bus")?;
+    if let Some(keeper) = keeper {
+        keeper.await.context("ending the event bus")?;
+    }
     telemetry.shutdown();
     outcome
 }
