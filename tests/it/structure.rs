@@ -108,7 +108,7 @@ fn every_secret_of_a_configuration_is_known_as_one() {
             let Some((name, kind)) = field.split_once(": ") else {
                 continue;
             };
-            if !kind.contains("SecretString") {
+            if name.contains(' ') || !kind.contains("SecretString") {
                 continue;
             }
             found += 1;
