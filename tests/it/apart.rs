@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chassis::tls::Trust;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::installation::{Installation, package_cache, program};
 use crate::jupyter::Jupyter;
 use crate::life::{Begun, Run};
 use crate::rest::patiently;
+
+/// How often a host reports what goes on running.
+const REPORTS: Duration = Duration::from_secs(10);
 
 /// A node on a host of its own; its agent ends with this value.
 struct Node {
@@ -45,14 +48,21 @@ impl Node {
         node
     }
 
-    /// Whether any process of a workload runs there.
-    fn works(&self) -> bool {
+    /// The processes of workloads that run there.
+    fn workloads(&self) -> Vec<String> {
         let attempts: Vec<String> = names(&self.folder.join("agent/attempts"));
-        names(Path::new("/proc")).iter().any(|process| {
+        let mut processes = names(Path::new("/proc"));
+        processes.retain(|process| {
             let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command);
             attempts.iter().any(|attempt| command.contains(attempt))
-        })
+        });
+        processes
+    }
+
+    /// Whether any process of a workload runs there.
+    fn works(&self) -> bool {
+        !self.workloads().is_empty()
     }
 
     /// Asks the agent to end, which takes its rules and networks off the host.
@@ -61,6 +71,11 @@ impl Node {
             let id = self.agent.id().to_string();
             std::process::Command::new("kill").arg(id).status().ok();
             self.agent.wait().ok();
+        }
+        // What a test that failed left there would go on for ever.
+        for process in self.workloads() {
+            let mut kill = std::process::Command::new("kill");
+            kill.args(["-9", &process]).status().ok();
         }
     }
 }
@@ -201,11 +216,19 @@ async fn a_host_that_is_given_up_is_over_and_stops_what_it_runs() {
     let near = quire.quire(&["node", "list"])[0]["name"].clone();
     quire.quire(&["node", "cordon", near.as_str().unwrap()]);
     let lost = Node::join(&quire, &host, &server, "lost");
-    let (notebook, _) = create(&quire, "mine");
+    let (notebook, begun) = create(&quire, "mine");
     answers(&jupyter(&quire, &notebook)).await;
 
+    wait_for("a report after the first", || {
+        let usage = quire.quire(&["usage"]);
+        let ran = usage["lines"][0]["milliseconds"].as_u64()?;
+        (u128::from(ran) > REPORTS.as_millis() + 1_000).then_some(())
+    });
+    // What the host has not reported by then will never be heard of, and costs nothing.
+    let reported = Instant::now() - REPORTS;
     host.unplug();
     wait_until(&quire, "lost", "silent");
+    let run = begun.ended(reported);
     quire.quire(&["node", "give-up", "lost", "--yes"]);
     let over = wait_for("its end", || {
         let shown = quire.quire(&["notebook", "show", "mine"]);
@@ -214,6 +237,7 @@ async fn a_host_that_is_given_up_is_over_and_stops_what_it_runs() {
     let reason = over["reason"].as_str().unwrap();
     assert!(reason.contains("given up"), "{reason}");
     assert!(lost.works(), "nobody could tell the host yet");
+    billed(&quire, &[(&notebook, run)]);
 
     host.plug_in();
     patiently("the host to stop what it runs", || async {

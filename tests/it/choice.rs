@@ -1,11 +1,11 @@
 //! A machine that is chosen, swapped and restarted, a token that is rotated, files that outlive their notebook, and waiting that ends
 //! without ending what was waited for: by the command line, with real Jupyter.
 
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use reqwest::Method;
 use serde_json::Value;
+use testkit::Lines;
 
 use crate::installation::Installation;
 
@@ -191,13 +191,10 @@ fn ctrl_c_ends_the_waiting_and_nothing_else() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let said = Lines::of(waiting.stderr.take().unwrap());
     // It tells how it comes along as soon as it waits.
-    let progress = said.by_ref().find(|line| {
-        line.as_ref()
-            .is_ok_and(|line| line.starts_with("Pending") || line.starts_with("Provisioned"))
-    });
-    assert!(progress.is_some(), "it never waited");
+    let waits = |line: &str| line.starts_with("Pending") || line.starts_with("Provisioned");
+    while !waits(&said.next("a wait").expect("it never waited")) {}
     let pid = waiting.id().to_string();
     assert!(
         Command::new("kill")
@@ -206,7 +203,7 @@ fn ctrl_c_ends_the_waiting_and_nothing_else() {
             .unwrap()
             .success()
     );
-    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    let rest: Vec<String> = std::iter::from_fn(|| said.next("its end")).collect();
     assert_eq!(waiting.wait().unwrap().code(), Some(130), "{rest:?}");
     let last = rest.last().unwrap();
     assert!(

@@ -145,7 +145,10 @@ impl Host<'_> {
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        try_run("ip", &format!("netns delete {}", self.name()));
+        let name = self.name();
+        // The cable first: the namespace may live on for a while.
+        try_run("ip", &format!("link delete {name}"));
+        try_run("ip", &format!("netns delete {name}"));
     }
 }
 

@@ -3,9 +3,11 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::time::Duration;
 
 use chassis::tls::Trust;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{free_port, wait_for};
@@ -13,6 +15,9 @@ use testkit::{free_port, wait_for};
 use crate::jupyter::Jupyter;
 use crate::split::Split;
 use crate::wiring::Wiring;
+
+/// No command of a test takes so long: the longest waits for an environment that is built while all cores are busy.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 /// A running installation; it ends with this value.
 pub(crate) struct Installation {
@@ -49,6 +54,25 @@ pub(crate) fn package_cache() -> PathBuf {
         .parent()
         .unwrap()
         .join("test-package-cache")
+}
+
+/// Runs a command to its end, which must come.
+fn output_of(command: &mut Command) -> Output {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    if let Ok(output) = receiver.recv_timeout(ENDS_WITHIN) {
+        return output.unwrap();
+    }
+    kill_process(pid, Signal::KILL).unwrap();
+    let output = receiver.recv().unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    panic!("{command:?} did not end within {ENDS_WITHIN:?}: {said}");
 }
 
 impl Installation {
@@ -256,7 +280,7 @@ impl Installation {
 
     /// Runs the command line.
     pub(crate) fn try_quire(&self, arguments: &[&str]) -> Output {
-        self.command().args(arguments).output().unwrap()
+        output_of(self.command().args(arguments))
     }
 
     /// Starts the command line, whose output can be read.
@@ -268,11 +292,8 @@ impl Installation {
 
     /// Runs the command line with another login.
     pub(crate) fn quire_as(&self, profile: &Path, arguments: &[&str]) -> Output {
-        self.command()
-            .env("QUIRE_PROFILE", profile)
-            .args(arguments)
-            .output()
-            .unwrap()
+        let mut command = self.command();
+        output_of(command.env("QUIRE_PROFILE", profile).args(arguments))
     }
 
     /// Runs the command line, which must succeed, and reads its JSON.

@@ -2,14 +2,13 @@
 //! NATS, and every byte between them by TLS with certificates of one authority.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use testkit::{Authority, Nats, Postgres, free_port};
+use testkit::{Authority, Lines, Nats, Postgres, free_port};
 
 use crate::collector::Collector;
 use crate::installation::{package_cache, program};
@@ -91,16 +90,14 @@ impl Split {
         std::fs::create_dir_all(split.run_dir()).unwrap();
         split.wire(wiring);
         let mut identity = split.spawn("identity", Stdio::piped());
-        let mut key = String::new();
-        BufReader::new(identity.stdout.take().unwrap())
-            .read_line(&mut key)
-            .unwrap();
+        let said = Lines::of(identity.stdout.take().unwrap());
+        let key = said.next("the first key").expect("identity ended");
         split.programs.insert("identity".to_owned(), identity);
         for name in SERVICES.into_iter().skip(1).chain(["edge", "gateway"]) {
             split.restart(name);
         }
         split.start_replicas();
-        (split, key.trim().to_owned())
+        (split, key)
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {

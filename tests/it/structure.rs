@@ -93,3 +93,29 @@ fn every_crate_takes_versions_and_lints_from_the_workspace() {
         }
     }
 }
+
+/// The command line of every program refuses secrets by their names.
+#[test]
+fn every_secret_of_a_configuration_is_known_as_one() {
+    let mut found = 0;
+    for package in metadata().packages {
+        let folder = package.manifest_path.parent().unwrap();
+        let Ok(configuration) = std::fs::read_to_string(folder.join("src/config.rs")) else {
+            continue;
+        };
+        for line in configuration.lines() {
+            let field = line.trim().strip_prefix("pub ").unwrap_or_default();
+            let Some((name, kind)) = field.split_once(": ") else {
+                continue;
+            };
+            if name.contains(' ') || !kind.contains("SecretString") {
+                continue;
+            }
+            found += 1;
+            let keys = [name.to_owned(), format!("bus.{name}")];
+            let known = keys.iter().any(|key| chassis::config::is_secret(key));
+            assert!(known, "{name} of {} is not", package.name);
+        }
+    }
+    assert!(found >= 7, "only {found} were found");
+}

@@ -49,7 +49,7 @@ use crate::runtime::process::ProcessRuntime;
 use crate::runtime::process::network::Networks;
 
 pub use crate::config::AgentConfig;
-pub use crate::node::join;
+pub use crate::node::{join, node_id};
 pub use crate::program::serve;
 
 /// Orders of the scheduler that may wait.
@@ -72,9 +72,7 @@ pub async fn run(
     denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
-    let node = Node::load(&config.data_dir)?.ok_or_else(|| {
-        Error::Precondition("this node has not joined: join it with a token first".to_owned())
-    })?;
+    let node = Node::joined(&config.data_dir)?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
     // Before any attempt goes on: a sandbox that was being handed over when an agent died may see what belongs to one.

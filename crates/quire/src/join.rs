@@ -6,12 +6,20 @@ use agent::AgentConfig;
 use anyhow::{Context, Result};
 use chassis::Address;
 use chassis::telemetry::{self, TelemetryConfig};
+use serde::Serialize;
 
-use crate::cli::AgentArgs;
+use crate::cli::{AgentArgs, Output};
 use crate::print;
 
+/// The node that this machine is, for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Joined {
+    node_id: String,
+}
+
 /// Joins if need be, then runs the agent until it is told to stop.
-pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
+pub(crate) async fn run(args: AgentArgs, data_dir: &Path, output: Output) -> Result<()> {
     let settings: TelemetryConfig = chassis::config::load("telemetry", None)?;
     let telemetry = telemetry::start("quire-agent", &settings)?;
     // The gateway passes every call on: one address is enough.
@@ -39,8 +47,15 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path) -> Result<()> {
     if let Some(token) = &args.token {
         agent::join(&config, token).await.context("joining")?;
     }
-    let ready =
-        || print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
+    let joined = Joined {
+        node_id: agent::node_id(&config)?,
+    };
+    let ready = move || {
+        print::note("this machine is a node now; stop with Ctrl-C, what runs here goes on");
+        if output == Output::Json {
+            print::json(&joined).ok();
+        }
+    };
     let outcome = agent::serve(config, &settings, &telemetry, ready).await;
     telemetry.shutdown();
     outcome.map_err(|failure| anyhow::anyhow!(failure))

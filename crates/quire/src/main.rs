@@ -60,11 +60,13 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let profile = paths::profile(cli.profile)?;
     match cli.command {
-        Command::Up(args) => up::up(args, &paths::data_dir(cli.data_dir)?, &profile).await,
-        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
-        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Login(args) => command::login(args, &profile).await,
+        Command::Up(args) => {
+            up::up(args, &paths::data_dir(cli.data_dir)?, &profile, cli.output).await
+        }
+        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Doctor(args) => doctor::run(&args, &paths::data_dir(cli.data_dir)?, cli.output),
+        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Login(args) => command::login(args, &profile, cli.output).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
         Command::Completion { shell } => {
             // Into memory first: the generator would panic at a reader that went away.
@@ -78,6 +80,23 @@ async fn run(cli: Cli) -> Result<()> {
             command::run(other, &api, cli.output).await
         }
     }
+}
+
+/// The command that lists the things of this kind.
+fn lister(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "notebook" => "notebook list",
+        "volume" => "volume list",
+        "machine type" => "machine-type list --all",
+        "environment" => "environment list",
+        "node" => "node list",
+        "team" => "team list",
+        "user" => "user list",
+        "project" => "project list",
+        "API key" => "api-key list",
+        "dead letter" => "event dead",
+        _ => return None,
+    })
 }
 
 /// A refusal in words, with the next step where one is known.
@@ -96,6 +115,13 @@ pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
             )
         }
         Error::Internal { .. } => anyhow!("{}", status.message()),
+        Error::NotFound { what, .. } => match lister(what) {
+            Some(command) => anyhow!("{error}\n  see \"quire {command}\""),
+            None => anyhow!("{error}"),
+        },
+        Error::Denied(_) => anyhow!(
+            "{error}\n  \"quire whoami\" tells your role and what your key is for; an admin of your team gives roles"
+        ),
         other => anyhow!("{other}"),
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn there_is_always_something_to_show() {
         let notice = Page::get("notice.html").unwrap();
-        assert!(String::from_utf8_lossy(&notice.data).contains("scripts/console"));
+        assert!(String::from_utf8_lossy(&notice.data).contains("scripts/up"));
         assert!(front().is_ok());
     }
 }

@@ -149,7 +149,7 @@ impl IdentityService for Identity {
             state.keys.contains_key(&key)
         };
         if !known {
-            return Err(Error::Unauthenticated(format!("no key {key:?} here")).into());
+            return Err(Error::Unauthenticated("the key is unknown".to_owned()).into());
         }
         let expires_at = Some(to_wire_time(self.clock.now() + TOKEN_LIFETIME));
         reply(ExchangeKeyResponse {

@@ -120,7 +120,7 @@ fn refused(refusal: Refusal, wanted: &str) -> Error {
             format!("{wanted:?} is unknown; types that fit here: {known}"),
         ),
         Refusal::Unhostable { fitting } => Error::Precondition(format!(
-            "machine_type: no node could ever host {wanted:?}; types that fit here: {fitting}"
+            "no node could ever host the machine type {wanted:?}; types that fit here: {fitting}"
         )),
         Refusal::UnknownModel {
             wanted,
@@ -135,7 +135,7 @@ fn refused(refusal: Refusal, wanted: &str) -> Error {
             format!("{wanted:?} could be {models}; give more of it"),
         ),
         Refusal::TooSmall { needs, nearest } => Error::Precondition(format!(
-            "resources: no available machine type has {needs}; nearest: {nearest}"
+            "no available machine type has {needs}; nearest: {nearest}"
         )),
     }
 }

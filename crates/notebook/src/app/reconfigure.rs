@@ -164,7 +164,7 @@ fn check_stopped(row: &Model) -> Result<()> {
     }
     let (name, machine_type) = (&row.name, &row.machine_type);
     Err(Error::Precondition(format!(
-        "machine_type: notebook {name:?} has its machine, {machine_type}, until it is stopped; \
+        "notebook {name:?} has its machine, {machine_type}, until it is stopped; \
          stop it with \"quire notebook stop {name}\" first"
     )))
 }

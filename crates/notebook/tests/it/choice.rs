@@ -63,7 +63,7 @@ async fn the_cheapest_is_chosen_at_the_prices_in_force(engine: Engine) {
     let refused = dry(&house, gpus(2, "a100")).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     for part in [
-        "resources: no available machine type has 2 x A100; nearest: ",
+        "no available machine type has 2 x A100; nearest: ",
         "A100x2 (no node that takes work could host it)",
         "A100 (has 1 x A100)",
     ] {

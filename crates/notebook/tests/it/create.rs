@@ -186,7 +186,7 @@ async fn what_is_not_there_is_refused_with_what_is(engine: Engine) {
         (
             on("C10"),
             Code::FailedPrecondition,
-            "machine_type: no node could ever host \"C10\"; types that fit here: C1, Free-CPU, C3, V100, A100",
+            "no node could ever host the machine type \"C10\"; types that fit here: C1, Free-CPU, C3, V100, A100",
         ),
         (
             python2,

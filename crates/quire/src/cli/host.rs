@@ -1,4 +1,4 @@
-//! What can be typed on a host of Quire: `up`, `down`, `agent`.
+//! What can be typed on a host of Quire: `up`, `down`, `doctor`, `agent`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -40,6 +40,17 @@ pub(crate) struct UpArgs {
     /// Network that notebooks here may not reach, such as your own 192.168.7.0/24; several times.
     #[arg(long = "deny", value_name = "NETWORK")]
     pub(crate) denied_networks: Vec<String>,
+    /// Your own NATS server with JetStream, such as <tls://nats.lan:4222>, instead of one that is started beside this.
+    #[arg(long, value_name = "URL", env = "QUIRE_NATS_URL")]
+    pub(crate) nats: Option<String>,
+    /// File with the authority of that server's certificate, as PEM [default: those that this machine trusts].
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUIRE_NATS_AUTHORITY",
+        requires = "nats"
+    )]
+    pub(crate) nats_authority: Option<PathBuf>,
     /// Which log lines are written, such as `info` or `warn,scheduler=debug`.
     #[arg(long, default_value = "info", env = "QUIRE_LOG")]
     pub(crate) log: String,
@@ -56,6 +67,19 @@ pub(crate) struct DownArgs {
     /// Leave notebooks running (and costing); the next `up` takes them over.
     #[arg(long)]
     pub(crate) keep_notebooks: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Where the API is to answer.
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDRESS")]
+    pub(crate) gateway: SocketAddr,
+    /// Where notebooks are to answer.
+    #[arg(long, default_value = "127.0.0.1:7701", value_name = "ADDRESS")]
+    pub(crate) edge: SocketAddr,
+    /// Your own NATS server, which makes one beside Quire needless.
+    #[arg(long, value_name = "URL", env = "QUIRE_NATS_URL")]
+    pub(crate) nats: Option<String>,
 }
 
 #[derive(Debug, Args)]

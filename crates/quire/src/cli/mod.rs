@@ -19,7 +19,7 @@ use clap_complete::Shell;
 
 pub(crate) use catalog::{EnvironmentCommand, MachineTypeCommand};
 pub(crate) use event::{DeadCommand, EventCommand, TailArgs};
-pub(crate) use host::{AgentArgs, DownArgs, UpArgs};
+pub(crate) use host::{AgentArgs, DoctorArgs, DownArgs, UpArgs};
 pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Stop what `up` started: notebooks first, so that they cost nothing more.
     Down(DownArgs),
     /// Look for what would keep Quire from working here, and how to mend it.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Join this machine to a Quire that runs elsewhere, and run its work.
     Agent(AgentArgs),
     /// Log in to a Quire.

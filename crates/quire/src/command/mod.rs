@@ -48,7 +48,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::ApiKey(command) => team::api_key(command, api, output).await,
         Command::Up(_)
         | Command::Down(_)
-        | Command::Doctor
+        | Command::Doctor(_)
         | Command::Agent(_)
         | Command::Login(_)
         | Command::Authority(_)

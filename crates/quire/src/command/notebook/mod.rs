@@ -29,7 +29,9 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::List => list(api, output).await,
         NotebookCommand::Show { id } => show(api, output, &id).await,
         NotebookCommand::Open { id } => open::open(api, output, &id).await,
-        NotebookCommand::Logs { id, follow, tail } => logs::logs(api, &id, follow, tail).await,
+        NotebookCommand::Logs { id, follow, tail } => {
+            logs::logs(api, output, &id, follow, tail).await
+        }
         NotebookCommand::Stop { id, wait } => run::stop(api, output, &id, &wait).await,
         NotebookCommand::Start { id, wait } => run::start(api, output, &id, &wait).await,
         NotebookCommand::Restart { id, wait } => run::restart(api, output, &id, &wait).await,
