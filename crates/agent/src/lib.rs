@@ -76,7 +76,7 @@ pub async fn run(
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
     // Before any attempt goes on: a sandbox that was being handed over when an agent died may see what belongs to one.
-    agent.process.end_all_waiting().await;
+    agent.process.end_left_waiting().await;
     let mut supervisor = agent.supervisor();
     supervisor.adopt(&cancel)?;
     agent.remove_strays().await?;

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -67,7 +68,12 @@ impl Show {
         let tree = open_tree(CWD, &self.source, flags)?;
         let users = user_namespace(self.owner, self.user)?;
         translate(tree.as_fd(), users.as_fd())?;
-        let namespace = File::open(format!("/proc/{}/ns/mnt", self.process))?;
+        let of_process = Path::new("/proc").join(self.process.to_string());
+        let namespace = File::open(of_process.join("ns/mnt"))?;
+        // Its number may be another process's by now, and the sandbox another's; no two sandboxes have the same user.
+        if fs::metadata(&of_process)?.uid() != self.user {
+            return Err(io::Error::other("the sandbox has ended"));
+        }
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         Ok(move_mount(&tree, "", CWD, &self.target, flags)?)

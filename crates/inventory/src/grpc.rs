@@ -108,10 +108,7 @@ impl InventoryService for App {
             hardware: wire::read_hardware(hardware),
             missing_isolation,
         };
-        self.hear(node, report).await?;
-        if let Some(warm) = warm {
-            self.hear_warm(node, wire::read_warm(warm)).await?;
-        }
+        self.hear(node, report, warm.map(wire::read_warm)).await?;
         let edges = self.living_edges().await?;
         Ok(Response::new(HeartbeatResponse {
             next_in_ms: self.heartbeat_ms,

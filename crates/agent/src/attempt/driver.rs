@@ -127,7 +127,8 @@ impl Driver {
     /// A step on the way to a workload that answers, in the trace of whoever asked for it.
     fn span(&self, step: &'static str) -> Span {
         let job = &self.entry.job;
-        let span = tracing::info_span!("start", otel.name = step, attempt = job.id());
+        let sandbox = tracing::field::Empty;
+        let span = tracing::info_span!("start", otel.name = step, attempt = job.id(), sandbox);
         telemetry::continue_trace_from(&span, &job.assignment.traceparent);
         span
     }
@@ -259,7 +260,10 @@ async fn wait_for_volume(board: &Board, job: &Job, turn: u64, progress: &Progres
 
 async fn launch(runtime: Arc<dyn Runtime>, job: Job) -> Seen {
     match runtime.start(&job).await {
-        Ok(how) => Seen::Launched(how),
+        Ok(how) => {
+            Span::current().record("sandbox", tracing::field::debug(how));
+            Seen::Launched(how)
+        }
         Err(problem) => {
             if runtime.status(&job) != Status::Absent {
                 runtime.stop(&job).await;

@@ -214,11 +214,14 @@ impl Drop for Node {
             .flatten()
             .flatten()
         {
-            let record = fs::read_to_string(entry.path().join("shim.json")).unwrap_or_default();
+            // That of a sandbox which it took over lies below it.
+            let taken = Some(entry.path().join("sandbox")).filter(|taken| taken.is_dir());
+            let folder = taken.unwrap_or(entry.path());
+            let record = fs::read_to_string(folder.join("shim.json")).unwrap_or_default();
             let record: serde_json::Value = serde_json::from_str(&record).unwrap_or_default();
             let Some(shim) = record["pid"]
                 .as_u64()
-                .filter(|_| !entry.path().join("exit.json").exists())
+                .filter(|_| !folder.join("exit.json").exists())
             else {
                 continue;
             };

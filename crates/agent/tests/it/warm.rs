@@ -365,4 +365,6 @@ async fn a_killed_agent_takes_what_waits_along_and_a_start_that_it_broke_off_goe
     assert_eq!(eval(&node, &broken_off, "1 + 1").await, "2");
     let name = there.file_name().unwrap().to_string_lossy().into_owned();
     assert_eq!(node.traces(&name), Vec::<PathBuf>::new());
+    let home = node.config.data_dir.join("homes").join(&name);
+    assert!(!home.exists(), "its empty home is gone, too");
 }

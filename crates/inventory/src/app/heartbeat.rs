@@ -13,69 +13,47 @@ use crate::store::nodes;
 
 /// What this program knows of the nodes' last reports. A hint only: the revision tells whether it still holds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Remembered(Arc<Mutex<HashMap<NodeId, Last>>>);
-
-#[derive(Clone, Debug, Default)]
-struct Last {
-    /// With the revision that it made.
-    report: Option<(u64, Report)>,
-    warm: Option<Warm>,
-}
+pub(crate) struct Remembered(Arc<Mutex<HashMap<NodeId, (u64, Report)>>>);
 
 impl Remembered {
     /// The revision at which `node` last reported just this.
     fn revision_of(&self, node: NodeId, report: &Report) -> Option<u64> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (revision, last) = known.get(&node)?.report.as_ref()?;
-        (last == report).then_some(*revision)
+        known
+            .get(&node)
+            .filter(|(_, last)| last == report)
+            .map(|(revision, _)| *revision)
     }
 
     fn remember(&self, node: NodeId, revision: u64, report: Report) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(node).or_default().report = Some((revision, report));
-    }
-
-    /// Whether `node` said something else of what waits there; remembers it.
-    fn is_news(&self, node: NodeId, warm: &Warm) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = &mut known.entry(node).or_default().warm;
-        if last.as_ref() == Some(warm) {
-            return false;
-        }
-        *last = Some(warm.clone());
-        true
+        known.insert(node, (revision, report));
     }
 }
 
 impl App {
-    /// Takes a node's heartbeat in. It is ready from then on.
-    pub(crate) async fn hear(&self, id: NodeId, report: Report) -> Result<()> {
+    /// Takes a node's heartbeat in, with what waits there for notebooks. It is ready from then on.
+    pub(crate) async fn hear(&self, id: NodeId, report: Report, warm: Option<Warm>) -> Result<()> {
         let report = report.check()?;
+        let warm = warm.map(Warm::check).transpose()?;
         if let Some(revision) = self.remembered.revision_of(id, &report) {
             // A node whose revision did not move is as ready and as equipped as when it was remembered.
-            if nodes::touch(self.database.reader(), id, revision, self.clock.now()).await? {
+            let (reader, now) = (self.database.reader(), self.clock.now());
+            if nodes::touch(reader, id, revision, now, warm.as_ref()).await? {
                 return Ok(());
             }
         }
-        self.hear_change(id, report).await
+        self.hear_change(id, report, warm).await
     }
 
-    /// Takes in what waits on a node for notebooks.
-    pub(crate) async fn hear_warm(&self, id: NodeId, warm: Warm) -> Result<()> {
-        let warm = warm.check()?;
-        if self.remembered.is_news(id, &warm) {
-            nodes::note_warm(self.database.reader(), id, &warm).await?;
-        }
-        Ok(())
-    }
-
-    async fn hear_change(&self, id: NodeId, report: Report) -> Result<()> {
+    async fn hear_change(&self, id: NodeId, report: Report, warm: Option<Warm>) -> Result<()> {
         let transaction = self.database.begin().await?;
         let mut node = nodes::lock(&transaction, id)
             .await?
             .ok_or_else(|| Error::not_found("node", &id.to_string()))?;
         node.check_may_speak()?;
         let changed = node.hear(&report, self.clock.now());
+        node.warm = warm;
         nodes::update(&transaction, &node).await?;
         if changed {
             self.publish(&transaction, &node).await?;

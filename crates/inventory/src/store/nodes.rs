@@ -131,39 +131,25 @@ pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(Stri
     Ok(count_by(node::Entity::find(), node::Column::Liveness, connection).await?)
 }
 
-/// Notes that a node was heard, if it is still at `revision`; whether it was.
+/// Notes that a node was heard and what waits there, if it is still at `revision`; whether it was.
 pub(crate) async fn touch(
     connection: &impl ConnectionTrait,
     id: NodeId,
     revision: u64,
     now: Timestamp,
-) -> Result<bool, DbErr> {
+    warm: Option<&Warm>,
+) -> Result<bool> {
     let touched = node::Entity::update_many()
         .col_expr(
             node::Column::LastSeenAt,
             Expr::value(now.timestamp_micros()),
         )
+        .col_expr(node::Column::Warm, Expr::value(write_warm(warm)?))
         .filter(node::Column::Id.eq(id.to_string()))
         .filter(node::Column::Revision.eq(column(revision)))
         .exec(connection)
         .await?;
     Ok(touched.rows_affected == 1)
-}
-
-/// Notes what waits on a node. No change of the node: no revision.
-pub(crate) async fn note_warm(
-    connection: &impl ConnectionTrait,
-    id: NodeId,
-    warm: &Warm,
-) -> Result<()> {
-    let text = serde_json::to_string(warm)
-        .map_err(|error| Error::internal("writing what waits on a node", error))?;
-    node::Entity::update_many()
-        .col_expr(node::Column::Warm, Expr::value(text))
-        .filter(node::Column::Id.eq(id.to_string()))
-        .exec(connection)
-        .await?;
-    Ok(())
 }
 
 /// Adds a node that has no hardware yet.
@@ -175,8 +161,12 @@ pub(crate) async fn insert(transaction: &DatabaseTransaction, node: &Node) -> Re
 }
 
 /// Writes a node that was locked.
-pub(crate) async fn update(transaction: &DatabaseTransaction, node: &Node) -> Result<(), DbErr> {
-    node::Entity::update(row(node)).exec(transaction).await?;
+pub(crate) async fn update(transaction: &DatabaseTransaction, node: &Node) -> Result<()> {
+    let row = node::ActiveModel {
+        warm: Set(write_warm(node.warm.as_ref())?),
+        ..row(node)
+    };
+    node::Entity::update(row).exec(transaction).await?;
     gpu::Entity::delete_many()
         .filter(gpu::Column::NodeId.eq(node.id.to_string()))
         .exec(transaction)
@@ -280,6 +270,13 @@ fn read(row: node::Model, gpus: Vec<gpu::Model>) -> Result<Node> {
         revision: u64::try_from(row.revision).map_err(|_| broken("revision"))?,
         created_at: from_micros(row.created_at),
     })
+}
+
+/// As JSON; nothing where a node does not say.
+fn write_warm(warm: Option<&Warm>) -> Result<String> {
+    let text = warm.map(serde_json::to_string).transpose();
+    let text = text.map_err(|error| Error::internal("writing what waits on a node", error))?;
+    Ok(text.unwrap_or_default())
 }
 
 fn read_warm(text: &str) -> Result<Option<Warm>> {

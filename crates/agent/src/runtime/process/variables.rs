@@ -252,7 +252,7 @@ mod tests {
         }
         let own = [(OsString::from("HTTPS_PROXY"), OsString::from(table[0].0))];
         let passed = Passed::choose(own.into_iter(), &[]);
-        let text = encode(&[], &passed).unwrap();
+        let text = encoded(&[], &passed).unwrap();
         assert!(
             text.contains("HTTPS_PROXY=https://index.lan/simple/\n"),
             "{text}"

@@ -12,8 +12,10 @@ use crate::api::Api;
 use crate::print;
 use crate::wait::{self, Patience};
 
-/// Pause between looks at a notebook that is awaited.
-const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Pauses between looks at a notebook that is awaited: the first, and the longest. They grow by a quarter each, because a start
+/// takes a third of a second or minutes.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 
 /// Shows how a notebook comes along until `done`, as long as there is patience.
 pub(super) async fn wait_for(
@@ -23,14 +25,15 @@ pub(super) async fn wait_for(
     done: impl Fn(&Notebook) -> bool,
 ) -> Result<Notebook> {
     let progress = Progress::new();
-    let mut seen = notebook;
+    let (mut seen, mut pause) = (notebook, FIRST_PAUSE);
     let arrived = async {
         loop {
             progress.show(&seen);
             if done(&seen) {
                 return Ok(seen);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(LONGEST_PAUSE);
             seen = get(api, &seen.id).await?;
         }
     };

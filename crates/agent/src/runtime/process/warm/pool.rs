@@ -219,8 +219,11 @@ impl ProcessRuntime {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
-        self.pool.lock().waiting.clear();
-        self.end_all_waiting().await;
+        // Only these: what an attempt takes over meanwhile is its.
+        let left = std::mem::take(&mut self.pool.lock().waiting);
+        for waiting in left {
+            self.end_waiting(&waiting.job.folder).await;
+        }
         Ok(())
     }
 
@@ -275,8 +278,8 @@ impl ProcessRuntime {
         true
     }
 
-    /// Ends what waits, or was left waiting by an agent that died.
-    pub(crate) async fn end_all_waiting(self: &Arc<Self>) {
+    /// Ends what was left waiting by an agent that died. Before there is any of this agent's.
+    pub(crate) async fn end_left_waiting(self: &Arc<Self>) {
         let folder = waiting(&self.config.data_dir);
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

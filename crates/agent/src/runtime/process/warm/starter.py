@@ -129,7 +129,7 @@ def main():
     sys.path[0] = bin_folder
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
-    server = preload(f"{program}")
+    server = preload(program)
     modules = sorted({name.partition(".")[0] for name in sys.modules})
     connection.sendall(json.dumps({"modules": modules}).encode() + b"\n")
     arguments, variables = hear(connection)

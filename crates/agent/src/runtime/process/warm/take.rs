@@ -35,8 +35,8 @@ impl ProcessRuntime {
         let Some(script) = Script::read(&spec.command) else {
             return false;
         };
-        // Devices are shown when a sandbox is made.
-        if !job.assignment.gpu_uuids.is_empty() {
+        // Devices are shown when a sandbox is made, and Python reads variables when it begins.
+        if !job.assignment.gpu_uuids.is_empty() || !spec.env.is_empty() {
             return false;
         }
         self.pool.note(&spec.environment_digest, &spec.environment);
@@ -146,12 +146,16 @@ impl ProcessRuntime {
         if !taken.is_dir() {
             return;
         }
+        let (data, run) = (&self.config.data_dir, &self.config.run_dir);
+        let former = Folder::of_waiting(data, run, &job.folder.sandbox_name());
         self.end(&job.folder).await;
         self.clear(&job.folder).await;
         let removed = tokio::task::spawn_blocking(move || files::remove_folder(&taken)).await;
         if !matches!(removed, Ok(Ok(()))) {
             tracing::warn!(?removed, "removing a sandbox that was taken over in vain");
         }
+        // What had not moved yet.
+        self.clear(&former).await;
     }
 }
 
