@@ -1,6 +1,7 @@
 //! Asks a workload's web server whether it is ready.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,8 +57,39 @@ async fn ask(socket: &Path, path: &str, token: &str) -> Option<u16> {
         )
         .body(Empty::<Bytes>::new())
         .ok()?;
-    tokio::select! {
-        response = sender.send_request(request) => Some(response.ok()?.status().as_u16()),
-        _ = connection => None,
+    let mut response = pin!(sender.send_request(request));
+    let response = tokio::select! {
+        response = &mut response => response,
+        // A server that closes after its answer may have given one.
+        _ = connection => response.await,
+    };
+    Some(response.ok()?.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// What is made of a server that says just `answer` and closes at once. On one thread, so that both are there together.
+    async fn asked_of(answer: &'static str) -> Option<u16> {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 1_024]).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        tokio::join!(ask(&socket, "/", "t"), serve).0
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_when_the_server_closes_after_it() {
+        let answer = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nready";
+        assert_eq!(asked_of(answer).await, Some(200));
+        assert_eq!(asked_of("").await, None);
     }
 }

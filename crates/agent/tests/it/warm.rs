@@ -193,7 +193,7 @@ async fn what_waits_is_taken_over_and_is_as_strict_as_what_is_made_anew() {
             .starts_with("out of memory: limit 256 MiB, peak "),
         "{report:?}"
     );
-    assert!(node.log(&second).await.ends_with("serving\n"));
+    assert_eq!(node.log(&second).await, "serving\n");
 
     // The same files again, shown in a sandbox with another user, who owns them there; on the disk nothing changes hands.
     ready(&node).await;
