@@ -42,7 +42,7 @@ async fn what_waits_is_shown_and_changes_nothing(engine: Engine) {
     let mut member = house.join("box").await;
     member.beat().await;
     assert_eq!(house.node(&member.id).await.warm, None, "it does not say");
-    for ready in [1, 0, 2] {
+    let saying = |ready: u32, report: HeartbeatRequest| {
         let pool = WarmPool {
             environment: "python".to_owned(),
             environment_digest: "d1".to_owned(),
@@ -56,20 +56,31 @@ async fn what_waits_is_shown_and_changes_nothing(engine: Engine) {
             reserved_mib: 1_024,
             pools: vec![pool],
         };
-        let report = HeartbeatRequest {
-            warm: Some(warm.clone()),
-            ..member.report()
-        };
+        HeartbeatRequest {
+            warm: Some(warm),
+            ..report
+        }
+    };
+    for ready in [1, 0, 2] {
+        let report = saying(ready, member.report());
+        let warm = report.warm.clone();
         member.say(report).await.unwrap();
         let node = house.node(&member.id).await;
-        assert_eq!((node.warm, node.revision), (Some(warm), 2));
+        assert_eq!((node.warm, node.revision), (warm, 2));
     }
-    // Another change of the node leaves it as it is.
-    let mut smaller = member.report();
+    // A change by others leaves it as it is.
+    let cordon = set("box", NodeSchedulable::Cordoned);
+    let cordoned = house.operator().set_node_schedulable(cordon).await.unwrap();
+    let node = cordoned.into_inner().node.unwrap();
+    assert_eq!((node.warm.unwrap().pools[0].ready, node.revision), (2, 3));
+    // One heartbeat can say both that the node is another one and what waits there.
+    let mut smaller = saying(3, member.report());
     smaller.hardware.as_mut().unwrap().gpus.pop();
     member.say(smaller).await.unwrap();
     let node = house.node(&member.id).await;
-    assert_eq!((node.warm.unwrap().pools[0].ready, node.revision), (2, 3));
+    assert_eq!((node.warm.unwrap().pools[0].ready, node.revision), (3, 4));
+    member.beat().await;
+    assert_eq!(house.node(&member.id).await.warm, None, "it says no more");
 }
 
 /// Only a change makes a revision and an event; but each heartbeat counts.
