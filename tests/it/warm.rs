@@ -1,7 +1,9 @@
 //! Notebooks that start in a sandbox which waited for them, as their users see it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use kernel::Clock as _;
+use kernel::time::SystemClock;
 use serde_json::Value;
 use testkit::wait_long_for;
 
@@ -14,6 +16,11 @@ const SERVER_BEGUN: &str = "import os, time\n\
     up = float(open('/proc/uptime').read().split()[0])\n\
     ticks = int(open(f'/proc/{os.getppid()}/stat').read().rsplit(')', 1)[1].split()[19])\n\
     print(time.time() - up + ticks / os.sysconf('SC_CLK_TCK'))";
+
+/// Seconds of the calendar.
+fn now_seconds() -> f64 {
+    SystemClock.now().timestamp_micros() as f64 / 1e6
+}
 
 fn pools(quire: &Installation) -> Value {
     let name = quire.quire(&["node", "list"])[0]["name"].clone();
@@ -47,7 +54,7 @@ async fn a_notebook_takes_over_a_server_that_was_there_before_it() {
     let used = warm["pools"][0]["memoryMib"].as_u64().unwrap();
     assert!((32..256).contains(&used), "{warm}");
 
-    let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let asked = now_seconds();
     let notebook = quire.quire(&[
         "notebook",
         "create",
@@ -59,8 +66,8 @@ async fn a_notebook_takes_over_a_server_that_was_there_before_it() {
     let mut kernel = quire.jupyter(&notebook).kernel().await;
     let begun: f64 = kernel.run(SERVER_BEGUN).await.unwrap().parse().unwrap();
     assert!(
-        begun < asked.as_secs_f64(),
-        "the server was begun at {begun}, the notebook asked for at {asked:?}"
+        begun < asked,
+        "the server was begun at {begun}, the notebook asked for at {asked}"
     );
     let other = quire.jupyter(&first);
     assert_eq!(
@@ -75,13 +82,13 @@ async fn a_notebook_takes_over_a_server_that_was_there_before_it() {
         .unwrap();
     quire.quire(&["notebook", "stop", "warm"]);
     wait_for_waiting(&quire);
-    let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let asked = now_seconds();
     let again = quire.quire(&["notebook", "start", "warm"]);
     let mut kernel = quire.jupyter(&again).kernel().await;
     let begun: f64 = kernel.run(SERVER_BEGUN).await.unwrap().parse().unwrap();
     assert!(
-        begun < asked.as_secs_f64(),
-        "the server was begun at {begun}, its start asked for at {asked:?}"
+        begun < asked,
+        "the server was begun at {begun}, its start asked for at {asked}"
     );
     assert_eq!(
         kernel.run("print(open('kept.txt').read())").await.unwrap(),

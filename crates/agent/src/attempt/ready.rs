@@ -80,7 +80,8 @@ mod tests {
         let listener = UnixListener::bind(&socket).unwrap();
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 1_024]).await.unwrap();
+            let heard = stream.read(&mut [0; 1_024]).await.unwrap();
+            assert_ne!(heard, 0, "it was asked");
             stream.write_all(answer.as_bytes()).await.unwrap();
         };
         tokio::join!(ask(&socket, "/", "t"), serve).0
