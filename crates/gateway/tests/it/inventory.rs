@@ -166,7 +166,7 @@ impl InventoryService for Inventory {
         &self,
         request: Request<GetEnvironmentRequest>,
     ) -> Reply<GetEnvironmentResponse> {
-        if request.into_inner().environment != "frames" {
+        if request.into_inner().environment == "nowhere" {
             return Err(Error::not_found("environment", "it").into());
         }
         let environment = Some(frames());

@@ -191,7 +191,11 @@ impl Runtime for Arc<ProcessRuntime> {
         let sandbox = self.errand_sandbox(home);
         let sandbox = sandbox.map_err(|cause| Error::internal("making a sandbox", cause))?;
         let mut errand = Command::new(&self.program);
-        errand.args(sandbox.args(command));
+        // Nothing of the agent's variables: what runs there can be read by what lies there.
+        errand
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .args(sandbox.args(command));
         Ok(errand)
     }
 
