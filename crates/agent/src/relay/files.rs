@@ -2,7 +2,7 @@
 //! own, without a network, whether a workload runs or not. What they meet there is hostile: nothing of it is read by the agent.
 
 use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 
 use axum::body::Body;
 use axum::extract::{Path as Segments, Query, State};
@@ -28,14 +28,14 @@ const COMPLAINT: u64 = 1_000;
 const LONGEST_NAMES: usize = 16 << 20;
 /// Exit code of the errands for a path that is not there.
 const MISSING: i32 = 44;
-/// Exit code of tar where a file changed while it was read.
-const CHANGED: i32 = 1;
 
 /// Records `type`, size, time of change in seconds and path below the one that is listed, each ended by NUL.
 const LIST: &str = "cd -- \"$1\" 2>/dev/null || { [ -e \"$1\" ] || [ -L \"$1\" ] || exit 44; \
     exec find \"$1\" -printf '%y\\t%s\\t%Ts\\t\\0'; }; \
     exec find . -printf '%y\\t%s\\t%Ts\\t%P\\0'";
-const PACK: &str = "cd -- \"$1\" 2>/dev/null || exit 44; exec tar -c --no-recursion --null -T -";
+/// What tar calls a difference, exit code 1, is a file that changed while it was read: no failure.
+const PACK: &str = "cd -- \"$1\" 2>/dev/null || exit 44; \
+    tar -c --no-recursion --null -T - || { code=$?; [ $code -eq 1 ] || exit $code; }";
 const UNPACK: &str = "mkdir -p -- \"$1\" && cd -- \"$1\" && exec tar -x";
 
 /// Which files.
@@ -115,7 +115,7 @@ impl Errand {
         }
         let status = self.child.wait().await;
         let status = status.map_err(|cause| Error::internal("an errand over files", cause))?;
-        if is_fine(status) {
+        if status.success() {
             return Ok(());
         }
         if status.code() == Some(MISSING) {
@@ -165,10 +165,6 @@ impl Errand {
             Ok(Some((chunk, Some((errand, place)))))
         })
     }
-}
-
-fn is_fine(status: ExitStatus) -> bool {
-    status.success() || status.code() == Some(CHANGED)
 }
 
 fn refusal(error: &Error) -> Response {

@@ -278,6 +278,9 @@ fn take_out(reader: impl Read, into: &Path, is_folder: bool) -> Result<()> {
             );
         }
     }
+    // An archive that ends is not all: what could not be packed breaks the rest off.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())
+        .context("the notebook's node could not read all that was asked for")?;
     Ok(())
 }
 
