@@ -166,6 +166,7 @@ impl Agent {
             kept: self.kept.clone(),
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
+            errands: relay::errands(),
         }
     }
 

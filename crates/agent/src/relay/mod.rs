@@ -4,6 +4,7 @@
 
 mod dial;
 mod edges;
+mod files;
 mod local;
 mod logs;
 mod metrics;
@@ -21,6 +22,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use chassis::Error;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
@@ -39,6 +41,13 @@ pub(crate) struct Relay {
     pub(crate) kept: Arc<Kept>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
+    /// How many errands over files may still begin.
+    pub(crate) errands: Arc<Semaphore>,
+}
+
+/// As many errands as may run at once.
+pub(crate) fn errands() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(files::MOST))
 }
 
 /// Where a workload answers.
@@ -60,9 +69,11 @@ impl Relay {
     fn questions(self) -> Router {
         let upstream = get(upstream);
         let logs = get(read_logs);
+        let files = get(files::list).post(files::pack).put(files::unpack);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
+            .route("/v1/volumes/{volume}/files", files)
             .with_state(self)
     }
 
