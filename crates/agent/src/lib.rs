@@ -166,7 +166,7 @@ impl Agent {
             kept: self.kept.clone(),
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
-            errands: relay::errands(),
+            errands: Arc::new(relay::Errands::new()),
         }
     }
 

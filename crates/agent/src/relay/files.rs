@@ -3,6 +3,7 @@
 
 use std::io;
 use std::process::Stdio;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path as Segments, Query, State};
@@ -13,19 +14,20 @@ use chassis::Error;
 use futures::{Stream, StreamExt as _};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
 
+use super::errands::Permit;
 use super::{Relay, refuse};
 
-/// Errands over files that run at once.
-pub(super) const MOST: usize = 16;
 /// How much is sent at once.
 const CHUNK: usize = 64 << 10;
 /// How much of what a program complains is passed on, in bytes.
 const COMPLAINT: u64 = 1_000;
 /// Longest list of names that is packed, in bytes.
 const LONGEST_NAMES: usize = 16 << 20;
+/// Longest silence of who sends files.
+const STALL: Duration = Duration::from_secs(60);
 /// Exit code of the errands for a path that is not there.
 const MISSING: i32 = 44;
 
@@ -68,7 +70,9 @@ impl Where {
 struct Errand {
     child: Child,
     output: ChildStdout,
-    _permit: OwnedSemaphorePermit,
+    /// What it complains of, as far as it is passed on; there once it has ended.
+    complaint: JoinHandle<Vec<u8>>,
+    _permit: Permit,
 }
 
 impl Errand {
@@ -79,9 +83,7 @@ impl Errand {
         script: &str,
         place: &Where,
     ) -> Result<(Self, ChildStdin), Error> {
-        let permit = relay.errands.clone().try_acquire_owned().map_err(|_| {
-            Error::Exhausted(format!("{MOST} copies run on this node; try again soon"))
-        })?;
+        let permit = relay.errands.begin(volume)?;
         let path = place.relative()?;
         let command = ["sh", "-c", script, "files", &path].map(str::to_owned);
         let mut command = relay.runtime.errand(volume, &command)?;
@@ -92,12 +94,14 @@ impl Errand {
             .kill_on_drop(true)
             .spawn()
             .map_err(|cause| Error::internal("starting an errand over files", cause))?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(input), Some(output), Some(complaints)) = pipes else {
             return Err(Error::internal("starting an errand over files", "no pipes"));
         };
         let errand = Self {
             child,
             output,
+            complaint: tokio::spawn(first_of(complaints)),
             _permit: permit,
         };
         Ok((errand, input))
@@ -105,14 +109,6 @@ impl Errand {
 
     /// Waits for its end; what it says where it failed.
     async fn end(&mut self, place: &Where) -> Result<(), Error> {
-        let mut complaint = Vec::new();
-        if let Some(stderr) = &mut self.child.stderr {
-            stderr
-                .take(COMPLAINT)
-                .read_to_end(&mut complaint)
-                .await
-                .ok();
-        }
         let status = self.child.wait().await;
         let status = status.map_err(|cause| Error::internal("an errand over files", cause))?;
         if status.success() {
@@ -121,6 +117,7 @@ impl Errand {
         if status.code() == Some(MISSING) {
             return Err(Error::not_found("file", &place.path));
         }
+        let complaint = (&mut self.complaint).await.unwrap_or_default();
         let complaint = String::from_utf8_lossy(&complaint);
         let complaint: Vec<_> = complaint.split_whitespace().collect();
         Err(Error::invalid(
@@ -165,6 +162,18 @@ impl Errand {
             Ok(Some((chunk, Some((errand, place)))))
         })
     }
+}
+
+/// The beginning of what a program complains of. All of it is read: one whose complaints nobody reads would never end.
+async fn first_of(mut complaints: ChildStderr) -> Vec<u8> {
+    let mut first = Vec::new();
+    let mut beginning = (&mut complaints).take(COMPLAINT);
+    if beginning.read_to_end(&mut first).await.is_ok() {
+        tokio::io::copy(&mut complaints, &mut tokio::io::sink())
+            .await
+            .ok();
+    }
+    first
 }
 
 fn refusal(error: &Error) -> Response {
@@ -220,10 +229,14 @@ pub(super) async fn unpack(
         Err(error) => return refusal(&error),
     };
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let Ok(chunk) = chunk else {
-            let problem = "was broken off; what came until then is there";
-            return refusal(&Error::invalid("body", problem));
+    loop {
+        let chunk = match tokio::time::timeout(STALL, chunks.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) | Err(_) => {
+                let problem = "was broken off; what came until then is there";
+                return refusal(&Error::invalid("body", problem));
+            }
         };
         // It ended: its complaint says why.
         if input.write_all(&chunk).await.is_err() {

@@ -4,6 +4,7 @@
 
 mod dial;
 mod edges;
+mod errands;
 mod files;
 mod local;
 mod logs;
@@ -22,12 +23,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use chassis::Error;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
 
 pub(crate) use edges::{Edges, Listing};
+pub(crate) use errands::Errands;
 pub(crate) use local::bind;
 pub(crate) use metrics::Metrics;
 
@@ -41,13 +42,7 @@ pub(crate) struct Relay {
     pub(crate) kept: Arc<Kept>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
-    /// How many errands over files may still begin.
-    pub(crate) errands: Arc<Semaphore>,
-}
-
-/// As many errands as may run at once.
-pub(crate) fn errands() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(files::MOST))
+    pub(crate) errands: Arc<Errands>,
 }
 
 /// Where a workload answers.

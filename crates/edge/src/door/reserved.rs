@@ -85,6 +85,7 @@ impl Door {
                 Err(Refusal::NothingThere("there is no such file on its node"))
             }
             Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
+            Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),
             Err(error) => {
                 self.failed(&error);
                 Err(Refusal::Unreachable)

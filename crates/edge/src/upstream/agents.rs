@@ -207,9 +207,8 @@ pub(super) async fn accepted(
     match answer.status() {
         StatusCode::OK => Ok(answer),
         StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
-        StatusCode::BAD_REQUEST | StatusCode::TOO_MANY_REQUESTS => {
-            Err(UpstreamError::Refused(refusal(answer).await))
-        }
+        StatusCode::BAD_REQUEST => Err(UpstreamError::Refused(refusal(answer).await)),
+        StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::Busy(refusal(answer).await)),
         other => Err(UpstreamError::BadAnswer(format!(
             "{other}: {}",
             refusal(answer).await

@@ -54,6 +54,9 @@ pub(crate) enum UpstreamError {
     /// The agent refuses what was asked for.
     #[error("the agent refuses it: {0}")]
     Refused(String),
+    /// The agent does as much as it may.
+    #[error("the agent is busy: {0}")]
+    Busy(String),
     /// The agent's answer cannot be used.
     #[error("the agent's answer: {0}")]
     BadAnswer(String),
@@ -71,6 +74,7 @@ impl UpstreamError {
             Self::NoAgent(_) => "no_agent",
             Self::NotThere(_) => "not_there",
             Self::Refused(_) => "refused",
+            Self::Busy(_) => "busy",
             Self::BadAnswer(_) => "bad_answer",
             Self::Slow => "slow",
         }

@@ -48,8 +48,8 @@ impl App {
 
     /// The one with this lock.
     pub(crate) async fn environment_with(&self, digest: &str) -> Result<contract::Environment> {
-        let built_in = environment::all().into_iter();
-        if let Some(found) = built_in.into_iter().find(|one| one.digest == digest) {
+        let mut built_in = environment::all().into_iter();
+        if let Some(found) = built_in.find(|one| one.digest == digest) {
             return Ok(wire::environment(found));
         }
         let row = environments::with_digest(self.database.reader(), digest).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use chassis::tls::{HTTP1, Trust};
 use contracts::notebook::v1::Notebook;
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::api::Api;
 
@@ -45,21 +45,38 @@ impl Door {
 
     /// Sends a request; what the door refuses is told in its words after `what`.
     pub(super) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response> {
-        let response = request
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("{what}: asking the edge"))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let text = response.text().await.unwrap_or_default();
-        let message = serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|body| body.get("message")?.as_str().map(str::to_owned))
-            .unwrap_or(text);
-        bail!("{what}: {message}")
+        accepted(what, self.answer(what, request).await?).await
     }
+
+    /// Sends a request for something that may not be there.
+    pub(super) async fn find(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+    ) -> Result<Option<Response>> {
+        let answer = self.answer(what, request).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        accepted(what, answer).await.map(Some)
+    }
+
+    async fn answer(&self, what: &str, request: RequestBuilder) -> Result<Response> {
+        let sent = request.send().await.map_err(reqwest::Error::without_url);
+        sent.with_context(|| format!("{what}: asking the edge"))
+    }
+}
+
+async fn accepted(what: &str, response: Response) -> Result<Response> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let text = response.text().await.unwrap_or_default();
+    let message = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|body| body.get("message")?.as_str().map(str::to_owned))
+        .unwrap_or(text);
+    bail!("{what}: {message}")
 }
 
 /// `*.localhost` is this machine, also where the system's resolver does not know it (RFC 6761, 6.3).

@@ -44,25 +44,11 @@ pub(super) type Listing = BTreeMap<String, Item>;
 /// What is at `path` of the notebook; `None` = nothing.
 pub(super) async fn list(door: &Door, path: &str) -> Result<Option<Listing>> {
     let asked = door.ask(Method::GET, "files", &[("path", path)]);
-    let response = asked
-        .send()
-        .await
-        .map_err(reqwest::Error::without_url)
-        .context("asking the edge for the files")?;
-    if response.status() == reqwest::StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
     let what = format!("no list of {}:{path}", door.name);
-    let records = if response.status().is_success() {
-        response
-            .bytes()
-            .await
-            .map_err(reqwest::Error::without_url)?
-    } else {
-        // Asked again for the words of the refusal.
-        let asked = door.ask(Method::GET, "files", &[("path", path)]);
-        door.send(&what, asked).await?.bytes().await?
+    let Some(answer) = door.find(&what, asked).await? else {
+        return Ok(None);
     };
+    let records = answer.bytes().await.map_err(reqwest::Error::without_url)?;
     read(&records).with_context(|| what).map(Some)
 }
 
