@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use testkit::free_port;
 
-use crate::installation::program;
+use crate::installation::{output_of, program};
 
 /// A folder for `PATH` with all that Quire calls, except `nft`.
 fn without_nft(folder: &Path) -> PathBuf {
@@ -33,14 +33,14 @@ fn up_tells_what_would_work_better_and_what_keeps_it_from_starting() {
     let (gateway, edge) = (taken.local_addr().unwrap(), free_port());
     let edge = format!("127.0.0.1:{edge}");
     let run = |arguments: &[&str]| -> Output {
-        Command::new(program("quire"))
+        let mut quire = Command::new(program("quire"));
+        quire
             .args(arguments)
             .args(["--gateway", &gateway.to_string(), "--edge", &edge])
             .env("PATH", &bin)
             .env("QUIRE_DATA_DIR", folder.path().join("data"))
-            .env("QUIRE_PROFILE", folder.path().join("profile.toml"))
-            .output()
-            .unwrap()
+            .env("QUIRE_PROFILE", folder.path().join("profile.toml"));
+        output_of(&mut quire)
     };
     let holder = format!("(process {}) listens there", std::process::id());
     let kill = format!("mend it: kill {}", std::process::id());

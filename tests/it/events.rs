@@ -101,6 +101,13 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
         "the token is in the journal"
     );
 
+    // A name that nobody has is told, not waited for.
+    let refused = quire.refusal(&["event", "tail", "--object", "nobody"]);
+    assert!(
+        refused.contains("--object: no notebook is called \"nobody\""),
+        "{refused}"
+    );
+
     let stranger = other_team(&quire);
     let arguments = [&["event", "tail", "--no-follow", "--object", id][..], &JSON].concat();
     let seen = quire.quire_as(&stranger, &arguments);

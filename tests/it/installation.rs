@@ -57,7 +57,12 @@ pub(crate) fn package_cache() -> PathBuf {
 }
 
 /// Runs a command to its end, which must come.
-fn output_of(command: &mut Command) -> Output {
+pub(crate) fn output_of(command: &mut Command) -> Output {
+    ended(command).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// Runs a command to its end; what it said where that does not come.
+fn ended(command: &mut Command) -> Result<Output, String> {
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -67,12 +72,14 @@ fn output_of(command: &mut Command) -> Output {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
     if let Ok(output) = receiver.recv_timeout(ENDS_WITHIN) {
-        return output.unwrap();
+        return Ok(output.unwrap());
     }
     kill_process(pid, Signal::KILL).unwrap();
     let output = receiver.recv().unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    panic!("{command:?} did not end within {ENDS_WITHIN:?}: {said}");
+    Err(format!(
+        "{command:?} did not end within {ENDS_WITHIN:?}: {said}"
+    ))
 }
 
 impl Installation {
@@ -329,16 +336,23 @@ impl Drop for Installation {
         {
             split.raise_dead();
         }
-        let listed = self.try_quire(&["notebook", "list", "--output", "json"]);
-        let notebooks: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
+        // A panic here, beside that of a test that failed, would end all tests.
+        let tried = |arguments: &[&str]| {
+            ended(self.command().args(arguments)).map_or_else(
+                |problem| {
+                    eprintln!("{problem}");
+                    Vec::new()
+                },
+                |output| output.stdout,
+            )
+        };
+        let listed = tried(&["notebook", "list", "--output", "json"]);
+        let notebooks: Value = serde_json::from_slice(&listed).unwrap_or_default();
         for notebook in notebooks.as_array().into_iter().flatten() {
-            self.try_quire(&[
-                "notebook",
-                "stop",
-                notebook["id"].as_str().unwrap_or_default(),
-            ]);
+            let id = notebook["id"].as_str().unwrap_or_default();
+            tried(&["notebook", "stop", id]);
         }
-        self.try_quire(&["down"]);
+        tried(&["down"]);
         self.kill();
     }
 }

@@ -1,12 +1,23 @@
 //! What commands say to programs that start, enter and end an installation.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use testkit::{Nats, free_port, wait_for};
 
-use crate::installation::program;
+use crate::installation::{output_of, program};
+
+/// Runs the command line on an installation in `folder`.
+fn quire_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut quire = Command::new(program("quire"));
+    quire
+        .args(arguments)
+        .env("QUIRE_DATA_DIR", folder.join("d"))
+        .env("QUIRE_PROFILE", folder.join("profile.toml"));
+    output_of(&mut quire)
+}
 
 #[test]
 fn what_starts_enters_and_ends_an_installation_answers_in_json() {
@@ -14,13 +25,7 @@ fn what_starts_enters_and_ends_an_installation_answers_in_json() {
     let (gateway, edge) = (free_port(), free_port());
     let (api, notebooks) = (format!("127.0.0.1:{gateway}"), format!("127.0.0.1:{edge}"));
     let ask = |arguments: &[&str]| -> Value {
-        let output = Command::new(program("quire"))
-            .args(arguments)
-            .args(["--output", "json"])
-            .env("QUIRE_DATA_DIR", folder.path().join("d"))
-            .env("QUIRE_PROFILE", folder.path().join("profile.toml"))
-            .output()
-            .unwrap();
+        let output = quire_in(folder.path(), &[arguments, &["--output", "json"]].concat());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {said}");
         assert!(!said.contains("qk_"), "keys are in the answer only: {said}");
@@ -51,14 +56,7 @@ fn what_starts_enters_and_ends_an_installation_answers_in_json() {
 fn somebody_elses_nats_carries_the_events_once_it_knows_the_users() {
     let folder = tempfile::Builder::new().prefix("q").tempdir().unwrap();
     let doors = ["--gateway", "--edge"].map(|door| (door, format!("127.0.0.1:{}", free_port())));
-    let quire = |arguments: &[&str]| -> Output {
-        Command::new(program("quire"))
-            .args(arguments)
-            .env("QUIRE_DATA_DIR", folder.path().join("d"))
-            .env("QUIRE_PROFILE", folder.path().join("profile.toml"))
-            .output()
-            .unwrap()
-    };
+    let quire = |arguments: &[&str]| quire_in(folder.path(), arguments);
     let up = |nats: &Nats| {
         let url = nats.config().url;
         let doors = doors.iter().flat_map(|(door, at)| [door, at.as_str()]);

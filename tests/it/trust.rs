@@ -235,6 +235,13 @@ async fn a_notebook_of_a_second_machine_is_reached_over_the_network() {
     assert_eq!(kernel.run("print(6 * 7)").await, Ok("42".to_owned()));
     let logs = quire.try_quire(&["notebook", "logs", "far"]);
     assert!(logs.status.success() && !logs.stdout.is_empty());
+    // So are its files, in both directions.
+    let (there, back) = (folder.join("there"), folder.join("back"));
+    std::fs::write(&there, vec![7; 1_000_000]).unwrap();
+    let (sent, fetched) = (there.display().to_string(), back.display().to_string());
+    quire.quire(&["notebook", "cp", &sent, "far:data/there"]);
+    quire.quire(&["notebook", "cp", "far:data/there", &fetched]);
+    assert_eq!(std::fs::read(back).unwrap(), vec![7; 1_000_000]);
 
     // The agent may go and come back: what it runs stays, and is reached again.
     drop(agent);

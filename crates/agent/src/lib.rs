@@ -172,6 +172,7 @@ impl Agent {
             kept: self.kept.clone(),
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
+            errands: Arc::new(relay::Errands::new()),
         }
     }
 

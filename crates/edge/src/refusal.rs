@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
     #[error("a page of another origin may not do this; open the notebook's own address")]
     Foreign,
     /// The door has no such page.
-    #[error("the notebook's door has only /.quire/logs and /.quire/health")]
+    #[error("the notebook's door has only /.quire/logs, /.quire/files and /.quire/health")]
     NoPage,
     /// The node does not have what is asked for; says what.
     #[error("{0}")]
@@ -39,6 +39,9 @@ pub(crate) enum Refusal {
     /// Too many requests are open at this notebook.
     #[error("too many requests are open at this notebook; close some, or wait for their end")]
     NotebookFull,
+    /// The notebook's node does as much of this as it may; says how much that is.
+    #[error("{0}")]
+    Busy(String),
     /// Too many connections are open at this door.
     #[error("too many connections are open; try again soon")]
     DoorFull,
@@ -60,7 +63,7 @@ impl Refusal {
             Self::UnknownHost | Self::NoPage | Self::NothingThere(_) => Code::NotFound,
             Self::NoToken | Self::WrongToken => Code::Unauthenticated,
             Self::Foreign => Code::PermissionDenied,
-            Self::NotebookFull => Code::ResourceExhausted,
+            Self::NotebookFull | Self::Busy(_) => Code::ResourceExhausted,
             Self::NotRunning(_) | Self::DoorFull | Self::Unreachable => Code::Unavailable,
             Self::TooSlow => Code::DeadlineExceeded,
         }
@@ -86,7 +89,7 @@ impl Refusal {
             Self::NoPage => "No such page",
             Self::NothingThere(_) => "Nothing there",
             Self::NotRunning(route) => &route.state,
-            Self::NotebookFull => "Too many requests",
+            Self::NotebookFull | Self::Busy(_) => "Too many requests",
             Self::DoorFull => "Too many connections",
             Self::Unreachable | Self::TooSlow => "No answer",
         }
@@ -127,6 +130,7 @@ impl Refusal {
             Self::NothingThere(_) => "nothing_there",
             Self::NotRunning(_) => "not_running",
             Self::NotebookFull => "notebook_full",
+            Self::Busy(_) => "busy",
             Self::DoorFull => "door_full",
             Self::Unreachable => "unreachable",
             Self::TooSlow => "too_slow",

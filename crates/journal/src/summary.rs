@@ -5,7 +5,7 @@ mod people;
 use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
-use contracts::inventory::v1::{Node, NodeChanged};
+use contracts::inventory::v1::{Environment, EnvironmentChanged, Node, NodeChanged};
 use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookReconfigured};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
@@ -53,6 +53,11 @@ pub(crate) fn of(delivery: &Delivery) -> String {
     .or_else(|| {
         line(delivery, |event: NodeChanged| {
             node(&event.node.unwrap_or_default())
+        })
+    })
+    .or_else(|| {
+        line(delivery, |event: EnvironmentChanged| {
+            environment(event.deleted, &event.environment.unwrap_or_default())
         })
     })
     .or_else(|| {
@@ -118,6 +123,23 @@ fn notebook(deleted: bool, notebook: &Notebook) -> String {
         .chain(state_letters)
         .collect();
     format!("notebook {name:?} is {state}{}", because(&notebook.reason))
+}
+
+fn environment(deleted: bool, environment: &Environment) -> String {
+    let name = &environment.name;
+    if deleted {
+        return format!("environment {name:?} was deleted");
+    }
+    let state = word(environment.state().as_str_name(), "ENVIRONMENT_STATE_");
+    let shared = if environment.shared {
+        ", shared with all teams"
+    } else {
+        ""
+    };
+    format!(
+        "environment {name:?} is {state}{shared}{}",
+        because(&environment.reason)
+    )
 }
 
 fn workload(workload: &Workload) -> String {

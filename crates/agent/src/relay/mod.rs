@@ -4,6 +4,8 @@
 
 mod dial;
 mod edges;
+mod errands;
+mod files;
 mod local;
 mod logs;
 mod metrics;
@@ -26,6 +28,7 @@ use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
 
 pub(crate) use edges::{Edges, Listing};
+pub(crate) use errands::Errands;
 pub(crate) use local::bind;
 pub(crate) use metrics::Metrics;
 
@@ -39,6 +42,7 @@ pub(crate) struct Relay {
     pub(crate) kept: Arc<Kept>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) errands: Arc<Errands>,
 }
 
 /// Where a workload answers.
@@ -60,9 +64,11 @@ impl Relay {
     fn questions(self) -> Router {
         let upstream = get(upstream);
         let logs = get(read_logs);
+        let files = get(files::list).post(files::pack).put(files::unpack);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
+            .route("/v1/volumes/{volume}/files", files)
             .with_state(self)
     }
 

@@ -132,7 +132,7 @@ impl Door {
             return Ok(("redirected", redirect));
         }
         if reserved::is_reserved(request.uri().path()) {
-            let answer = self.reserved(&request, &route, &query).await?;
+            let answer = self.reserved(request, &route, &query).await?;
             return Ok(("reserved", answer));
         }
         self.forward(Admitted {

@@ -1,4 +1,4 @@
-//! The door's own pages on each notebook's origin: `/.quire/health` and `/.quire/logs`.
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs` and `/.quire/files`.
 
 use bus::Route;
 use http::{Method, Request, Response};
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Door;
 use crate::answer::{json_answer, own_headers};
 use crate::body::{Body, Passing};
-use crate::domain::query::Query;
+use crate::domain::query::{Query, encode};
 use crate::refusal::Refusal;
 use crate::upstream::{LogsQuery, UpstreamError};
 
@@ -26,22 +26,70 @@ impl Door {
     /// Answers one of the door's own pages.
     pub(super) async fn reserved(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         route: &Route,
         query: &Query,
     ) -> Result<Response<Body>, Refusal> {
+        let path = request.uri().path().to_owned();
+        let page = path.strip_prefix(PREFIX);
+        if page == Some("/files") {
+            return self.files(request, route, query).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::Malformed(format!(
                 "{} is not understood here; use GET",
                 request.method()
             )));
         }
-        match request.uri().path().strip_prefix(PREFIX) {
+        match page {
             Some("/health") => Ok(json_answer(
                 &json!({ "running": route.running, "state": route.state, "reason": route.reason }),
             )),
             Some("/logs") => self.logs(route, logs_query(query)?).await,
             _ => Err(Refusal::NoPage),
+        }
+    }
+
+    /// The notebook's files, whether it runs or not: GET lists, POST packs, PUT unpacks.
+    async fn files(
+        &self,
+        request: Request<Incoming>,
+        route: &Route,
+        query: &Query,
+    ) -> Result<Response<Body>, Refusal> {
+        let method = request.method().clone();
+        let kind = match method {
+            Method::GET => "application/octet-stream",
+            Method::POST => "application/x-tar",
+            Method::PUT => "application/json",
+            _ => {
+                return Err(Refusal::Malformed(format!(
+                    "{method} is not understood here; use GET, POST or PUT"
+                )));
+            }
+        };
+        let target = route.target.as_ref().ok_or(Refusal::NothingThere(
+            "the notebook has not run yet: its files are nowhere",
+        ))?;
+        let path = query.value("path").unwrap_or_default();
+        let path = encode(&path);
+        let body = Passing::unseen(request.into_body());
+        match self.upstream.files(target, method, &path, body).await {
+            Ok((answer, lease)) => {
+                let body = Passing::outwards(answer.into_body(), None, lease);
+                let mut response = Response::new(body);
+                own_headers(response.headers_mut(), kind);
+                Ok(response)
+            }
+            Err(UpstreamError::NotThere(_)) => {
+                Err(Refusal::NothingThere("there is no such file on its node"))
+            }
+            Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
+            Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),
+            Err(error) => {
+                self.failed(&error);
+                Err(Refusal::Unreachable)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod edges;
 mod entity;
+pub(crate) mod environments;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
 pub(crate) mod token_requests;
@@ -33,8 +34,12 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0003_edges.sql"),
             }),
             Box::new(SqlMigration {
-                name: "inventory_0004_warm",
-                sql: include_str!("migrations/0004_warm.sql"),
+                name: "inventory_0005_environments",
+                sql: include_str!("migrations/0005_environments.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0006_warm",
+                sql: include_str!("migrations/0006_warm.sql"),
             }),
         ]
     }

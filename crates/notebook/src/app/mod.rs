@@ -3,6 +3,7 @@
 mod cost;
 mod count;
 mod create;
+mod environment;
 mod explain;
 mod find;
 mod idle;

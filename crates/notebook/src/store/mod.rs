@@ -40,6 +40,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0006_choice",
                 sql: include_str!("migrations/0006_choice.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0008_environment",
+                sql: include_str!("migrations/0008_environment.sql"),
+            }),
         ]
     }
 }

@@ -21,8 +21,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::Error;
 use contracts::scheduler::v1::WorkloadSpec;
 use kernel::Clock;
+use kernel::id::VolumeId;
+use tokio::process::Command;
 
 use self::user::Users;
 use self::variables::Passed;
@@ -214,6 +217,24 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn has_begun(&self, job: &Job) -> bool {
         shims::has_begun(&job.folder)
+    }
+
+    fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command> {
+        let missing = || Error::not_found("volume", volume);
+        let id: VolumeId = volume.parse().map_err(|_| missing())?;
+        let home = volumes(&self.config.data_dir).join(id.to_string());
+        if !home.is_dir() {
+            return Err(missing());
+        }
+        let sandbox = self.errand_sandbox(home);
+        let sandbox = sandbox.map_err(|cause| Error::internal("making a sandbox", cause))?;
+        let mut errand = Command::new(&self.program);
+        // Nothing of the agent's variables: what runs there can be read by what lies there.
+        errand
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .args(sandbox.args(command));
+        Ok(errand)
     }
 
     fn upstream(&self, job: &Job) -> Option<PathBuf> {
