@@ -12,6 +12,7 @@ mod collector;
 mod crash;
 mod deploy;
 mod events;
+mod idle;
 mod installation;
 mod invariants;
 mod jupyter;

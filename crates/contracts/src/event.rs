@@ -34,5 +34,7 @@ events! {
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
     notebook::NotebookChanged,
+    notebook::NotebookIdleWarned,
+    notebook::NotebookExtended,
     billing::PriceChanged,
 }

@@ -4,7 +4,7 @@ use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
 use contracts::inventory::v1::{Node, NodeChanged};
-use contracts::notebook::v1::{Notebook, NotebookChanged};
+use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookExtended, NotebookIdleWarned};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
@@ -22,6 +22,12 @@ pub(crate) fn of(delivery: &Delivery) -> String {
     let known = line(delivery, |event: NotebookChanged| {
         notebook(event.deleted, &event.notebook.unwrap_or_default())
     })
+    .or_else(|| {
+        line(delivery, |event: NotebookIdleWarned| {
+            warned(&event.notebook.unwrap_or_default())
+        })
+    })
+    .or_else(|| line(delivery, |event: NotebookExtended| extended(&event)))
     .or_else(|| {
         line(delivery, |event: WorkloadChanged| {
             workload(&event.workload.unwrap_or_default())
@@ -109,6 +115,34 @@ fn notebook(deleted: bool, notebook: &Notebook) -> String {
         .chain(state_letters)
         .collect();
     format!("notebook {name:?} is {state}{}", because(&notebook.reason))
+}
+
+fn warned(notebook: &Notebook) -> String {
+    let at = minute(notebook.stops_at.as_ref());
+    let (name, why) = (&notebook.name, &notebook.stops_because);
+    format!("notebook {name:?} will stop at {at} because {why}")
+}
+
+fn extended(event: &NotebookExtended) -> String {
+    let notebook = event.notebook.clone().unwrap_or_default();
+    let until = minute(notebook.kept_until.as_ref());
+    let who = match event.user_id.as_str() {
+        "" => "a visitor",
+        user => user,
+    };
+    format!(
+        "notebook {:?} is kept until {until}, as {who} wishes",
+        notebook.name
+    )
+}
+
+/// A time as people read it.
+fn minute(time: Option<&Timestamp>) -> String {
+    let known = time.and_then(|time| from_wire_time("time", *time).ok());
+    known.map_or_else(
+        || "a time that is not said".to_owned(),
+        |time| time.format("%Y-%m-%d %H:%M UTC").to_string(),
+    )
 }
 
 fn workload(workload: &Workload) -> String {
@@ -203,6 +237,34 @@ mod tests {
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    #[test]
+    fn idle_notebooks_are_told_of_with_time_and_reason() {
+        let notebook = Notebook {
+            name: "mine".to_owned(),
+            stops_at: at(50_700),
+            stops_because: "its kernels have been idle since 13:05 UTC".to_owned(),
+            kept_until: at(54_000),
+            ..Notebook::default()
+        };
+        let warned = NotebookIdleWarned {
+            notebook: Some(notebook.clone()),
+        };
+        assert_eq!(
+            line_of(&warned),
+            "notebook \"mine\" will stop at 1970-01-01 14:05 UTC because its kernels have been idle since 13:05 UTC"
+        );
+        let mut extended = NotebookExtended {
+            notebook: Some(notebook),
+            asked_seconds: 7_200,
+            user_id: "us-1".to_owned(),
+            extended_at: at(46_800),
+        };
+        let kept = "notebook \"mine\" is kept until 1970-01-01 15:00 UTC, as";
+        assert_eq!(line_of(&extended), format!("{kept} us-1 wishes"));
+        extended.user_id.clear();
+        assert_eq!(line_of(&extended), format!("{kept} a visitor wishes"));
     }
 
     #[test]

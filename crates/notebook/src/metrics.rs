@@ -1,12 +1,18 @@
 //! What the notebook service counts.
 
 use chassis::telemetry::Tally;
+use opentelemetry::metrics::Counter;
+use opentelemetry::{KeyValue, global};
+
+use crate::domain::idle::Verdict;
 
 /// What the notebook service counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     /// Notebooks that are not deleted, by state.
     pub(crate) notebooks: Tally,
+    /// Looks at running notebooks, by what came of them.
+    idle_looks: Counter<u64>,
 }
 
 impl Metrics {
@@ -17,6 +23,20 @@ impl Metrics {
                 "notebooks that are not deleted, by state",
                 "state",
             ),
+            idle_looks: global::meter("quire")
+                .u64_counter("quire_notebook_idle_looks")
+                .with_description("looks whether a running notebook is idle, by what came of them")
+                .build(),
         }
+    }
+
+    /// A notebook was judged.
+    pub(crate) fn judged(&self, verdict: &Verdict) {
+        let verdict = match verdict {
+            Verdict::Active { .. } => "active",
+            Verdict::Rests => "rests",
+            Verdict::StopsAt { .. } => "stops",
+        };
+        self.idle_looks.add(1, &[KeyValue::new("verdict", verdict)]);
     }
 }

@@ -60,9 +60,9 @@ async fn lost(app: App, periods: Periods, cancel: CancellationToken) -> Result<(
 }
 
 async fn idle(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
-    let nudge = Arc::default();
+    let nudge = app.idle_changed.clone();
     repeat("looking for idle ones", nudge, periods.idle, cancel, || {
-        app.stop_idle()
+        app.look_for_idle()
     })
     .await
 }

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// Environments.
     #[command(subcommand)]
     Environment(ListOnly),
+    /// After what time without activity notebooks are stopped that do not say so themselves.
+    #[command(subcommand)]
+    IdlePolicy(IdlePolicyCommand),
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
@@ -261,6 +264,14 @@ pub(crate) enum NotebookCommand {
     },
     /// Stop a notebook; its files stay.
     Stop { id: String },
+    /// Keep a notebook from being stopped for being idle, for so long from now.
+    #[command(after_help = "Example:\n  quire notebook extend first --for 2h")]
+    Extend {
+        id: String,
+        /// How long, such as 30m, 2h or 1d.
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::when::seconds)]
+        length: u32,
+    },
     /// Start a stopped notebook on the same files.
     Start { id: String },
     /// Remove a notebook with its files.
@@ -281,12 +292,52 @@ pub(crate) struct CreateArgs {
     /// Project, by identifier or name [default: the first].
     #[arg(long)]
     pub(crate) project: Option<String>,
-    /// Stop after so many minutes without activity; 0 = never [default: 60].
+    /// Stop after so many minutes without activity; 0 = never [default: as the idle policies say, else 60].
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(0..=44_640))]
     pub(crate) idle_timeout: Option<u32>,
     /// Stop after so many hours of running [default: the machine type's limit].
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=744))]
     pub(crate) shutdown_timeout: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdlePolicyCommand {
+    /// A new time, in place of the one about the same. The most specific counts: what the notebook says, its project, its team, its
+    /// machine type, and an hour where nothing is said.
+    #[command(
+        after_help = "Examples:\n  quire idle-policy set --team --timeout 30m --warn 10m\n  quire idle-policy set --machine-type A100-80G --timeout 15m"
+    )]
+    Set {
+        #[command(flatten)]
+        about: IdleScopeArgs,
+        /// Stop after so long without activity, such as 30m or 2h, at least 1m; 0 = never.
+        #[arg(long, value_name = "TIME", value_parser = crate::when::seconds_or_never)]
+        timeout: u32,
+        /// Warn so long before [default: a tenth of the time, at most 5m].
+        #[arg(long, value_name = "TIME", value_parser = crate::when::seconds)]
+        warn: Option<u32>,
+    },
+    /// Take a policy away: what is less specific counts again.
+    Remove {
+        #[command(flatten)]
+        about: IdleScopeArgs,
+    },
+    /// All that count for your team, the most specific first.
+    List,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct IdleScopeArgs {
+    /// Your team.
+    #[arg(long)]
+    pub(crate) team: bool,
+    /// A project of your team, by identifier or name.
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+    /// A machine type, for all teams; operators only.
+    #[arg(long)]
+    pub(crate) machine_type: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

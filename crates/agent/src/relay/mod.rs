@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
+use crate::signs::{Sign, Signs};
 
 pub(crate) use edges::{Edges, Listing};
 pub(crate) use local::bind;
@@ -39,6 +40,13 @@ pub(crate) struct Relay {
     pub(crate) kept: Arc<Kept>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) signs: Arc<Signs>,
+}
+
+/// What shows that a workload works.
+#[derive(Debug, Serialize)]
+struct Measured {
+    signs: Vec<Sign>,
 }
 
 /// Where a workload answers.
@@ -60,9 +68,11 @@ impl Relay {
     fn questions(self) -> Router {
         let upstream = get(upstream);
         let logs = get(read_logs);
+        let signs = get(read_signs);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
+            .route("/v1/workloads/{workload}/{generation}/signs", signs)
             .with_state(self)
     }
 
@@ -132,6 +142,17 @@ async fn read_logs(
     });
     let body = Body::from_stream(logs::stream(reader, follow));
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+async fn read_signs(
+    State(relay): State<Relay>,
+    Segments((workload, generation)): Segments<(String, u64)>,
+) -> Response {
+    let found = relay.board.find(&workload, generation);
+    match found.and_then(|entry| relay.signs.of(entry.job.id())) {
+        Some(signs) => Json(Measured { signs }).into_response(),
+        None => not_here(&workload, generation),
+    }
 }
 
 fn not_here(workload: &str, generation: u64) -> Response {

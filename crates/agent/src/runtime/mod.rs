@@ -11,6 +11,7 @@ use contracts::scheduler::v1::WorkloadSpec;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use self::process::cgroup::Group;
 use crate::attempt::Folder;
 
 /// One attempt, as a runtime sees it.
@@ -125,6 +126,9 @@ pub(crate) trait Runtime: Debug + Send + Sync {
 
     /// Whether the workload's own program was begun: all that stands around it is made.
     fn has_begun(&self, job: &Job) -> bool;
+
+    /// The control group that the workload's processes are in; `None` where there are none on this machine.
+    fn group(&self, job: &Job) -> Option<Group>;
 
     /// Where the workload's own web server is reached on this host; `None` before it listens.
     fn upstream(&self, job: &Job) -> Option<PathBuf>;

@@ -24,3 +24,4 @@ mod relay;
 mod remote;
 mod sandbox;
 mod shim;
+mod signs;

@@ -1,11 +1,11 @@
-//! The door's own pages on each notebook's origin: `/.quire/health` and `/.quire/logs`.
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, and what belongs to idle notebooks ([`super::idle`]).
 
 use bus::Route;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::Door;
+use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
 use crate::body::{Body, Passing};
 use crate::domain::query::Query;
@@ -26,21 +26,28 @@ impl Door {
     /// Answers one of the door's own pages.
     pub(super) async fn reserved(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         route: &Route,
         query: &Query,
     ) -> Result<Response<Body>, Refusal> {
+        let path = request.uri().path().strip_prefix(PREFIX);
+        if path == Some("/extend") && *request.method() == Method::POST {
+            return self.extend(request, route).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::Malformed(format!(
                 "{} is not understood here; use GET",
                 request.method()
             )));
         }
-        match request.uri().path().strip_prefix(PREFIX) {
+        match path {
             Some("/health") => Ok(json_answer(
                 &json!({ "running": route.running, "state": route.state, "reason": route.reason }),
             )),
             Some("/logs") => self.logs(route, logs_query(query)?).await,
+            Some("/status") => Ok(idle::status(route)),
+            Some("/signs") => self.signs(route).await,
+            Some("/notice.js") => Ok(idle::notice()),
             _ => Err(Refusal::NoPage),
         }
     }

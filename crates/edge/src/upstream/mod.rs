@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::Target;
+use bytes::Bytes;
 use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 
@@ -154,6 +155,14 @@ impl Upstream {
         query: LogsQuery,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
         self.agents.logs(target, query).await
+    }
+
+    /// What shows that a workload works, as the agent beside it measures it: JSON.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the agent does not answer or does not know the attempt.
+    pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
+        self.agents.signs(target).await
     }
 
     /// Forgets the places of all but `targets`, and connections that were not used for a while.

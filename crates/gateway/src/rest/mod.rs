@@ -15,6 +15,7 @@ mod document;
 mod events;
 mod extract;
 mod failure;
+mod idle;
 mod json_body;
 mod new_notebook;
 mod node_work;
@@ -84,6 +85,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebooks::start_notebook))
         .routes(routes!(notebooks::stop_notebook))
         .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(idle::extend_notebook))
+        .routes(routes!(
+            idle::list_idle_policies,
+            idle::set_idle_policy,
+            idle::remove_idle_policy
+        ))
         .routes(routes!(catalog::list_machine_types))
         .routes(routes!(catalog::list_environments))
         .routes(routes!(nodes::list_nodes))

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::extract::IdempotencyKey;
 
-/// Longest time that can be asked for: a year.
-const MOST_HOURS: f64 = 8_760.0;
+/// Longest time that can be asked for: 31 days. Paperspace's own goes to a week.
+const MOST_HOURS: f64 = 744.0;
 
 /// A notebook to be made. Fields of Paperspace's own that are not listed here (`container`, `command`, `runtime`,
 /// `workspace…`, `registry…`, `clusterId`, `shouldRunOnCreate`) may be sent with their defaults; other values are refused
@@ -30,10 +30,10 @@ pub(super) struct NewNotebook {
     environment: Option<String>,
     /// Only false: notebooks are private to their team.
     is_public: Option<bool>,
-    /// Stopped after so many hours of running; 0 or absent is the machine type's own limit.
-    #[schema(minimum = 0, maximum = 8760)]
+    /// Stopped after so many hours, counted from its start whether it is used or not; 0 or absent is the machine type's own limit.
+    #[schema(minimum = 0, maximum = 744)]
     shutdown_timeout: Option<f64>,
-    /// Stopped after so many seconds without activity; 0 is never, absent is an hour.
+    /// Stopped after so many seconds without activity; 0 is never, absent is as the idle policies say, an hour without one.
     idle_timeout_seconds: Option<u32>,
     /// The same request id gives the same notebook. The `Idempotency-Key` header means the same.
     request_id: Option<String>,
@@ -199,7 +199,7 @@ mod tests {
                 "shutdownTimeout: ",
                 "0.0001",
             ),
-            (r#"{"shutdownTimeout": 1e300}"#, "shutdownTimeout: ", "8760"),
+            (r#"{"shutdownTimeout": 1e300}"#, "shutdownTimeout: ", "744"),
             (r#"{"nmae": "x"}"#, "nmae: ", "unknown field"),
         ] {
             let error = request(text).unwrap_err().to_string();
@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_minutes_are_exact(minutes in 0_u32..525_600) {
+        fn whole_minutes_are_exact(minutes in 0_u32..=44_640) {
             prop_assert_eq!(seconds(f64::from(minutes) / 60.0).unwrap(), minutes * 60);
         }
     }

@@ -19,6 +19,7 @@ mod notebook;
 mod openapi;
 mod passage;
 mod rest;
+mod rest_idle;
 mod rest_own;
 mod rest_wrong;
 mod scheduler;

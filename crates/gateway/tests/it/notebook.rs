@@ -27,6 +27,7 @@ pub(crate) struct Notebooks {
     /// The request that came last.
     pub(crate) last: Arc<Mutex<Option<CreateNotebookRequest>>>,
     open: Arc<AtomicUsize>,
+    policies: Arc<Mutex<Vec<IdlePolicy>>>,
 }
 
 /// A call that somebody still works on.
@@ -52,6 +53,7 @@ impl Notebooks {
             now,
             last: Arc::default(),
             open: Arc::default(),
+            policies: Arc::default(),
         }
     }
 
@@ -202,5 +204,60 @@ impl NotebookService for Notebooks {
             summary: "no room".to_owned(),
             details,
         }))
+    }
+
+    async fn extend_notebook(
+        &self,
+        request: Request<ExtendNotebookRequest>,
+    ) -> Reply<ExtendNotebookResponse> {
+        let request = request.into_inner();
+        let id = self.find(&request.notebook).await?.id;
+        let until = self.now + chrono::TimeDelta::seconds(request.seconds.into());
+        Ok(Response::new(ExtendNotebookResponse {
+            id,
+            kept_until: Some(to_wire_time(until)),
+            note: "as asked".to_owned(),
+        }))
+    }
+
+    async fn extend_visited_notebook(
+        &self,
+        _: Request<ExtendVisitedNotebookRequest>,
+    ) -> Reply<ExtendVisitedNotebookResponse> {
+        Err(Error::not_found("call", "extend_visited_notebook").into())
+    }
+
+    async fn set_idle_policy(
+        &self,
+        request: Request<SetIdlePolicyRequest>,
+    ) -> Reply<SetIdlePolicyResponse> {
+        let mut policy = request.into_inner().policy.unwrap();
+        policy.modified_at = Some(to_wire_time(self.now));
+        let mut policies = self.policies.lock().unwrap();
+        policies.retain(|other| other.scope != policy.scope);
+        policies.push(policy.clone());
+        Ok(Response::new(SetIdlePolicyResponse {
+            policy: Some(policy),
+        }))
+    }
+
+    async fn remove_idle_policy(
+        &self,
+        request: Request<RemoveIdlePolicyRequest>,
+    ) -> Reply<RemoveIdlePolicyResponse> {
+        let scope = request.into_inner().scope;
+        self.policies
+            .lock()
+            .unwrap()
+            .retain(|policy| policy.scope != scope);
+        Ok(Response::new(RemoveIdlePolicyResponse {}))
+    }
+
+    async fn list_idle_policies(
+        &self,
+        _: Request<ListIdlePoliciesRequest>,
+    ) -> Reply<ListIdlePoliciesResponse> {
+        let policies = self.policies.lock().unwrap().clone();
+        Ok(Response::new(ListIdlePoliciesResponse { policies }))
     }
 }

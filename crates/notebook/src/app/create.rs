@@ -15,16 +15,13 @@ use secrecy::ExposeSecret;
 
 use super::{App, view};
 use crate::domain::choice::{self, Machine, Refusal};
+use crate::domain::policy::{self, MOST_SECONDS, Subject};
 use crate::domain::state::Wanted;
 use crate::store::entity::{Column, Entity, Model};
 
-/// A notebook without activity is stopped after an hour unless something else is asked.
-const DEFAULT_IDLE_SECONDS: u32 = 3_600;
 const DEFAULT_ENVIRONMENT: &str = "python";
 /// Longest text that is looked up or kept beside the name.
 const MAX_TEXT: usize = 200;
-/// Longest times that can be asked for: a month.
-const MAX_SECONDS: u32 = 31 * 24 * 3_600;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -61,10 +58,10 @@ impl NewNotebook {
             ("shutdown_timeout_seconds", self.shutdown_timeout_seconds),
         ];
         for (field, seconds) in times {
-            if seconds > MAX_SECONDS {
+            if seconds > MOST_SECONDS {
                 return Err(Error::invalid(
                     field,
-                    format!("is {seconds}; at most {MAX_SECONDS} is allowed"),
+                    format!("is {seconds}; at most {MOST_SECONDS} is allowed"),
                 ));
             }
         }
@@ -102,11 +99,21 @@ impl App {
         check_project(caller, &project_id, &new.project)?;
         let machine = self.machine(&new.machine_type).await?;
         let environment = self.environment(&new.environment).await?;
+        let team_id = caller.team.to_string();
+        let idle = policy::effective(
+            &self.policies().await?,
+            Subject {
+                team_id: &team_id,
+                project_id: &project_id,
+                machine_type: &machine.name,
+                own_seconds: new.idle_timeout_seconds,
+            },
+        );
         let id = NotebookId::generate().to_string();
         let token = random_secret()?;
         let now = self.clock.now().timestamp_micros();
         let row = Model {
-            team_id: caller.team.to_string(),
+            team_id,
             project_id,
             user_id: caller.id.to_string(),
             name: if new.name.is_empty() {
@@ -131,10 +138,12 @@ impl App {
             generation: 0,
             token_sealed: self.sealer.seal(&id, &token)?,
             token_sha256: sha256_hex(token.expose_secret()),
-            idle_timeout_seconds: new
-                .idle_timeout_seconds
-                .unwrap_or(DEFAULT_IDLE_SECONDS)
-                .into(),
+            idle_timeout_seconds: idle.timeout_seconds.into(),
+            idle_own: new.idle_timeout_seconds.is_some(),
+            idle_warn_seconds: idle.warn_seconds.into(),
+            stops_at: None,
+            stops_because: String::new(),
+            kept_until: None,
             shutdown_timeout_seconds: new.shutdown_timeout_seconds.into(),
             request_id: new.request_id.clone(),
             request_hash: new.hash(),
@@ -232,7 +241,7 @@ impl App {
         }
     }
 
-    async fn project_of(&self, team: TeamId, project: &str) -> Result<String> {
+    pub(super) async fn project_of(&self, team: TeamId, project: &str) -> Result<String> {
         let request = GetProjectRequest {
             project: project.to_owned(),
             team_id: team.into(),

@@ -12,10 +12,15 @@ use crate::store::entity::Model;
 /// How often a start is tried again after a fault of the platform.
 const RETRIES: u32 = 2;
 /// `JupyterLab` on the socket and with the token that the agent gives it. Everything else of its configuration is the user's,
-/// in the notebook's own files.
-const COMMAND: &str = "JUPYTER_TOKEN=\"$QUIRE_HTTP_TOKEN\" exec jupyter lab --no-browser \
+/// in the notebook's own files. Beside the socket lies an extension that shows when an idle notebook will stop: its script comes
+/// from the notebook's door, `/.quire/notice.js`, seen from `/lab/extensions/quire-idle/`.
+const COMMAND: &str = "LAB=\"${QUIRE_HTTP_SOCKET%/*}/lab\"; mkdir -p \"$LAB/quire-idle\" && \
+    printf '%s' '{\"name\":\"quire-idle\",\"version\":\"1.0.0\",\"jupyterlab\":{\"extension\":true,\"_build\":{\
+\"load\":\"../../../.quire/notice.js\",\"extension\":\"./extension\"}}}' >\"$LAB/quire-idle/package.json\"; \
+    JUPYTER_TOKEN=\"$QUIRE_HTTP_TOKEN\" exec jupyter lab --no-browser \
     --ServerApp.sock=\"$QUIRE_HTTP_SOCKET\" --ServerApp.root_dir=\"$HOME\" --ServerApp.base_url=/ \
-    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True";
+    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True \
+    --LabApp.extra_labextensions_path=\"$LAB\"";
 
 /// The shorter of two limits, where 0 is none.
 fn shorter(one: u32, other: u32) -> u32 {

@@ -102,6 +102,10 @@ impl App {
             row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
             row.state = view::state_number(state::of(observed));
             row.reason = reason(row, workload, observed);
+            if observed != Observed::Running {
+                row.stops_at = None;
+                row.stops_because.clear();
+            }
             row.started_at = started_at.map(|at| at.timestamp_micros());
             if let Some(attempt) = &workload.attempt {
                 row.node_id.clone_from(&attempt.node_id);

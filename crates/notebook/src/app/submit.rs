@@ -92,6 +92,15 @@ impl App {
     }
 }
 
+/// Longest time that the newest start may run; 0 = no limit, or not asked for yet.
+pub(super) fn max_duration_seconds(row: &Model) -> Result<u32> {
+    if row.launch.is_empty() {
+        return Ok(0);
+    }
+    let spec = read(&row.launch)?.spec.unwrap_or_default();
+    Ok(spec.max_duration_seconds)
+}
+
 fn read(launch: &str) -> Result<SubmitWorkloadRequest> {
     let broken = |cause: String| Error::internal("reading what a start asks for", cause);
     let bytes = STANDARD

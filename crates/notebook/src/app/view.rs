@@ -108,6 +108,10 @@ impl App {
             modified_at: time(row.modified_at),
             started_at: row.started_at.and_then(time),
             revision: unsigned(row.revision),
+            stops_at: row.stops_at.and_then(time),
+            stops_because: row.stops_because.clone(),
+            kept_until: row.kept_until.and_then(time),
+            idle_warn_seconds: unsigned_32(row.idle_warn_seconds),
         }
     }
 }

@@ -45,6 +45,7 @@ impl App {
                 row.workload_id = String::new();
                 row.workload_revision = 0;
                 row.started_at = None;
+                row.kept_until = None;
                 row.state = view::state_number(State::Pending);
                 row.reason = "is being submitted".to_owned();
                 row.traceparent = telemetry::traceparent().unwrap_or_default();
@@ -107,6 +108,8 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
     }
     row.wanted = view::wanted_number(Wanted::Stopped);
     row.stop_reason = why.to_owned();
+    row.stops_at = None;
+    row.stops_because.clear();
     row.traceparent = telemetry::traceparent().unwrap_or_default();
     if row.workload_id.is_empty() && row.launch.is_empty() {
         row.state = view::state_number(State::Cancelled);

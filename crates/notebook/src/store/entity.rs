@@ -46,6 +46,11 @@ pub struct Model {
     pub revision: i64,
     pub route_revision: i64,
     pub traceparent: String,
+    pub idle_own: bool,
+    pub idle_warn_seconds: i64,
+    pub stops_at: Option<i64>,
+    pub stops_because: String,
+    pub kept_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,6 +1,7 @@
 //! Tables of the notebook service.
 
 pub(crate) mod entity;
+pub(crate) mod idle_policy;
 
 use chassis::database::SqlMigration;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -25,6 +26,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0003_trace",
                 sql: include_str!("migrations/0003_trace.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0004_idle",
+                sql: include_str!("migrations/0004_idle.sql"),
             }),
         ]
     }

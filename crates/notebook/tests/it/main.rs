@@ -10,6 +10,7 @@ mod create;
 mod edge;
 mod house;
 mod idle;
+mod keep;
 mod life;
 mod lost;
 mod neighbours;

@@ -3,6 +3,7 @@
 mod authority;
 mod catalog;
 mod event;
+mod idle;
 mod login;
 mod money;
 mod node;
@@ -33,6 +34,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::Price(command) => money::price(api, output, command).await,
         Command::MachineType(_) => catalog::machine_types(api, output).await,
         Command::Environment(_) => catalog::environments(api, output).await,
+        Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
         Command::Event(command) => event::run(command, api, output).await,
         Command::Team(command) => team::team(command, api, output).await,

@@ -15,6 +15,7 @@ use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::idle;
 use crate::api::Api;
 use crate::cli::{CreateArgs, NotebookCommand, Output};
 use crate::print::out;
@@ -40,6 +41,13 @@ struct View {
     shutdown_timeout_seconds: u32,
     created_at: String,
     started_at: Option<String>,
+    stops_at: Option<String>,
+    stops_because: String,
+    kept_until: Option<String>,
+    idle_warn_seconds: u32,
+    /// What people are told instead of the reason while a stop is near.
+    #[serde(skip)]
+    stop_words: String,
 }
 
 impl From<Notebook> for View {
@@ -49,6 +57,11 @@ impl From<Notebook> for View {
             state,
             created_at: print::time(notebook.created_at),
             started_at: notebook.started_at.map(|at| print::time(Some(at))),
+            stops_at: notebook.stops_at.map(|at| print::time(Some(at))),
+            kept_until: notebook.kept_until.map(|at| print::time(Some(at))),
+            stop_words: idle::stop_words(&notebook, None),
+            stops_because: notebook.stops_because,
+            idle_warn_seconds: notebook.idle_warn_seconds,
             id: notebook.id,
             name: notebook.name,
             reason: notebook.reason,
@@ -77,13 +90,18 @@ impl Row for View {
     ];
 
     fn cells(&self) -> Vec<String> {
+        let reason = if self.stop_words.is_empty() {
+            &self.reason
+        } else {
+            &self.stop_words
+        };
         let texts = [
             &self.name,
             &self.state,
             &self.machine_type,
             &self.environment,
             &self.url,
-            &self.reason,
+            reason,
             &self.id,
         ];
         texts.map(String::clone).to_vec()
@@ -120,7 +138,11 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
     match command {
         NotebookCommand::Create(args) => create(api, output, args).await,
         NotebookCommand::List => list(api, output).await,
-        NotebookCommand::Show { id } => print::one(output, &View::from(get(api, &id).await?)),
+        NotebookCommand::Show { id } => {
+            let notebook = get(api, &id).await?;
+            print::one(output, &with_price(api, notebook).await?)
+        }
+        NotebookCommand::Extend { id, length } => idle::extend(api, output, id, length).await,
         NotebookCommand::Open { id } => open(api, output, &id).await,
         NotebookCommand::Logs { id, follow, tail } => logs(api, &id, follow, tail).await,
         NotebookCommand::Stop { id } => {
@@ -161,7 +183,10 @@ async fn all(api: &Api) -> Result<Vec<Notebook>> {
 }
 
 async fn list(api: &Api, output: Output) -> Result<()> {
-    let rows: Vec<_> = all(api).await?.into_iter().map(View::from).collect();
+    let mut rows = Vec::new();
+    for notebook in all(api).await? {
+        rows.push(with_price(api, notebook).await?);
+    }
     print::list(
         output,
         &rows,
@@ -195,6 +220,18 @@ async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
         price(api, &notebook.machine_type).await?
     ));
     run_until_running(api, output, notebook).await
+}
+
+/// A notebook as people see it: one that will be stopped with what it costs until then.
+async fn with_price(api: &Api, notebook: Notebook) -> Result<View> {
+    let words = match notebook.stops_at {
+        Some(_) => idle::stop_words(&notebook, Some(&price(api, &notebook.machine_type).await?)),
+        None => String::new(),
+    };
+    Ok(View {
+        stop_words: words,
+        ..View::from(notebook)
+    })
 }
 
 async fn price(api: &Api, machine_type: &str) -> Result<String> {
@@ -424,7 +461,8 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
         notebook: id.to_owned(),
     };
     let answer = api.ask(api.notebook().explain_notebook(request)).await?;
-    let notebook = View::from(answer.notebook.context("the answer holds no notebook")?);
+    let notebook = answer.notebook.context("the answer holds no notebook")?;
+    let notebook = with_price(api, notebook).await?;
     if output == Output::Json {
         return print::json(&serde_json::json!({
             "id": notebook.id,
@@ -432,9 +470,14 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
             "state": notebook.state,
             "summary": answer.summary,
             "details": answer.details,
+            "stopsAt": notebook.stops_at,
+            "stopsBecause": notebook.stops_because,
+            "keptUntil": notebook.kept_until,
         }));
     }
-    let summary = if answer.summary.is_empty() {
+    let summary = if !notebook.stop_words.is_empty() {
+        notebook.stop_words
+    } else if answer.summary.is_empty() {
         "as wished".to_owned()
     } else {
         answer.summary

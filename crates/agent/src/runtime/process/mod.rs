@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use contracts::scheduler::v1::WorkloadSpec;
 
+use self::cgroup::Group;
 use self::user::Users;
 use self::variables::Passed;
 use super::{Ending, Job, Progress, Runtime, Status};
@@ -169,6 +170,10 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn has_begun(&self, job: &Job) -> bool {
         shims::has_begun(&job.folder)
+    }
+
+    fn group(&self, job: &Job) -> Option<Group> {
+        self.isolation.group(job.id())
     }
 
     fn upstream(&self, job: &Job) -> Option<PathBuf> {

@@ -34,6 +34,7 @@ impl Cgroups for V2 {
         Group {
             memory_events: folder.join("memory.events"),
             memory_peak: folder.join("memory.peak"),
+            cpu_stat: Some(folder.join("cpu.stat")),
             kill: Some(folder.join("cgroup.kill")),
             folders: vec![folder],
         }
