@@ -8,7 +8,9 @@ use contracts::notebook::v1::{IdlePolicy, IdleScope, idle_scope};
 use contracts::to_wire_time;
 use kernel::time::from_micros;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
 
 use super::{App, unsigned_32};
 use crate::domain::policy::{self, Kind, Scope, Set, Subject};
