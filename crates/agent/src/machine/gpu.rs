@@ -71,7 +71,7 @@ impl Gpus {
             let device = nvml.device_by_uuid(uuid.as_str())?;
             Ok(device.utilization_rates()?.gpu)
         };
-        let all = uuids
+        let mut all = uuids
             .iter()
             .map(|uuid| used(uuid).map_err(|error: NvmlError| format!("GPU {uuid}: {error}")));
         all.try_fold(0, |most, used| Ok(most.max(used?)))
