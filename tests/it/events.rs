@@ -1,7 +1,5 @@
 //! What happened can be seen: the timeline of a notebook, by its own team alone, and the events that could not be handled.
 
-use std::io::{BufRead as _, BufReader};
-
 use bus::{Bus, Envelope};
 use chassis::config::BusConfig;
 use contracts::scheduler::v1::{
@@ -11,7 +9,7 @@ use contracts::scheduler::v1::{
 use kernel::Clock as _;
 use kernel::time::SystemClock;
 use serde_json::Value;
-use testkit::wait_for;
+use testkit::{Lines, wait_for};
 
 use crate::installation::Installation;
 
@@ -59,9 +57,9 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
     ]
     .concat();
     let mut tail = quire.spawn_quire(&following);
-    let mut told = BufReader::new(tail.stdout.take().unwrap()).lines();
-    let mut next_state = || -> String {
-        let line = told.next().unwrap().unwrap();
+    let told = Lines::of(tail.stdout.take().unwrap());
+    let next_state = |awaited: &str| -> String {
+        let line = told.next(awaited).expect("the tail ended");
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(event["objectId"], id);
         event["data"]["notebook"]["state"]
@@ -69,9 +67,9 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
             .unwrap()
             .to_owned()
     };
-    while next_state() != "NOTEBOOK_STATE_RUNNING" {}
+    while next_state("running") != "NOTEBOOK_STATE_RUNNING" {}
     quire.quire(&["notebook", "stop", "chronicle"]);
-    while next_state() != "NOTEBOOK_STATE_STOPPED" {}
+    while next_state("stopped") != "NOTEBOOK_STATE_STOPPED" {}
     tail.kill().unwrap();
     tail.wait().unwrap();
 
@@ -110,7 +108,7 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
     let refused = quire.quire_as(&stranger, &["event", "dead"]);
     assert!(!refused.status.success());
 
-    quire.quire(&["notebook", "delete", "chronicle"]);
+    quire.quire(&["notebook", "delete", "chronicle", "--yes"]);
     wait_for("the end of the timeline", || {
         are_in_order(
             &timeline(&quire, id),
@@ -248,5 +246,5 @@ async fn an_event_that_is_sent_again_is_handled() {
         (shown["state"] == "Failed" && shown["reason"] == "the letter said so").then_some(())
     });
     assert!(letters(&quire, &workload).is_empty());
-    quire.quire(&["notebook", "delete", "again"]);
+    quire.quire(&["notebook", "delete", "again", "--yes"]);
 }

@@ -1,28 +1,33 @@
 //! A whole Quire of its own for a test: `quire up` on free ports in a temporary folder, and the command line that talks to it.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::time::Duration;
 
 use chassis::tls::Trust;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::wait_for;
+use testkit::{free_port, wait_for};
 
 use crate::jupyter::Jupyter;
 use crate::split::Split;
 use crate::wiring::Wiring;
+
+/// No command of a test takes so long: the longest waits for an environment that is built while all cores are busy.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 /// A running installation; it ends with this value.
 pub(crate) struct Installation {
     folder: TempDir,
     topology: Topology,
     /// What `quire up` is told besides its ports.
-    up_arguments: &'static [&'static str],
+    up_arguments: Vec<String>,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
-    relay: u16,
+    pub(crate) relay: u16,
     /// The first user's key, where this has been told.
     pub(crate) key: String,
 }
@@ -32,14 +37,6 @@ enum Topology {
     /// `quire up`; `None` while it is killed.
     OneProcess(Option<Child>),
     Split(Box<Split>),
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A program under test, built beside the tests.
@@ -57,6 +54,25 @@ pub(crate) fn package_cache() -> PathBuf {
         .parent()
         .unwrap()
         .join("test-package-cache")
+}
+
+/// Runs a command to its end, which must come.
+fn output_of(command: &mut Command) -> Output {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    if let Ok(output) = receiver.recv_timeout(ENDS_WITHIN) {
+        return output.unwrap();
+    }
+    kill_process(pid, Signal::KILL).unwrap();
+    let output = receiver.recv().unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    panic!("{command:?} did not end within {ENDS_WITHIN:?}: {said}");
 }
 
 impl Installation {
@@ -79,7 +95,7 @@ impl Installation {
         Self {
             folder,
             topology: Topology::OneProcess(None),
-            up_arguments: &[],
+            up_arguments: Vec::new(),
             gateway: free_port(),
             edge: free_port(),
             relay: free_port(),
@@ -97,7 +113,16 @@ impl Installation {
     /// All services in one process that answers others, too: with TLS, here on loopback.
     pub(crate) fn start_with_tls() -> Self {
         let mut installation = Self::new();
-        installation.up_arguments = &["--listen", "127.0.0.1"];
+        installation.up_arguments = ["--listen", "127.0.0.1"].map(str::to_owned).to_vec();
+        installation.up();
+        installation
+    }
+
+    /// The same for nodes on other hosts, which reach this one at `address`.
+    pub(crate) fn start_for_hosts(address: Ipv4Addr) -> Self {
+        let mut installation = Self::new();
+        let arguments = ["--listen", "0.0.0.0", "--host", &address.to_string()];
+        installation.up_arguments = arguments.map(str::to_owned).to_vec();
         installation.up();
         installation
     }
@@ -158,7 +183,7 @@ impl Installation {
             .args(["up", "--gateway", &format!("127.0.0.1:{}", self.gateway)])
             .args(["--edge", &format!("127.0.0.1:{}", self.edge)])
             .args(["--relay", &format!("127.0.0.1:{}", self.relay)])
-            .args(self.up_arguments)
+            .args(&self.up_arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -255,7 +280,7 @@ impl Installation {
 
     /// Runs the command line.
     pub(crate) fn try_quire(&self, arguments: &[&str]) -> Output {
-        self.command().args(arguments).output().unwrap()
+        output_of(self.command().args(arguments))
     }
 
     /// Starts the command line, whose output can be read.
@@ -267,11 +292,8 @@ impl Installation {
 
     /// Runs the command line with another login.
     pub(crate) fn quire_as(&self, profile: &Path, arguments: &[&str]) -> Output {
-        self.command()
-            .env("QUIRE_PROFILE", profile)
-            .args(arguments)
-            .output()
-            .unwrap()
+        let mut command = self.command();
+        output_of(command.env("QUIRE_PROFILE", profile).args(arguments))
     }
 
     /// Runs the command line, which must succeed, and reads its JSON.

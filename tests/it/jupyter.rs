@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::tls::{HTTP1, Trust};
 use futures::{SinkExt as _, StreamExt as _};
@@ -23,6 +24,9 @@ pub(crate) struct Jupyter {
     /// How TLS is spoken where the address is `https://`.
     tls: Arc<ClientConfig>,
 }
+
+/// Longest wait for an answer; nothing that tests run is silent for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a kernel's WebSocket goes over.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -70,6 +74,7 @@ impl Jupyter {
         reqwest::Client::builder()
             .resolve(self.host(), self.address())
             .tls_backend_preconfigured((*self.tls).clone())
+            .timeout(PATIENCE)
             .build()
             .unwrap()
             .request(method, self.url.join(path).unwrap())
@@ -183,10 +188,9 @@ impl Kernel {
         let mut printed = String::new();
         let mut failure = None;
         loop {
-            let message = self
-                .socket
-                .next()
+            let message = tokio::time::timeout(PATIENCE, self.socket.next())
                 .await
+                .expect("the kernel says nothing")
                 .expect("the kernel went away")
                 .unwrap();
             let Message::Text(text) = message else {

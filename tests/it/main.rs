@@ -8,17 +8,27 @@
     reason = "tests"
 )]
 
+mod access;
+mod apart;
+mod choice;
 mod collector;
+mod console;
 mod crash;
 mod deploy;
+mod doctor;
+mod domain;
 mod events;
+mod host;
 mod idle;
 mod installation;
 mod invariants;
 mod jupyter;
 mod life;
 mod notebook;
+mod output;
+mod people;
 mod policy;
+mod reach;
 mod replicas;
 mod rest;
 mod sandbox;
@@ -28,3 +38,4 @@ mod storm;
 mod structure;
 mod trust;
 mod wiring;
+mod wrong;

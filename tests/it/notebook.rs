@@ -27,7 +27,10 @@ async fn a_notebook_keeps_its_files_and_costs_what_it_ran() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_with_every_service_a_process_of_its_own() {
     let mut quire = Installation::start_split();
-    live_through_a_notebook(&quire).await;
+    let spent = live_through_a_notebook(&quire).await;
+    // Nobody else is there: the invoice is of this notebook alone.
+    let invoice = quire.quire(&["invoice", "show"]);
+    assert_eq!(sum(&invoice, "exactMicros"), spent);
     let collector = quire.split().collector();
     collector.wait_for_a_start().await;
     collector.wait_for_counts().await;
@@ -43,7 +46,8 @@ async fn the_same_with_every_service_a_process_of_its_own() {
     delete_it(&quire);
 }
 
-async fn live_through_a_notebook(quire: &Installation) {
+/// Gives what it cost, in micro-units.
+async fn live_through_a_notebook(quire: &Installation) -> i64 {
     let created = quire.quire(&[
         "notebook",
         "create",
@@ -79,17 +83,23 @@ async fn live_through_a_notebook(quire: &Installation) {
     );
     quire.quire(&["notebook", "stop", "first"]);
 
-    check_money(quire, created["id"].as_str().unwrap());
+    check_money(quire, created["id"].as_str().unwrap())
 }
 
 fn delete_it(quire: &Installation) {
-    quire.quire(&["notebook", "delete", "first"]);
+    quire.quire(&["notebook", "delete", "first", "--yes"]);
     let gone = quire.refusal(&["notebook", "show", "first"]);
     assert!(gone.contains("notebook \"first\" not found"), "{gone}");
 }
 
-/// Both runs are billed for exactly as long as they ran, and everything that is owed can be proved.
-fn check_money(quire: &Installation, notebook: &str) {
+/// The sum of a column of an invoice's lines.
+fn sum(invoice: &Value, column: &str) -> i64 {
+    let lines = invoice["lines"].as_array().unwrap();
+    lines.iter().map(|line| number(&line[column])).sum()
+}
+
+/// Both runs are billed for exactly as long as they ran, and everything that is owed can be proved. Gives what they cost.
+fn check_money(quire: &Installation, notebook: &str) -> i64 {
     let usage = testkit::wait_for("both runs in the usage", || {
         let usage = quire.quire(&["usage"]);
         let lines = usage["lines"].as_array().unwrap();
@@ -109,14 +119,14 @@ fn check_money(quire: &Installation, notebook: &str) {
         );
     }
     let invoice = quire.quire(&["invoice", "show"]);
-    let lines = invoice["lines"].as_array().unwrap();
-    let exact: i64 = lines.iter().map(|line| number(&line["exactMicros"])).sum();
-    let total: i64 = lines.iter().map(|line| number(&line["amountMicros"])).sum();
+    let total = sum(&invoice, "amountMicros");
     assert_eq!(number(&invoice["totalMicros"]), total);
-    assert_eq!(number(&invoice["roundingMicros"]), exact - total);
+    let rounding = sum(&invoice, "exactMicros") - total;
+    assert_eq!(number(&invoice["roundingMicros"]), rounding);
     let audit = quire.quire(&["audit"]);
     assert_eq!(audit["differences"], serde_json::json!([]));
     assert!(number(&audit["attempts"]) >= 2);
+    usage.iter().map(|line| number(&line["amountMicros"])).sum()
 }
 
 #[test]

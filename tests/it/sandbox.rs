@@ -19,11 +19,12 @@ fn try_connect(address: &str, port: u16) -> String {
 const OWN_ADDRESS: &str = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.1', 9)); print(s.getsockname()[0])";
 
 /// The host's end of the notebook's network: its default route, little-endian in hexadecimal.
-const HOST_ADDRESS: &str = "import socket, struct\n\
+pub(crate) const HOST_ADDRESS: &str = "import socket, struct\n\
     route = next(line.split() for line in open('/proc/net/route') if line.split()[1] == '00000000')\n\
     host = socket.inet_ntoa(struct.pack('<L', int(route[2], 16)))";
 
-async fn says(kernel: &mut Kernel, code: &str) -> String {
+/// Runs code, which must not fail, and gives what it printed.
+pub(crate) async fn says(kernel: &mut Kernel, code: &str) -> String {
     kernel
         .run(code)
         .await
@@ -92,8 +93,8 @@ async fn workloads_reach_neither_each_other_nor_the_host() {
         "packages can be installed"
     );
 
-    quire.quire(&["notebook", "delete", "one"]);
-    quire.quire_as(&profile, &["notebook", "delete", "other"]);
+    quire.quire(&["notebook", "delete", "one", "--yes"]);
+    quire.quire_as(&profile, &["notebook", "delete", "other", "--yes"]);
 }
 
 async fn own_user_and_processes(one: &mut Kernel, other: &mut Kernel) {

@@ -2,17 +2,16 @@
 //! NATS, and every byte between them by TLS with certificates of one authority.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chassis::config::TlsConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use testkit::{Authority, Nats, Postgres};
+use testkit::{Authority, Lines, Nats, Postgres, free_port};
 
 use crate::collector::Collector;
-use crate::installation::{free_port, package_cache, program};
+use crate::installation::{package_cache, program};
 use crate::wiring::{Extras, Wiring};
 
 /// 32 bytes as URL-safe base 64: the test's own master key.
@@ -91,16 +90,14 @@ impl Split {
         std::fs::create_dir_all(split.run_dir()).unwrap();
         split.wire(wiring);
         let mut identity = split.spawn("identity", Stdio::piped());
-        let mut key = String::new();
-        BufReader::new(identity.stdout.take().unwrap())
-            .read_line(&mut key)
-            .unwrap();
+        let said = Lines::of(identity.stdout.take().unwrap());
+        let key = said.next("the first key").expect("identity ended");
         split.programs.insert("identity".to_owned(), identity);
         for name in SERVICES.into_iter().skip(1).chain(["edge", "gateway"]) {
             split.restart(name);
         }
         split.start_replicas();
-        (split, key.trim().to_owned())
+        (split, key)
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {
@@ -114,6 +111,12 @@ impl Split {
 
     pub(crate) fn address(&self, program: &str) -> String {
         format!("https://127.0.0.1:{}", self.ports[program])
+    }
+
+    /// All ports that something of it listens on.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let others = [self.nats.port(), self.postgres.port()];
+        self.ports.values().copied().chain(others).collect()
     }
 
     /// What a program is told, as `QUIRE_<AREA>_…` variables.
@@ -164,7 +167,7 @@ impl Split {
             "volume" | "billing" => set("SCHEDULER", self.address("scheduler")),
             "notebook" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
-                for service in ["inventory", "volume", "scheduler"] {
+                for service in ["inventory", "volume", "scheduler", "billing"] {
                     set(&service.to_uppercase(), self.address(service));
                 }
                 set("EDGE", format!("https://{DOMAIN}:{}", self.ports["edge"]));

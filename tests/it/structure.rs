@@ -10,8 +10,8 @@ fn metadata() -> Metadata {
     MetadataCommand::new().no_deps().exec().unwrap()
 }
 
-/// Crate -> crates of the house that it knows, without development dependencies.
-fn arrows(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
+/// Crate -> crates of the house that it knows: in its tests alone, or in what is built of it.
+fn arrows(metadata: &Metadata, in_tests: bool) -> BTreeMap<String, BTreeSet<String>> {
     let ours: BTreeSet<_> = metadata
         .packages
         .iter()
@@ -24,7 +24,7 @@ fn arrows(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
             let known = package
                 .dependencies
                 .iter()
-                .filter(|dependency| dependency.kind != DependencyKind::Development)
+                .filter(|dependency| (dependency.kind == DependencyKind::Development) == in_tests)
                 .map(|dependency| dependency.name.clone())
                 .filter(|name| ours.contains(name))
                 .collect();
@@ -49,18 +49,28 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
 
 #[test]
 fn crates_know_only_whom_they_may() {
-    let arrows = arrows(&metadata());
-    assert!(arrows.len() >= 12, "the workspace was not read: {arrows:?}");
-    for (name, known) in &arrows {
-        let Some(allowed) = allowed(name) else {
-            continue;
-        };
-        let wrong: Vec<_> = known
-            .iter()
-            .filter(|other| !allowed.contains(&other.as_str()))
-            .collect();
-        assert!(wrong.is_empty(), "{name} may not know {wrong:?}");
+    let metadata = metadata();
+    for in_tests in [false, true] {
+        let arrows = arrows(&metadata, in_tests);
+        assert!(arrows.len() >= 12, "the workspace was not read: {arrows:?}");
+        for (name, known) in &arrows {
+            let wrong: Vec<_> = known
+                .iter()
+                .filter(|other| !may_know(name, other, in_tests))
+                .collect();
+            assert!(
+                wrong.is_empty(),
+                "{name} may not know {wrong:?}, in its tests: {in_tests}"
+            );
+        }
     }
+}
+
+/// In its tests a crate may know testkit too; the tests of the whole system know the ground floor, and start the rest as programs.
+fn may_know(name: &str, other: &str, in_tests: bool) -> bool {
+    let in_tests_too =
+        in_tests && (other == "testkit" || name == "whole-system" && GROUND.contains(&other));
+    in_tests_too || allowed(name).is_none_or(|allowed| allowed.contains(&other))
 }
 
 #[test]
@@ -82,4 +92,30 @@ fn every_crate_takes_versions_and_lints_from_the_workspace() {
             assert!(!pins, "{name} pins a version of its own: {line}");
         }
     }
+}
+
+/// The command line of every program refuses secrets by their names.
+#[test]
+fn every_secret_of_a_configuration_is_known_as_one() {
+    let mut found = 0;
+    for package in metadata().packages {
+        let folder = package.manifest_path.parent().unwrap();
+        let Ok(configuration) = std::fs::read_to_string(folder.join("src/config.rs")) else {
+            continue;
+        };
+        for line in configuration.lines() {
+            let field = line.trim().strip_prefix("pub ").unwrap_or_default();
+            let Some((name, kind)) = field.split_once(": ") else {
+                continue;
+            };
+            if name.contains(' ') || !kind.contains("SecretString") {
+                continue;
+            }
+            found += 1;
+            let keys = [name.to_owned(), format!("bus.{name}")];
+            let known = keys.iter().any(|key| chassis::config::is_secret(key));
+            assert!(known, "{name} of {} is not", package.name);
+        }
+    }
+    assert!(found >= 7, "only {found} were found");
 }

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use chassis::Address;
-use testkit::{Faults, Proxy};
+use testkit::{Faults, Proxy, free_port};
 
-use crate::installation::free_port;
 use crate::split::{SERVICES, Split, area};
 
 /// What is other than in the plain topology.
@@ -151,11 +150,16 @@ impl Split {
             Some((name.clone(), status))
         });
         let ended: Vec<_> = ended.collect();
+        let line = |(name, status): &(String, _)| {
+            let log = self.log(name);
+            let last = log.lines().last().unwrap_or_default();
+            format!("{name} ended by itself: {status}: {last}")
+        };
+        let lines = ended.iter().map(line).collect();
         for (name, _) in &ended {
             self.programs.remove(name);
             self.restart(name);
         }
-        let line = |(name, status)| format!("{name} ended by itself: {status}");
-        ended.into_iter().map(line).collect()
+        lines
     }
 }

@@ -1,14 +1,15 @@
 //! Tells inventory that this node lives, and what it has; hears which edges there are.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::Result;
 use chassis::grpc::Caller;
+use chassis::{Error, Result};
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::inventory::v1::{Hardware, HeartbeatRequest};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::machine::{Gpus, hardware};
 use crate::moment;
 use crate::relay::Listing;
@@ -24,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub(crate) struct Heartbeat {
     pub(crate) caller: Caller,
     pub(crate) node_id: String,
-    pub(crate) data_dir: PathBuf,
+    pub(crate) disk_gib: watch::Receiver<Option<u32>>,
     pub(crate) reserve_mib: u32,
     pub(crate) gpus: Gpus,
     pub(crate) missing_isolation: Vec<String>,
@@ -58,7 +59,7 @@ impl Heartbeat {
         let request = HeartbeatRequest {
             node_id: self.node_id.clone(),
             boot_id: moment::boot_id(),
-            hardware: Some(self.hardware().await),
+            hardware: Some(self.hardware().await?),
             missing_isolation: self.missing_isolation.clone(),
         };
         let answer = InventoryServiceClient::new(self.caller.clone())
@@ -70,11 +71,14 @@ impl Heartbeat {
     }
 
     /// Drivers may take their time to answer about their devices.
-    async fn hardware(&self) -> Hardware {
-        let (gpus, data_dir, reserve) =
-            (self.gpus.clone(), self.data_dir.clone(), self.reserve_mib);
-        tokio::task::spawn_blocking(move || hardware(&gpus, &data_dir, reserve))
-            .await
-            .unwrap_or_default()
+    async fn hardware(&self) -> Result<Hardware> {
+        // The first look at the disk is waited for: less than there is would be a machine too small for what runs there.
+        let mut disk = self.disk_gib.clone();
+        let found = disk.wait_for(Option::is_some).await.map(|found| *found);
+        let Ok(Some(disk_gib)) = found else {
+            return Err(Error::Unavailable("this agent ends".to_owned()));
+        };
+        let (gpus, reserve) = (self.gpus.clone(), self.reserve_mib);
+        blocking(move || hardware(&gpus, disk_gib, reserve)).await
     }
 }

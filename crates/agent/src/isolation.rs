@@ -1,22 +1,24 @@
 //! What this machine allows between workloads and itself, found out by trying, and what it does not allow, in words.
 
 use std::fs::{self, File};
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use chassis::Address;
 use chassis::seal::sha256_hex;
 
 use crate::config::AgentConfig;
+use crate::denied;
 use crate::runtime::process::cgroup::{self, Cgroups, Group, Limits};
 use crate::runtime::process::etc::resolver_file;
 use crate::runtime::process::firewall;
 use crate::runtime::process::network::Networks;
 use crate::runtime::process::sandbox::{Kind, Sandbox};
 use crate::runtime::process::seccomp;
+
+/// Longest text about a lack that inventory takes, in characters.
+const LONGEST_LACK: usize = 300;
 
 /// What stands between workloads and this machine.
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
         Ok(networks) => {
             isolation.impaired.extend(networks.unreachable_world());
             isolation.impaired.extend(unreachable_names());
+            isolation.missing.extend(open_services(config));
             isolation.networks = Some(Arc::new(networks));
         }
         Err(problem) => isolation.missing.push(format!(
@@ -79,6 +82,12 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
 }
 
 impl Isolation {
+    /// All that workloads lack here, in the form in which inventory takes it: what tools complain in many lines is one, and bounded.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let all = self.missing.iter().chain(&self.impaired);
+        all.map(|lack| one_line(lack)).collect()
+    }
+
     /// Tries the strongest sandbox first, and says what the one that works does not have.
     fn find_sandbox(&mut self, config: &AgentConfig, program: &Path) {
         let kind = if self.own_users {
@@ -171,6 +180,20 @@ impl Isolation {
             tracing::warn!(error, "removing the rules for workloads");
         }
     }
+}
+
+fn one_line(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let line = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    if line.chars().count() <= LONGEST_LACK {
+        return line;
+    }
+    let mut cut: String = line.chars().take(LONGEST_LACK - 1).collect();
+    cut.push('…');
+    cut
 }
 
 /// Tells of a folder above `data_dir` that users other than its owner cannot pass, where no sandbox brings them below it.
@@ -272,33 +295,20 @@ fn lay_network(config: &AgentConfig, instance: &str, root: bool) -> Result<Netwo
         return Err("only root can make networks".to_owned());
     }
     let (resolvers, _) = resolver_file();
-    let services = [
-        &config.scheduler,
-        &config.inventory,
-        &config.volume,
-        &config.identity,
-    ];
-    let mut denied: Vec<String> = services.into_iter().flat_map(addresses).collect();
-    denied.extend(config.denied_networks.iter().cloned());
-    Networks::lay(instance, &config.workload_network, &resolvers, &denied)
+    let denied = &config.denied_networks;
+    Networks::lay(instance, &config.workload_network, &resolvers, denied)
 }
 
-/// Addresses of a service on another host. Those of this host are out of reach anyway.
-fn addresses(service: &Address) -> Vec<String> {
-    use std::net::ToSocketAddrs as _;
-    let (Address::Http(authority) | Address::Https(authority)) = service else {
-        return Vec::new();
-    };
-    let found = authority
-        .to_socket_addrs()
-        .into_iter()
-        .flatten()
-        .map(|address| address.ip());
-    found
-        .filter(IpAddr::is_ipv4)
-        .filter(|address| !address.is_loopback())
-        .map(|address| address.to_string())
-        .collect()
+/// Parts of the control plane whose addresses are not known, so that nothing keeps workloads from them.
+fn open_services(config: &AgentConfig) -> Vec<String> {
+    let services = denied::services(config).into_iter();
+    let open = services.filter_map(|service| {
+        let error = denied::addresses(&service).err()?;
+        Some(format!(
+            "network: {service} cannot be resolved ({error}); workloads reach it until it can"
+        ))
+    });
+    open.collect()
 }
 
 /// Says so when no name server of this host can be reached from a workload's network.
@@ -320,6 +330,49 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_tools_complain_is_told_as_inventory_takes_it() {
+        let complaint = "Operation not permitted\n\u{1b}[1mnetlink\tCache\r\n".repeat(40);
+        let isolation = Isolation {
+            kind: Kind::Plain,
+            own_users: true,
+            seccomp: None,
+            cgroups: None,
+            networks: None,
+            missing: vec![
+                format!("network: nft failed: {complaint}"),
+                "limits: none\n".to_owned(),
+            ],
+            impaired: vec!["é".repeat(LONGEST_LACK + 1)],
+        };
+        let lacks = isolation.lacks();
+        for lack in &lacks {
+            // The very rule by which inventory checks them.
+            kernel::text::name("missing_isolation", lack, LONGEST_LACK).unwrap();
+        }
+        assert!(
+            lacks[0].starts_with("network: nft failed: Operation not permitted [1mnetlink Cache"),
+            "{lacks:?}"
+        );
+        assert_eq!(lacks[1], "limits: none");
+        assert_eq!(lacks.len(), 3);
+    }
+
+    #[test]
+    fn a_control_plane_without_an_address_is_told() {
+        let config = |host: &str| AgentConfig {
+            scheduler: chassis::Address::Https(format!("{host}:7700")),
+            ..AgentConfig::default()
+        };
+        assert!(open_services(&config("192.0.2.7")).is_empty());
+        let told = open_services(&config("quire.invalid"));
+        assert!(
+            told.len() == 1
+                && told[0].starts_with("network: quire.invalid:7700 cannot be resolved"),
+            "{told:?}"
+        );
+    }
 
     #[test]
     fn a_folder_that_is_closed_to_workloads_is_named() {

@@ -5,6 +5,7 @@ mod attempt;
 mod config;
 mod credentials;
 mod deletions;
+mod denied;
 mod environment;
 mod files;
 mod heartbeat;
@@ -13,6 +14,7 @@ mod link;
 mod machine;
 mod moment;
 mod node;
+mod program;
 mod relay;
 mod renewal;
 mod runtime;
@@ -34,20 +36,23 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Board, Kept, Order, Supervisor};
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
+use crate::denied::Denials;
 use crate::heartbeat::Heartbeat;
 use crate::isolation::Isolation;
 use crate::link::Link;
-use crate::machine::Gpus;
+use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
 use crate::node::Node;
 use crate::relay::{Edges, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
+use crate::runtime::process::network::Networks;
 use crate::signs::Signs;
 
 pub use crate::config::AgentConfig;
-pub use crate::node::join;
+pub use crate::node::{join, node_id};
+pub use crate::program::serve;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;
@@ -69,11 +74,10 @@ pub async fn run(
     if config.measure_ms == 0 {
         return Err(Error::invalid("measure_ms", "is 0; 1 or more is needed"));
     }
+    denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
-    let node = Node::load(&config.data_dir)?.ok_or_else(|| {
-        Error::Precondition("this node has not joined: join it with a token first".to_owned())
-    })?;
+    let node = Node::joined(&config.data_dir)?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
     let mut supervisor = agent.supervisor();
@@ -89,6 +93,14 @@ pub async fn run(
     let credentials = Credentials::of(&agent.config.data_dir);
     let edges = agent.config.data_dir.join("edges.json");
     let (edges, listing) = Edges::load(relay.clone(), credentials, edges)?;
+    if let Some(networks) = agent.networks.clone() {
+        let denials = Denials {
+            networks,
+            services: denied::services(&agent.config),
+            edges: listing.watch(),
+        };
+        tasks.start("denials", denials.run(cancel.clone()));
+    }
     tasks.start("edges", edges.run(cancel.clone()));
     tasks.start("relay", relay.run(listener, cancel));
     agent.call_control_plane(&mut tasks, orders, listing)?;
@@ -106,6 +118,7 @@ struct Agent {
     clock: Arc<dyn Clock>,
     gpus: Gpus,
     lacks: Vec<String>,
+    networks: Option<Arc<Networks>>,
     process: Arc<ProcessRuntime>,
     board: Arc<Board>,
     kept: Arc<Kept>,
@@ -115,7 +128,7 @@ impl Agent {
     async fn new(config: AgentConfig, node: Node, clock: Arc<dyn Clock>) -> Result<Self> {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
-        let lacks = [isolation.missing.as_slice(), &isolation.impaired].concat();
+        let (lacks, networks) = (isolation.lacks(), isolation.networks.clone());
         let gpus = Gpus::open();
         let process = Arc::new(ProcessRuntime::new(
             &config,
@@ -133,6 +146,7 @@ impl Agent {
             clock,
             gpus,
             lacks,
+            networks,
             process,
             board,
             kept,
@@ -204,10 +218,14 @@ impl Agent {
             orders,
             time,
         );
+        let (disk, disk_gib) = Disk::new(vec![
+            runtime::process::volumes(&data_dir),
+            attempt::homes(&data_dir),
+        ]);
         let heartbeat = Heartbeat {
             caller: caller(&config.inventory)?,
             node_id: node_id.clone(),
-            data_dir: data_dir.clone(),
+            disk_gib,
             reserve_mib: config.memory_reserve_mib,
             gpus: self.gpus.clone(),
             missing_isolation: self.lacks.clone(),
@@ -227,6 +245,7 @@ impl Agent {
         };
         tasks.start("renewal", renewal.run(tasks.cancel()));
         tasks.start("link", link.run(tasks.cancel()));
+        tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())

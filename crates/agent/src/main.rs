@@ -2,19 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use agent::AgentConfig;
-use chassis::telemetry;
+use chassis::telemetry::{self, TelemetryConfig};
 use clap::{Parser, Subcommand};
-use kernel::time::SystemClock;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 /// Runs workloads on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "quire-agent", version)]
 struct Cli {
+    /// A setting, such as name=box, that comes after file and variables; several times.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = chassis::config::setting)]
+    settings: Vec<(String, String)>,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,16 +62,28 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn command(cli: Cli) -> Result<(), Failure> {
-    let settings = chassis::config::load("telemetry", None)?;
+    let telemetry_settings: TelemetryConfig = chassis::config::load("telemetry", None)?;
+    let load = |file: Option<PathBuf>| -> Result<AgentConfig, Failure> {
+        let settings = &cli.settings;
+        Ok(chassis::config::load_with(
+            "agent",
+            file.as_deref(),
+            settings,
+        )?)
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         // Inside the runtime: what sends traces needs it.
-        let telemetry = telemetry::start("agent", &settings)?;
+        let telemetry = telemetry::start("agent", &telemetry_settings)?;
         let done = match cli.command {
             Command::Join { config, token } => agent::join(&load(config)?, &token)
                 .await
                 .map_err(Failure::from),
-            Command::Run { config } => run(load(config)?).await,
+            Command::Run { config } => {
+                agent::serve(load(config)?, &telemetry_settings, &telemetry, || ())
+                    .await
+                    .map_err(Failure::from)
+            }
             Command::CheckConfig { config } => {
                 println!("{:#?}", load(config)?);
                 Ok(())
@@ -81,29 +92,4 @@ fn command(cli: Cli) -> Result<(), Failure> {
         telemetry.shutdown();
         done
     })
-}
-
-fn load(file: Option<PathBuf>) -> Result<AgentConfig, Failure> {
-    Ok(chassis::config::load("agent", file.as_deref())?)
-}
-
-async fn run(config: AgentConfig) -> Result<(), Failure> {
-    let cancel = CancellationToken::new();
-    let stop = cancel.clone();
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    let signals = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = agent::run(config, Arc::new(SystemClock), cancel, || ()) => Ok(ended?),
-        () = signals => Ok(()),
-    }
 }

@@ -59,6 +59,16 @@ impl Node {
         }))
     }
 
+    /// The node whose data lies in `data_dir`, which has joined.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] when it has not; when its file cannot be read.
+    pub(crate) fn joined(data_dir: &Path) -> Result<Self> {
+        Self::load(data_dir)?.ok_or_else(|| {
+            Error::Precondition("this node has not joined: join it with a token first".to_owned())
+        })
+    }
+
     /// Whom this node's calls trust.
     ///
     /// # Errors
@@ -82,6 +92,14 @@ impl Node {
 fn trust(config: &AgentConfig, pinned: bool) -> Result<Trust> {
     let pinned = pinned.then(|| Credentials::of(&config.data_dir).authority());
     Trust::from_file(config.authority.as_deref().or(pinned.as_deref()))
+}
+
+/// Identifier of the node that joined with this configuration.
+///
+/// # Errors
+/// [`Error::Precondition`] when none has; when its file cannot be read.
+pub fn node_id(config: &AgentConfig) -> Result<String> {
+    Ok(Node::joined(&config.data_dir)?.id)
 }
 
 /// Joins: spends the token, gets the node's identifier, key and certificate, and keeps them. A node that has joined stays who it

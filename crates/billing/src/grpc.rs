@@ -9,7 +9,7 @@ use kernel::Micros;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, MonthlyInvoice, PricedType, Usage, UsageLine};
+use crate::app::{App, MonthlyInvoice, PricedType, ResourceCost, Usage, UsageLine};
 
 /// The routes of billing's server.
 pub(crate) fn routes(app: App) -> Routes {
@@ -62,12 +62,31 @@ impl BillingService for Service {
         Ok(Response::new(wire_usage(&usage, &self.0.currency)))
     }
 
+    async fn get_resource_costs(
+        &self,
+        request: Request<wire::GetResourceCostsRequest>,
+    ) -> Result<Response<wire::GetResourceCostsResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = &request.get_ref().resource_ids;
+        let costs = self.0.resource_costs(principal.user()?, asked).await?;
+        let currency = &self.0.currency;
+        let cost = |(resource_id, cost): (String, ResourceCost)| wire::ResourceCost {
+            resource_id,
+            total: money(cost.total, currency),
+            running: cost.running.and_then(|amount| money(amount, currency)),
+        };
+        Ok(Response::new(wire::GetResourceCostsResponse {
+            costs: costs.into_iter().map(cost).collect(),
+        }))
+    }
+
     async fn get_invoice(
         &self,
         request: Request<wire::GetInvoiceRequest>,
     ) -> Result<Response<wire::GetInvoiceResponse>, Status> {
-        let team = caller(&request)?.user()?.team;
-        let invoice = self.0.invoice(team, &request.into_inner().month).await?;
+        let principal = caller(&request)?;
+        let month = request.into_inner().month;
+        let invoice = self.0.invoice(principal.user()?, &month).await?;
         Ok(Response::new(wire_invoice(&invoice, &self.0.currency)?))
     }
 

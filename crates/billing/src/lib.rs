@@ -43,6 +43,7 @@ pub async fn run(
         scheduler: scheduler::Scheduler::new(foundation.caller(&config.scheduler)?),
         nudges: Nudges::default(),
         metrics: metrics::Metrics::new(),
+        unpriced: app::Unpriced::default(),
     };
     app.open_books().await?;
 

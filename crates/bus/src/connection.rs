@@ -219,6 +219,21 @@ impl Bus {
                 format!("{:?}", stored.storage),
             ),
             (
+                "num_replicas",
+                asked.num_replicas.max(1).to_string(),
+                stored.num_replicas.max(1).to_string(),
+            ),
+            (
+                "discard",
+                format!("{:?}", asked.discard),
+                format!("{:?}", stored.discard),
+            ),
+            (
+                "deny_delete",
+                asked.deny_delete.to_string(),
+                stored.deny_delete.to_string(),
+            ),
+            (
                 "allow_rollup",
                 asked.allow_rollup.to_string(),
                 stored.allow_rollup.to_string(),

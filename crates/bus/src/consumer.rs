@@ -10,14 +10,11 @@ use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::retry::{Refused, pause_after};
 use crate::{Bus, BusError, Delivery, dead, subject};
 
-/// A failing event is tried this often before it is parked.
-const TRIES: i64 = 8;
 /// Time that a handler has before the event is given out again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
-/// Pause after a failed try, times the number of tries so far.
-const BACKOFF: Duration = Duration::from_millis(250);
 /// Events that are asked for at once: what waits here for its turn must get it well within [`ACK_WAIT`].
 const AT_ONCE: usize = 16;
 /// How often it is measured how many events wait.
@@ -31,7 +28,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles one event, once or more often. `Ok(false)` = the type is unknown here.
     ///
     /// # Errors
-    /// The event is tried again, and parked after some tries.
+    /// The event is tried again. One with which something is wrong is parked after some tries; an outage of the database or of
+    /// another service parks nothing, however long it lasts.
     async fn handle(&self, delivery: &Delivery) -> chassis::Result<bool>;
 }
 
@@ -107,11 +105,10 @@ impl Consumer {
             .create_consumer_on_stream(asked.clone(), subject::stream_name(self.area))
             .await
             .map_err(|error| BusError::failed("making a consumer", error))?;
-        let stored = &consumer.cached_info().config;
-        if stored.filter_subject != asked.filter_subject || stored.ack_wait != asked.ack_wait {
+        if let Some(difference) = difference(&asked, &consumer.cached_info().config) {
             return Err(BusError::NotAsAsked {
                 what: format!("consumer {}", self.name),
-                difference: format!("{:?} and {:?}", stored.filter_subject, stored.ack_wait),
+                difference,
             });
         }
         let mut messages = consumer
@@ -120,6 +117,7 @@ impl Consumer {
             .messages()
             .await
             .map_err(|error| BusError::failed("reading events", error))?;
+        let mut refused = Refused::default();
         let mut measure = tokio::time::interval(MEASURE);
         loop {
             let message = tokio::select! {
@@ -134,7 +132,7 @@ impl Consumer {
                 return Ok(());
             };
             let message = message.map_err(|error| BusError::failed("reading events", error))?;
-            self.take(&message).await?;
+            self.take(&message, &mut refused).await?;
         }
     }
 
@@ -151,7 +149,11 @@ impl Consumer {
         Ok(())
     }
 
-    async fn take(&self, message: &jetstream::Message) -> Result<(), BusError> {
+    async fn take(
+        &self,
+        message: &jetstream::Message,
+        refused: &mut Refused,
+    ) -> Result<(), BusError> {
         // A dead letter of another consumer that comes again.
         if subject::again_for(&message.subject).is_some_and(|consumer| consumer != self.name) {
             return self.answer(message, AckKind::Ack).await;
@@ -170,10 +172,11 @@ impl Consumer {
         let outcome = self.handler.handle(&delivery).instrument(span).await;
         match outcome {
             Ok(known) => {
+                refused.forget(&delivery.id);
                 self.count(if known { "handled" } else { "unknown" });
                 self.answer(message, AckKind::Ack).await
             }
-            Err(error) => self.failed(message, &delivery, &error).await,
+            Err(error) => self.failed(message, &delivery, &error, refused).await,
         }
     }
 
@@ -198,10 +201,11 @@ impl Consumer {
         message: &jetstream::Message,
         delivery: &Delivery,
         error: &chassis::Error,
+        refused: &mut Refused,
     ) -> Result<(), BusError> {
-        let tried = message.info().map(|info| info.delivered).unwrap_or(1);
+        let last = refused.at_last(&delivery.id, error.code());
         let error = chassis::error::chain(error);
-        if tried >= TRIES {
+        if last {
             self.count("parked");
             tracing::error!(
                 consumer = self.name,
@@ -212,14 +216,16 @@ impl Consumer {
             return dead::park(&self.bus, &self.name, message, &error).await;
         }
         self.count("failed");
+        let tried = message.info().map(|info| info.delivered).unwrap_or(1);
+        let pause = pause_after(tried);
         tracing::warn!(
             consumer = self.name,
             event = delivery.id,
             tried,
+            ?pause,
             error,
             "event failed; it will come again"
         );
-        let pause = BACKOFF * u32::try_from(tried).unwrap_or(1);
         self.answer(message, AckKind::Nak(Some(pause))).await
     }
 
@@ -236,5 +242,88 @@ impl Consumer {
             KeyValue::new("outcome", outcome),
         ];
         self.handled.add(1, &labels);
+    }
+}
+
+/// The first setting that the server stored otherwise than asked.
+fn difference(asked: &consumer::pull::Config, stored: &consumer::Config) -> Option<String> {
+    let settings = [
+        (
+            "filter_subject",
+            asked.filter_subject.clone(),
+            stored.filter_subject.clone(),
+        ),
+        (
+            "ack_policy",
+            format!("{:?}", asked.ack_policy),
+            format!("{:?}", stored.ack_policy),
+        ),
+        (
+            "deliver_policy",
+            format!("{:?}", asked.deliver_policy),
+            format!("{:?}", stored.deliver_policy),
+        ),
+        (
+            "ack_wait",
+            format!("{:?}", asked.ack_wait),
+            format!("{:?}", stored.ack_wait),
+        ),
+        // The server writes "no limit" as -1, whoever asks leaves 0.
+        (
+            "max_deliver",
+            asked.max_deliver.max(0).to_string(),
+            stored.max_deliver.max(0).to_string(),
+        ),
+    ];
+    let differs = |(_, asked, stored): &&(&str, String, String)| asked != stored;
+    settings
+        .iter()
+        .find(differs)
+        .map(|(setting, asked, stored)| format!("{setting}: asked {asked}, stored {stored}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_stored_otherwise_is_named() {
+        let asked = consumer::pull::Config {
+            filter_subject: "quire.inventory.v1.>".to_owned(),
+            ack_wait: ACK_WAIT,
+            ..consumer::pull::Config::default()
+        };
+        let stored = consumer::Config {
+            filter_subject: asked.filter_subject.clone(),
+            ack_policy: asked.ack_policy,
+            ack_wait: ACK_WAIT,
+            max_deliver: -1,
+            ..consumer::Config::default()
+        };
+        assert_eq!(difference(&asked, &stored), None);
+        let limited = consumer::Config {
+            max_deliver: 3,
+            ..stored.clone()
+        };
+        let named = difference(&asked, &limited);
+        assert_eq!(named.as_deref(), Some("max_deliver: asked 0, stored 3"));
+        let careless = consumer::Config {
+            ack_policy: consumer::AckPolicy::None,
+            ..stored.clone()
+        };
+        let named = difference(&asked, &careless);
+        assert_eq!(
+            named.as_deref(),
+            Some("ack_policy: asked Explicit, stored None")
+        );
+        let late = consumer::Config {
+            deliver_policy: consumer::DeliverPolicy::New,
+            ..stored
+        };
+        let named = difference(&asked, &late);
+        assert_eq!(
+            named.as_deref(),
+            Some("deliver_policy: asked All, stored New")
+        );
     }
 }

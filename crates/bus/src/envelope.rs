@@ -1,11 +1,12 @@
 //! The envelope: `CloudEvents` 1.0, binary content mode, in NATS headers.
 
 use async_nats::HeaderMap;
+use chassis::Error;
 use contracts::Event;
 use kernel::Timestamp;
 use kernel::id::EventId;
 
-use crate::{BusError, dead, subject};
+use crate::{dead, subject};
 
 pub(crate) const CONTENT_TYPE: &str = "application/protobuf";
 
@@ -114,14 +115,14 @@ impl Delivery {
     /// The message, when it is an `E`; `None` when it is of another type.
     ///
     /// # Errors
-    /// [`BusError`] when the type is right and the bytes are not: the event is then parked.
-    pub fn decode<E: Event>(&self) -> Result<Option<E>, BusError> {
+    /// The type is right and the bytes are not: the event is then parked.
+    pub fn decode<E: Event>(&self) -> chassis::Result<Option<E>> {
         if self.ce_type != E::ce_type() {
             return Ok(None);
         }
         E::decode(self.payload.clone())
             .map(Some)
-            .map_err(|error| BusError::failed("decoding an event", error))
+            .map_err(|error| Error::invalid("event", format!("decoding {}: {error}", self.ce_type)))
     }
 }
 

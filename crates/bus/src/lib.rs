@@ -12,6 +12,7 @@ mod inbox;
 mod outbox;
 mod permissions;
 mod relay;
+mod retry;
 mod routes;
 mod subject;
 
@@ -35,5 +36,13 @@ pub fn foundation() -> Box<dyn sea_orm_migration::MigrationTrait> {
     Box::new(chassis::database::SqlMigration {
         name: "bus_0001_outbox_inbox",
         sql: include_str!("migrations/0001_outbox_inbox.sql"),
+    })
+}
+
+/// Where the outbox notes what can never be published. Every service's migrations hold it behind [`foundation`].
+pub fn refusals() -> Box<dyn sea_orm_migration::MigrationTrait> {
+    Box::new(chassis::database::SqlMigration {
+        name: "bus_0002_refused",
+        sql: include_str!("migrations/0002_refused.sql"),
     })
 }

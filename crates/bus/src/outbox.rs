@@ -28,6 +28,8 @@ pub(crate) mod entity {
         pub traceparent: Option<String>,
         pub created_at: i64,
         pub sent_at: Option<i64>,
+        /// Why it can never be published as it is; it is set aside then.
+        pub refused: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -73,6 +75,7 @@ impl Outbox {
             traceparent: Set(envelope.traceparent),
             created_at: Set(envelope.time.timestamp_micros()),
             sent_at: Set(None),
+            refused: Set(None),
         };
         entity::Entity::insert(row)
             .exec_without_returning(transaction)

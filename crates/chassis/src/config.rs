@@ -2,12 +2,14 @@
 //! A variable whose name ends in `_FILE` names a file that holds the value: secrets come this way, never in the environment.
 //! A key that nobody knows is an error that names it.
 
+use std::convert::Infallible;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Value;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,18 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
     area: &'static str,
     file: Option<&Path>,
 ) -> Result<T, ConfigError> {
+    load_with(area, file, &[])
+}
+
+/// Reads the configuration of `area`; `settings`, from the command line, come last.
+///
+/// # Errors
+/// [`ConfigError`] naming the key and its source; a setting that is a secret is refused: others can read command lines.
+pub fn load_with<T: Default + Serialize + DeserializeOwned>(
+    area: &'static str,
+    file: Option<&Path>,
+    settings: &[(String, String)],
+) -> Result<T, ConfigError> {
     let mut figment = Figment::from(Serialized::defaults(T::default()));
     if let Some(file) = file {
         figment = figment.merge(Toml::file_exact(file));
@@ -43,7 +57,50 @@ pub fn load<T: Default + Serialize + DeserializeOwned>(
     for (key, value) in values_in_files(&prefix, env::vars()).map_err(wrong)? {
         figment = figment.merge(Serialized::default(&key, value));
     }
+    for (key, value) in settings {
+        if is_secret(key) {
+            let variable = format!("{prefix}{}_FILE", key.replace('.', "__").to_uppercase());
+            return Err(wrong(format!(
+                "--set {key}: is a secret, and others can read command lines; name a file that holds it in {variable}"
+            )));
+        }
+        let value: Value = value.parse().map_err(|never: Infallible| match never {})?;
+        figment = figment.merge(Serialized::default(key, value));
+    }
     figment.extract().map_err(|error| wrong(error.to_string()))
+}
+
+/// The settings that are secrets, of all programs and of their section `service`, and sections of nothing else.
+const SECRETS: [&str; 6] = [
+    "database",
+    "key",
+    "bus.password",
+    "master_key",
+    "first_key",
+    "service_keys",
+];
+
+/// Whether a setting with this key is a secret, or in a section of secrets.
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
+    let key = key.strip_prefix("service.").unwrap_or(key);
+    SECRETS.into_iter().any(|secret| {
+        let rest = key.strip_prefix(secret);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+/// Reads `KEY=VALUE`.
+///
+/// # Errors
+/// In words, when it is not of that form.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!(
+            "{text:?} is no setting; write KEY=VALUE, such as listen=127.0.0.1:7710"
+        )),
+    }
 }
 
 /// Largest file that is taken for a value, in bytes.
@@ -193,6 +250,33 @@ mod tests {
 
         let missing = folder.path().join("missing.toml");
         assert!(load::<ServiceConfig>("sample", Some(&missing)).is_err());
+    }
+
+    #[test]
+    fn settings_of_the_command_line_come_last_and_are_no_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "listen = \"http://127.0.0.1:1\"\n").unwrap();
+        let read = |key: &str, value: &str| {
+            let settings = [(key.to_owned(), value.to_owned())];
+            load_with::<ServiceConfig>("sample", Some(&file), &settings)
+        };
+        let config = read("bus.url", "tls://nats:4222").unwrap();
+        assert_eq!(config.bus.url, "tls://nats:4222");
+        let config = read("listen", "http://127.0.0.1:2").unwrap();
+        assert_eq!(config.listen, Address::Http("127.0.0.1:2".to_owned()));
+        assert!(read("tls.key", "/etc/quire/key.pem").is_ok());
+
+        let unknown = read("bus.urll", "x").unwrap_err().to_string();
+        assert!(unknown.contains("urll"), "{unknown}");
+        for secret in ["key", "database", "bus.password", "service.bus.password"] {
+            let refused = read(secret, "hunter2").unwrap_err().to_string();
+            assert!(refused.contains("_FILE"), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+        assert!(setting("listen").is_err());
+        let read = setting("bus.url=a=b").unwrap();
+        assert_eq!(read, ("bus.url".to_owned(), "a=b".to_owned()));
     }
 
     #[test]

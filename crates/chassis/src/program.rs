@@ -28,6 +28,9 @@ struct Cli {
     /// Configuration as TOML; QUIRE_<AREA>_… variables come after it.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A setting, such as bus.url=tls://nats:4222, that comes after file and variables; several times. Never a secret.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = config::setting)]
+    settings: Vec<(String, String)>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,7 +62,7 @@ where
 {
     let cli = Cli::parse();
     crate::tls::install_provider();
-    let outcome = load::<C>(area, cli.config).and_then(|(settings, telemetry)| {
+    let outcome = load::<C>(area, cli.config, &cli.settings).and_then(|(settings, telemetry)| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -90,10 +93,11 @@ where
 fn load<C: Default + Serialize + DeserializeOwned>(
     area: &'static str,
     file: Option<PathBuf>,
+    settings: &[(String, String)],
 ) -> Result<(C, TelemetryConfig), String> {
     let read = || -> Result<_, ConfigError> {
         Ok((
-            config::load(area, file.as_deref())?,
+            config::load_with(area, file.as_deref(), settings)?,
             config::load("telemetry", None)?,
         ))
     };

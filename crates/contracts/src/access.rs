@@ -40,7 +40,82 @@ pub fn access_of(path: &str) -> Option<&'static MethodAccess> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// Who may make each call, checked in: a changed role in a contract changes this file, where a reviewer sees it.
+    const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/access.txt");
+    const HEAD: [&str; 7] = [
+        "# call",
+        "least-role",
+        "in-project",
+        "permission",
+        "services",
+        "agent",
+        "anonymous",
+    ];
+
+    fn cells(access: &MethodAccess) -> [String; 7] {
+        let or_dash = |text: String| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text
+            }
+        };
+        let flag = |set: bool, name: &str| if set { name } else { "-" }.to_owned();
+        let role = access.least_role().map(|role| role.as_str_name());
+        let role = role.map(|name| name.trim_start_matches("ROLE_").to_lowercase());
+        [
+            access.path.to_owned(),
+            or_dash(role.unwrap_or_default()),
+            flag(access.in_project, "in-project"),
+            or_dash(access.permission.to_owned()),
+            or_dash(access.services.join(",")),
+            flag(access.agent, "agent"),
+            flag(access.anonymous, "anonymous"),
+        ]
+    }
+
+    /// One line a call, columns aligned.
+    fn table() -> String {
+        let head = HEAD.map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(head)
+            .chain(ACCESS.iter().map(cells))
+            .collect();
+        let mut widths = [0; 7];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.len().max(*width);
+            }
+        }
+        let line = |row: &[String; 7]| {
+            let padded = row.iter().zip(widths);
+            let padded: Vec<_> = padded
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            format!("{}\n", padded.join("  ").trim_end())
+        };
+        rows.iter().map(line).collect()
+    }
+
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the way to rewrite the file on purpose is no configuration of a program"
+    )]
+    fn who_may_make_each_call_is_as_it_was_reviewed() {
+        let made = table();
+        if std::env::var("QUIRE_UPDATE_ACCESS").is_ok() {
+            std::fs::write(TABLE, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(Path::new(TABLE)).unwrap_or_default();
+        assert!(
+            kept == made,
+            "who may make a call has changed: look at the change, then run this test with QUIRE_UPDATE_ACCESS=1"
+        );
+    }
 
     #[test]
     fn every_call_says_who_may_make_it() {

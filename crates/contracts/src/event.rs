@@ -28,6 +28,11 @@ macro_rules! events {
 
 events! {
     identity::ApiKeyRevoked,
+    identity::TeamChanged,
+    identity::MemberChanged,
+    identity::ProjectChanged,
+    identity::ProjectMemberChanged,
+    identity::ApiKeyChanged,
     inventory::NodeChanged,
     volume::VolumeChanged,
     scheduler::WorkloadChanged,
@@ -36,5 +41,6 @@ events! {
     notebook::NotebookChanged,
     notebook::NotebookIdleWarned,
     notebook::NotebookExtended,
+    notebook::NotebookReconfigured,
     billing::PriceChanged,
 }

@@ -10,6 +10,7 @@ use chassis::config::BusConfig;
 use chassis::{Error, Result};
 use futures::StreamExt as _;
 use kernel::Clock;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::table::Table;
@@ -30,6 +31,8 @@ pub(crate) struct Directory {
     bucket: Routes,
     clock: Arc<dyn Clock>,
     table: RwLock<Table>,
+    /// Counts the times that a route got another token.
+    rotations: watch::Sender<u64>,
 }
 
 impl Directory {
@@ -52,6 +55,7 @@ impl Directory {
                         bucket,
                         clock,
                         table: RwLock::new(table),
+                        rotations: watch::Sender::default(),
                     });
                 }
                 Err(error @ (BusError::TooOld { .. } | BusError::NotAsAsked { .. })) => {
@@ -86,11 +90,26 @@ impl Directory {
         self.read().all().cloned().collect()
     }
 
+    /// Waits until another token opens the notebook than the one with this digest.
+    pub(crate) async fn rotated(&self, id: &str, token_sha256: &str) {
+        // All that wait are woken by any rotation: they are rare, and changes of routes are not.
+        let mut rotations = self.rotations.subscribe();
+        loop {
+            let other = |route: Arc<Route>| route.token_sha256 != token_sha256;
+            if self.find(id).is_some_and(other) {
+                return;
+            }
+            if rotations.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The route's newest state: from the bucket when it answers soon, else what is known.
     pub(crate) async fn look_up(&self, id: &str) -> Option<Arc<Route>> {
         if self.is_connected() {
             match tokio::time::timeout(READ_ONE, self.bucket.get(id)).await {
-                Ok(Ok(Some(route))) => self.write().put(route),
+                Ok(Ok(Some(route))) => self.put(route),
                 Ok(Ok(None)) | Err(_) => {}
                 Ok(Err(error)) => tracing::debug!(id, %error, "reading a route"),
             }
@@ -129,18 +148,30 @@ impl Directory {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 change = changes.next() => match change {
-                    Some(RouteEntry::Put(route)) => self.write().put(route),
+                    Some(RouteEntry::Put(route)) => self.put(route),
                     Some(RouteEntry::Gone(id)) => self.write().remove(&id),
                     None => return Ok(()),
                 },
                 _ = reading.tick() => {
                     let routes = bucket.all().await?;
-                    self.write().absorb(routes, self.clock.now());
+                    let rotated = self.write().absorb(routes, self.clock.now());
+                    self.tell(rotated);
                 }
                 _ = look.tick() => if !self.is_connected() || self.connection() != connection {
                     return Ok(());
                 },
             }
+        }
+    }
+
+    fn put(&self, route: Route) {
+        let rotated = self.write().put(route);
+        self.tell(rotated);
+    }
+
+    fn tell(&self, rotated: bool) {
+        if rotated {
+            self.rotations.send_modify(|count| *count += 1);
         }
     }
 

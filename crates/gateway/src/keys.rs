@@ -161,12 +161,16 @@ impl KeyRing {
     }
 }
 
-/// A key that identity refuses for whatever reason is a wrong key to the caller; why is identity's secret. Only a node that was
-/// given up must hear of it.
+/// Who has the key may hear that it is unknown, has expired or was revoked, and a node that it was given up. Other reasons are
+/// identity's secret: the key is a wrong one to the caller.
 fn refusal(status: tonic::Status) -> Error {
     let error = upstream::failure(status);
-    if let Error::GivenUp { .. } = error {
-        return error;
+    match error {
+        Error::GivenUp { .. } => return error,
+        Error::Unauthenticated(why) => {
+            return Error::Unauthenticated(format!("authorization: {why}"));
+        }
+        _ => {}
     }
     match error.code() {
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::InvalidArgument => {

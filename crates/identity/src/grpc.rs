@@ -1,115 +1,28 @@
 //! The calls of identity: decode, call the app, encode.
 
 use chassis::auth::{Principal, caller};
-use contracts::common::v1::Role;
 use contracts::identity::v1::identity_service_server::IdentityService;
 use contracts::identity::v1::{
-    ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
+    CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
     CreateProjectRequest, CreateProjectResponse, CreateTeamRequest, CreateTeamResponse,
-    CreateUserRequest, CreateUserResponse, ExchangeKeyRequest, ExchangeKeyResponse,
-    GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
-    GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
-    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse,
-    ListProjectMembersRequest, ListProjectMembersResponse, ListProjectsRequest,
-    ListProjectsResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
-    ListVerificationKeysRequest, ListVerificationKeysResponse, Project, ProjectMember,
-    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RevokeApiKeyRequest,
-    RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest,
-    SetProjectMemberResponse, Team, User,
+    CreateUserRequest, CreateUserResponse, DeleteProjectRequest, DeleteProjectResponse,
+    ExchangeKeyRequest, ExchangeKeyResponse, GetAuthorityRequest, GetAuthorityResponse,
+    GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
+    IssueNodeCertificateRequest, IssueNodeCertificateResponse, ListApiKeysRequest,
+    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
+    ListProjectsRequest, ListProjectsResponse, ListTeamsRequest, ListTeamsResponse,
+    ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest, ListVerificationKeysResponse,
+    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse,
+    RenameProjectRequest, RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse,
+    RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse,
+    SetUserRoleRequest, SetUserRoleResponse,
 };
 use contracts::{from_wire_time, to_wire_time};
-use kernel::id::NodeId;
-use kernel::time::from_micros;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, Granted, NewKey, NewTeam, Secret};
-use crate::store::entity;
-
-fn wire_time(micros: i64) -> Option<prost_types::Timestamp> {
-    Some(to_wire_time(from_micros(micros)))
-}
-
-/// A key on its one way out, empty when there is none to show; and why, where the first answer had one.
-fn shown(key: Secret) -> (String, String) {
-    match key {
-        Secret::None => (String::new(), String::new()),
-        Secret::Shown(key) => (key.expose_secret().to_owned(), String::new()),
-        Secret::Gone => (String::new(), GONE.to_owned()),
-    }
-}
-
-/// Said where the key of an answer is not kept any more.
-const GONE: &str = "this request was answered more than an hour ago; its key was shown then and is not kept. Make another one under another request_id";
-
-fn project_member(granted: Granted) -> ProjectMember {
-    ProjectMember {
-        project_id: granted.project_id,
-        user_id: granted.user.id,
-        email: granted.user.email,
-        role: granted.role.into(),
-    }
-}
-
-/// The role that is asked for in a project; no access is said in so many words, so that nobody is shut out by a field that was
-/// forgotten.
-fn project_role(asked: &SetProjectMemberRequest) -> Result<Role, chassis::Error> {
-    let wrong = |problem: &str| Err(chassis::Error::invalid("role", problem));
-    match (asked.role(), asked.no_access) {
-        (Role::Unspecified, true) => Ok(Role::Unspecified),
-        (_, true) => wrong("is given beside no_access; leave one of them out"),
-        (Role::Unspecified | Role::Operator, false) => {
-            wrong("is missing; one of viewer, member, admin, owner is needed, or no_access")
-        }
-        (role, false) => Ok(role),
-    }
-}
-
-fn team(row: entity::team::Model) -> Team {
-    Team {
-        id: row.id,
-        name: row.name,
-        namespace: row.namespace,
-        created_at: wire_time(row.created_at),
-    }
-}
-
-fn user(row: entity::user::Model, role: Role) -> User {
-    User {
-        id: row.id,
-        email: row.email,
-        name: row.name,
-        role: role.into(),
-        created_at: wire_time(row.created_at),
-    }
-}
-
-fn project(row: entity::project::Model) -> Project {
-    Project {
-        id: row.id,
-        team_id: row.team_id,
-        name: row.name,
-        created_at: wire_time(row.created_at),
-    }
-}
-
-fn api_key(row: entity::key::Model) -> ApiKey {
-    ApiKey {
-        id: row.id,
-        name: row.name,
-        user_id: row.subject,
-        scopes: row.scopes.split(' ').map(str::to_owned).collect(),
-        created_at: wire_time(row.created_at),
-        expires_at: row.expires_at.and_then(wire_time),
-        revoked_at: row.revoked_at.and_then(wire_time),
-    }
-}
-
-fn node_id(text: &str) -> Result<NodeId, chassis::Error> {
-    text.parse().map_err(|error: kernel::id::ParseIdError| {
-        chassis::Error::invalid("node_id", error.to_string())
-    })
-}
+use crate::app::{App, NewKey, NewTeam, role};
+use crate::wire::{self, node_id, project_role, shown, team_role};
 
 #[tonic::async_trait]
 impl IdentityService for App {
@@ -139,8 +52,11 @@ impl IdentityService for App {
         let principal = caller(&request)?;
         let who = principal.user()?;
         Ok(Response::new(GetSessionResponse {
-            user: Some(user(self.user(who.id).await?, who.role)),
-            team: Some(team(self.team(who.team).await?)),
+            user: Some(wire::user(
+                self.user(who.id).await?,
+                role::from_wire(who.role),
+            )),
+            team: Some(wire::team(self.team(who.team).await?)),
             scopes: who.scopes.clone(),
             is_operator: who.operator,
         }))
@@ -166,7 +82,7 @@ impl IdentityService for App {
         .await?;
         let (owner_key, notice) = shown(key);
         Ok(Response::new(CreateTeamResponse {
-            team: Some(team(row)),
+            team: Some(wire::team(row)),
             owner_key,
             notice,
         }))
@@ -178,7 +94,7 @@ impl IdentityService for App {
     ) -> Result<Response<ListTeamsResponse>, Status> {
         let rows = App::list_teams(self, caller(&request)?.user()?).await?;
         Ok(Response::new(ListTeamsResponse {
-            teams: rows.into_iter().map(team).collect(),
+            teams: rows.into_iter().map(wire::team).collect(),
         }))
     }
 
@@ -188,20 +104,47 @@ impl IdentityService for App {
     ) -> Result<Response<CreateUserResponse>, Status> {
         let principal = caller(&request)?;
         let asked = request.into_inner();
+        let role = team_role(asked.role())?;
         let (row, key) = App::create_user(
             self,
             principal.user()?,
             &asked.email,
             &asked.name,
-            asked.role(),
+            role,
             &asked.request_id,
         )
         .await?;
         let (key, notice) = shown(key);
         Ok(Response::new(CreateUserResponse {
-            user: Some(user(row, asked.role())),
+            user: Some(wire::user(row, Some(role))),
             key,
             notice,
+        }))
+    }
+
+    async fn set_user_role(
+        &self,
+        request: Request<SetUserRoleRequest>,
+    ) -> Result<Response<SetUserRoleResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let role = team_role(asked.role())?;
+        let row = self.set_role(principal.user()?, &asked.user, role).await?;
+        Ok(Response::new(SetUserRoleResponse {
+            user: Some(wire::user(row, Some(role))),
+        }))
+    }
+
+    async fn remove_user(
+        &self,
+        request: Request<RemoveUserRequest>,
+    ) -> Result<Response<RemoveUserResponse>, Status> {
+        let principal = caller(&request)?;
+        let wanted = &request.get_ref().user;
+        let (row, role, at) = App::remove_user(self, principal.user()?, wanted).await?;
+        Ok(Response::new(RemoveUserResponse {
+            user: Some(wire::user(row, role)),
+            removed_at: Some(to_wire_time(at)),
         }))
     }
 
@@ -213,7 +156,7 @@ impl IdentityService for App {
         let rows = App::list_users(self, team).await?;
         let users = rows
             .into_iter()
-            .map(|(row, role)| user(row, role))
+            .map(|(row, role)| wire::user(row, role))
             .collect();
         Ok(Response::new(ListUsersResponse { users }))
     }
@@ -227,7 +170,7 @@ impl IdentityService for App {
         let made = App::create_project(self, principal.user()?, &asked.name, &asked.request_id);
         let row = made.await?;
         Ok(Response::new(CreateProjectResponse {
-            project: Some(project(row)),
+            project: Some(wire::project(row)),
         }))
     }
 
@@ -242,11 +185,12 @@ impl IdentityService for App {
             // A service has checked what its caller may see, or does it with the answer.
             service => {
                 let team = service.team(&asked.team_id)?;
-                self.project_of(team, &asked.project).await?
+                let hidden = &asked.hidden_project_ids;
+                self.project_of(team, &asked.project, hidden).await?
             }
         };
         Ok(Response::new(GetProjectResponse {
-            project: Some(project(row)),
+            project: Some(wire::project(row)),
         }))
     }
 
@@ -256,8 +200,31 @@ impl IdentityService for App {
     ) -> Result<Response<ListProjectsResponse>, Status> {
         let rows = App::list_projects(self, caller(&request)?.user()?).await?;
         Ok(Response::new(ListProjectsResponse {
-            projects: rows.into_iter().map(project).collect(),
+            projects: rows.into_iter().map(wire::project).collect(),
         }))
+    }
+
+    async fn rename_project(
+        &self,
+        request: Request<RenameProjectRequest>,
+    ) -> Result<Response<RenameProjectResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let renamed =
+            App::rename_project(self, principal.user()?, &asked.project, &asked.name).await?;
+        Ok(Response::new(RenameProjectResponse {
+            project: Some(wire::project(renamed)),
+        }))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let asked = request.get_ref();
+        let team = caller(&request)?.team(&asked.team_id)?;
+        App::delete_project(self, team, &asked.project_id).await?;
+        Ok(Response::new(DeleteProjectResponse {}))
     }
 
     async fn set_project_member(
@@ -270,7 +237,7 @@ impl IdentityService for App {
         let granted =
             App::set_project_member(self, caller, &asked.project, &asked.user, role).await?;
         Ok(Response::new(SetProjectMemberResponse {
-            member: Some(project_member(granted)),
+            member: Some(wire::project_member(granted)),
         }))
     }
 
@@ -292,7 +259,7 @@ impl IdentityService for App {
         let project = &request.get_ref().project;
         let granted = App::list_project_members(self, principal.user()?, project).await?;
         Ok(Response::new(ListProjectMembersResponse {
-            members: granted.into_iter().map(project_member).collect(),
+            members: granted.into_iter().map(wire::project_member).collect(),
         }))
     }
 
@@ -317,7 +284,7 @@ impl IdentityService for App {
             .await?;
         let (key, notice) = shown(key);
         Ok(Response::new(CreateApiKeyResponse {
-            api_key: Some(api_key(row)),
+            api_key: Some(wire::api_key(row)),
             key,
             notice,
         }))
@@ -329,7 +296,7 @@ impl IdentityService for App {
     ) -> Result<Response<ListApiKeysResponse>, Status> {
         let rows = self.list_keys(caller(&request)?.user()?).await?;
         Ok(Response::new(ListApiKeysResponse {
-            api_keys: rows.into_iter().map(api_key).collect(),
+            api_keys: rows.into_iter().map(wire::api_key).collect(),
         }))
     }
 
@@ -342,7 +309,7 @@ impl IdentityService for App {
             .revoke_key(principal.user()?, &request.get_ref().id)
             .await?;
         Ok(Response::new(RevokeApiKeyResponse {
-            api_key: Some(api_key(row)),
+            api_key: Some(wire::api_key(row)),
         }))
     }
 

@@ -6,6 +6,7 @@ mod domain;
 mod grpc;
 mod metrics;
 mod store;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +33,13 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Those of the database.
-pub async fn bootstrap(config: &IdentityConfig, clock: &dyn Clock) -> Result<Option<SecretString>> {
+pub async fn bootstrap(
+    config: &IdentityConfig,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<SecretString>> {
     let database = Database::open::<Migrator>(&config.service.database).await?;
     let given_key = config.first_key.as_ref();
-    app::bootstrap(&database, &config.service_keys, given_key, clock.now()).await
+    app::bootstrap(&database, &config.service_keys, given_key, clock).await
 }
 
 /// Runs the service until `cancel`; `ready` is told where it listens.

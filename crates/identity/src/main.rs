@@ -14,7 +14,7 @@ fn main() -> ExitCode {
             Ok(())
         },
         |config, clock, cancel| async move {
-            if let Some(key) = identity::bootstrap(&config, clock.as_ref()).await? {
+            if let Some(key) = identity::bootstrap(&config, clock.clone()).await? {
                 println!("{}", key.expose_secret());
             }
             identity::run(config, clock, cancel, |_| {}).await

@@ -48,6 +48,7 @@ pub(crate) fn machine_type(offer: Offer) -> wire::MachineType {
         max_duration_seconds,
         free,
         available: offer.available,
+        hostable: offer.hostable,
     }
 }
 

@@ -87,8 +87,14 @@ fn read_filter(caller: &Principal, asked: Option<wire::EventFilter>) -> Result<F
     let asked = asked.unwrap_or_default();
     let operator = user.has_role(Role::Operator);
     let from = asked.from.map(|time| from_wire_time("from", time));
+    let hidden = user.hidden_projects().map(|project| project.to_string());
     Ok(Filter {
         whose: Whose::of(user.team.to_string(), operator, asked.team_id),
+        hidden: if operator {
+            Vec::new()
+        } else {
+            hidden.collect()
+        },
         object: Object::parse(&asked.object)?,
         kinds: filter::kinds(asked.types, &bus::AREAS)?,
         from: from.transpose().map_err(Error::from)?,

@@ -4,6 +4,7 @@ use bus::Delivery;
 use chassis::{Error, Result};
 use chrono::DateTime;
 use kernel::Timestamp;
+use kernel::id::ProjectId;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use crate::domain::content::{self, Content};
@@ -30,10 +31,21 @@ impl Reader {
             Some(_) => summary::of(delivery),
             None => summary::unreadable(&delivery.ce_type),
         };
+        let project = content.as_ref().map(|content| {
+            // What is about a project itself need not say so twice.
+            let itself = delivery.about.parse::<ProjectId>().is_ok();
+            let of = if itself {
+                &delivery.about
+            } else {
+                &content.project
+            };
+            of.clone()
+        });
         let Content {
             data,
             revision,
             mut mentions,
+            ..
         } = content.unwrap_or_default();
         mentions.insert(delivery.about.clone());
         let time = DateTime::parse_from_rfc3339(&delivery.time).map(|time| time.to_utc());
@@ -43,6 +55,7 @@ impl Reader {
             area: delivery.area().to_owned(),
             kind: delivery.ce_type.clone(),
             team: delivery.team().unwrap_or_default().to_owned(),
+            project,
             object: delivery.about.clone(),
             revision,
             summary,
@@ -88,6 +101,7 @@ mod tests {
                 id: notebook.clone(),
                 team_id: team.clone(),
                 workload_id: workload.clone(),
+                project_id: "pr-1".to_owned(),
                 name: "first".to_owned(),
                 state: NotebookState::Running.into(),
                 token: "hunter2".to_owned(),
@@ -102,6 +116,7 @@ mod tests {
         assert_eq!(entry.time, from_micros(1_000_007));
         assert_eq!((entry.area.as_str(), entry.team), ("notebook", team));
         assert_eq!((entry.revision, &entry.object), (3, &notebook));
+        assert_eq!(entry.project.as_deref(), Some("pr-1"));
         assert!(entry.mentions.contains(&workload) && entry.mentions.contains(&notebook));
         assert!(
             entry.data.contains("NOTEBOOK_STATE_RUNNING"),
@@ -124,6 +139,7 @@ mod tests {
             let entry = reader.entry(&opaque, from_micros(9));
             assert_eq!((entry.data.as_str(), entry.time), ("", time));
             assert_eq!((entry.kind, entry.revision), (opaque.ce_type, 0));
+            assert_eq!(entry.project, None);
             assert!(
                 entry.summary.contains("cannot be read"),
                 "{}",

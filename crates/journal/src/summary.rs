@@ -1,10 +1,14 @@
 //! One line for people: what happened, to what, where it stands now, and why.
 
+mod people;
+
 use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
 use contracts::inventory::v1::{Node, NodeChanged};
-use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookExtended, NotebookIdleWarned};
+use contracts::notebook::v1::{
+    Notebook, NotebookChanged, NotebookExtended, NotebookIdleWarned, NotebookReconfigured,
+};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
@@ -28,6 +32,12 @@ pub(crate) fn of(delivery: &Delivery) -> String {
         })
     })
     .or_else(|| line(delivery, |event: NotebookExtended| extended(&event)))
+    .or_else(|| {
+        line(delivery, |event: NotebookReconfigured| {
+            let name = event.notebook.unwrap_or_default().name;
+            format!("notebook {name:?} was changed: {}", event.what)
+        })
+    })
     .or_else(|| {
         line(delivery, |event: WorkloadChanged| {
             workload(&event.workload.unwrap_or_default())
@@ -63,6 +73,7 @@ pub(crate) fn of(delivery: &Delivery) -> String {
             format!("API key {} was revoked", event.api_key_id)
         })
     });
+    let known = known.or_else(|| people::line(delivery));
     let text = known.unwrap_or_else(|| format!("{} {}", short(&delivery.ce_type), delivery.about));
     text.chars()
         .filter(|letter| !letter.is_control())
@@ -229,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    fn line_of<E: Event>(event: &E) -> String {
+    pub(super) fn line_of<E: Event>(event: &E) -> String {
         let envelope = Envelope::new(event, "xx-1", None, from_micros(0));
         let headers = envelope.headers();
         of(&Delivery::read(&envelope.subject, Some(&headers), envelope.payload.into()).unwrap())

@@ -4,6 +4,7 @@ pub mod code;
 pub mod id;
 pub mod money;
 pub mod resources;
+pub mod size;
 pub mod text;
 pub mod time;
 

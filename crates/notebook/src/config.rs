@@ -19,6 +19,8 @@ pub struct NotebookConfig {
     pub volume: Address,
     /// Where the scheduler is found.
     pub scheduler: Address,
+    /// Where billing is found: prices decide which machine type is cheapest.
+    pub billing: Address,
     /// Where people reach the edge: notebooks answer at `scheme://ID.host:port/`.
     pub edge: Address,
     /// Seals the notebooks' tokens at rest: 32 bytes as URL-safe base 64.
@@ -44,6 +46,7 @@ impl Default for NotebookConfig {
             inventory: Address::Http("127.0.0.1:7711".to_owned()),
             volume: Address::Http("127.0.0.1:7712".to_owned()),
             scheduler: Address::Http("127.0.0.1:7713".to_owned()),
+            billing: Address::Http("127.0.0.1:7715".to_owned()),
             edge: Address::Http("localhost:7701".to_owned()),
             master_key: SecretString::default(),
             edge_probe: Address::Http("127.0.0.1:7701".to_owned()),

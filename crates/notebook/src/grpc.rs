@@ -5,16 +5,19 @@ use contracts::common::v1::Role;
 use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
-    ExplainNotebookRequest, ExplainNotebookResponse, ExtendNotebookRequest, ExtendNotebookResponse,
-    ExtendVisitedNotebookRequest, ExtendVisitedNotebookResponse, GetNotebookRequest,
-    GetNotebookResponse, ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest,
-    ListNotebooksResponse, Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse,
+    DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
+    ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
+    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
+    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest, ListNotebooksResponse,
+    Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
+    RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
     SetIdlePolicyRequest, SetIdlePolicyResponse, StartNotebookRequest, StartNotebookResponse,
     StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
+    UpdateNotebookRequest, UpdateNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, NewNotebook};
+use crate::app::{App, Changes, NewNotebook};
 
 /// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
 fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
@@ -40,10 +43,18 @@ impl NotebookService for App {
             idle_timeout_seconds: asked.idle_timeout_seconds,
             shutdown_timeout_seconds: asked.shutdown_timeout_seconds,
             request_id: asked.request_id,
+            resources: asked.resources,
+            volume_id: asked.volume_id,
         };
-        let notebook = self.create(principal.user()?, new).await?;
+        let user = principal.user()?;
+        let created = if asked.dry_run {
+            self.try_create(user, new).await?
+        } else {
+            self.create(user, new).await?
+        };
         Ok(Response::new(CreateNotebookResponse {
-            notebook: Some(notebook),
+            notebook: created.notebook,
+            plan: created.plan,
         }))
     }
 
@@ -103,15 +114,80 @@ impl NotebookService for App {
         }))
     }
 
+    async fn restart_notebook(
+        &self,
+        request: Request<RestartNotebookRequest>,
+    ) -> Result<Response<RestartNotebookResponse>, Status> {
+        let principal = caller(&request)?;
+        let notebook = self
+            .restart(principal.user()?, &request.get_ref().notebook)
+            .await?;
+        Ok(Response::new(RestartNotebookResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
+    async fn update_notebook(
+        &self,
+        request: Request<UpdateNotebookRequest>,
+    ) -> Result<Response<UpdateNotebookResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.into_inner();
+        let changes = Changes {
+            name: asked.name,
+            machine_type: asked.machine_type,
+            idle_timeout_seconds: asked.idle_timeout_seconds,
+        };
+        let (notebook, note) = self
+            .reconfigure(principal.user()?, &asked.notebook, changes)
+            .await?;
+        Ok(Response::new(UpdateNotebookResponse {
+            notebook: Some(notebook),
+            note,
+        }))
+    }
+
+    async fn rotate_notebook_token(
+        &self,
+        request: Request<RotateNotebookTokenRequest>,
+    ) -> Result<Response<RotateNotebookTokenResponse>, Status> {
+        let principal = caller(&request)?;
+        let notebook = self
+            .rotate_token(principal.user()?, &request.get_ref().notebook)
+            .await?;
+        Ok(Response::new(RotateNotebookTokenResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
     async fn delete_notebook(
         &self,
         request: Request<DeleteNotebookRequest>,
     ) -> Result<Response<DeleteNotebookResponse>, Status> {
         let principal = caller(&request)?;
-        let id = self
-            .delete(principal.user()?, &request.get_ref().notebook)
+        let asked = request.get_ref();
+        let row = self
+            .delete(principal.user()?, &asked.notebook, asked.keep_volume)
             .await?;
-        Ok(Response::new(DeleteNotebookResponse { id }))
+        Ok(Response::new(DeleteNotebookResponse {
+            id: row.id,
+            volume_id: row.volume_id,
+        }))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let principal = caller(&request)?;
+        let wanted = &request.get_ref().project;
+        let (project, at) = App::delete_project(self, principal.user()?, wanted).await?;
+        Ok(Response::new(DeleteProjectResponse {
+            project_id: project.id,
+            name: project.name,
+            created_at: project.created_at,
+            deleted_at: Some(contracts::to_wire_time(at)),
+        }))
     }
 
     async fn stop_all_notebooks(

@@ -15,6 +15,7 @@ use bus::Foundation;
 use chassis::seal::Sealer;
 use chassis::tls::{HTTP1, Trust};
 use chassis::{Address, Error, Result};
+use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
@@ -52,6 +53,7 @@ pub async fn run(
         inventory: InventoryServiceClient::new(foundation.caller(&config.inventory)?),
         volume: VolumeServiceClient::new(foundation.caller(&config.volume)?),
         scheduler: SchedulerServiceClient::new(foundation.caller(&config.scheduler)?),
+        billing: BillingServiceClient::new(foundation.caller(&config.billing)?),
         edge: config.edge,
         edge_probe: config.edge_probe,
         http: http_client(&foundation.trust)?,

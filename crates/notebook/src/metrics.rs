@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) notebooks: Tally,
     /// Looks at running notebooks, by what came of them.
     idle_looks: Counter<u64>,
+    changes: Counter<u64>,
 }
 
 impl Metrics {
@@ -27,6 +28,12 @@ impl Metrics {
                 .u64_counter("quire_notebook_idle_looks")
                 .with_description("looks whether a running notebook is idle, by what came of them")
                 .build(),
+            changes: global::meter("quire")
+                .u64_counter("quire_notebook_changes")
+                .with_description(
+                    "restarts, other machine types and other tokens that people wished for",
+                )
+                .build(),
         }
     }
 
@@ -38,5 +45,10 @@ impl Metrics {
             Verdict::StopsAt { .. } => "stops",
         };
         self.idle_looks.add(1, &[KeyValue::new("verdict", verdict)]);
+    }
+
+    /// Counts that somebody changed this of a notebook.
+    pub(crate) fn changed(&self, what: &'static str) {
+        self.changes.add(1, &[KeyValue::new("what", what)]);
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
     let compared = routes(app.clone(), bus.clone(), periods, cancel.clone());
     tasks.start("routes", compared);
     tasks.start("lost", lost(app.clone(), periods, cancel.clone()));
+    tasks.start("projects", projects(app.clone(), periods, cancel.clone()));
     tasks.start("idle", idle(app.clone(), periods, cancel.clone()));
     tasks.start("count", count(app.clone(), cancel));
 }
@@ -55,6 +56,18 @@ async fn lost(app: App, periods: Periods, cancel: CancellationToken) -> Result<(
         periods.routes,
         cancel,
         || app.compare_lost(),
+    )
+    .await
+}
+
+async fn projects(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = Arc::default();
+    repeat(
+        "removing closed projects",
+        nudge,
+        periods.routes,
+        cancel,
+        || app.delete_closed(),
     )
     .await
 }

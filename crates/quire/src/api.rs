@@ -11,6 +11,7 @@ use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use secrecy::ExposeSecret;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -91,6 +92,10 @@ impl Api {
 
     pub(crate) fn scheduler(&self) -> SchedulerServiceClient<Logged> {
         SchedulerServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn volume(&self) -> VolumeServiceClient<Logged> {
+        VolumeServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
     pub(crate) fn notebook(&self) -> NotebookServiceClient<Logged> {

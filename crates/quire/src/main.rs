@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use chassis::Error;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::api::Api;
 use crate::cli::{Cli, Command};
@@ -45,7 +45,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// What shells report of a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(stopped) = error.downcast_ref::<wait::Interrupted>() {
+        eprintln!("\nquire: {stopped}");
+        return ExitCode::from(INTERRUPTED);
+    }
     eprintln!("quire: {error:#}");
     ExitCode::FAILURE
 }
@@ -53,17 +60,43 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let profile = paths::profile(cli.profile)?;
     match cli.command {
-        Command::Up(args) => up::up(args, &paths::data_dir(cli.data_dir)?, &profile).await,
-        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Doctor => doctor::run(&paths::data_dir(cli.data_dir)?, cli.output),
-        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?).await,
-        Command::Login(args) => command::login(args, &profile).await,
+        Command::Up(args) => {
+            up::up(args, &paths::data_dir(cli.data_dir)?, &profile, cli.output).await
+        }
+        Command::Down(args) => up::down(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Doctor(args) => doctor::run(&args, &paths::data_dir(cli.data_dir)?, cli.output),
+        Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
+        Command::Login(args) => command::login(args, &profile, cli.output).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
+        Command::Completion { shell } => {
+            // Into memory first: the generator would panic at a reader that went away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quire", &mut script);
+            print::line(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
         other => {
             let api = Api::new(&Profile::load(&profile)?)?;
             command::run(other, &api, cli.output).await
         }
     }
+}
+
+/// The command that lists the things of this kind.
+fn lister(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "notebook" => "notebook list",
+        "volume" => "volume list",
+        "machine type" => "machine-type list --all",
+        "environment" => "environment list",
+        "node" => "node list",
+        "team" => "team list",
+        "user" => "user list",
+        "project" => "project list",
+        "API key" => "api-key list",
+        "dead letter" => "event dead",
+        _ => return None,
+    })
 }
 
 /// A refusal in words, with the next step where one is known.
@@ -82,6 +115,13 @@ pub(crate) fn failure(status: &tonic::Status, server: &str) -> anyhow::Error {
             )
         }
         Error::Internal { .. } => anyhow!("{}", status.message()),
+        Error::NotFound { what, .. } => match lister(what) {
+            Some(command) => anyhow!("{error}\n  see \"quire {command}\""),
+            None => anyhow!("{error}"),
+        },
+        Error::Denied(_) => anyhow!(
+            "{error}\n  \"quire whoami\" tells your role and what your key is for; an admin of your team gives roles"
+        ),
         other => anyhow!("{other}"),
     }
 }

@@ -79,6 +79,13 @@ pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+/// What was asked for; `None`, with a note, when it could not be had and the rest is shown without it.
+pub(crate) fn or_note<T>(what: &str, answer: Result<T>) -> Option<T> {
+    answer
+        .inspect_err(|error| note(&format!("{what}: not known: {error:#}")))
+        .ok()
+}
+
 /// Whether progress can move on the spot.
 pub(crate) fn is_terminal() -> bool {
     std::io::stderr().is_terminal()

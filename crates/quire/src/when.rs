@@ -61,6 +61,33 @@ pub(crate) fn seconds(text: &str) -> Result<u32, String> {
     number.checked_mul(each).ok_or_else(wrong)
 }
 
+/// A length of time for people: its two largest units, such as `5h 12m`, `42s` or `3d`.
+pub(crate) fn length(seconds: u64) -> String {
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let shown: Vec<_> = parts
+        .into_iter()
+        .skip_while(|(amount, _)| *amount == 0)
+        .take(2)
+        .filter(|(amount, _)| *amount > 0)
+        .map(|(amount, unit)| format!("{amount}{unit}"))
+        .collect();
+    if shown.is_empty() {
+        "0s".to_owned()
+    } else {
+        shown.join(" ")
+    }
+}
+
+/// How long it is from `now` until `at`.
+pub(crate) fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    u64::try_from((at - now).num_seconds()).map_or_else(|_| "now".to_owned(), length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +100,24 @@ mod tests {
         for wrong in ["", "h", "2", "-1h", "0s", "2 h", "2é", "99999999d"] {
             assert!(seconds(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn lengths_are_shown_by_their_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (42, "42s"),
+            (61, "1m 1s"),
+            (3_600, "1h"),
+            (18_720, "5h 12m"),
+            (90_061, "1d 1h"),
+            (86_405, "1d"),
+        ] {
+            assert_eq!(length(seconds), text);
+        }
+        let now = DateTime::UNIX_EPOCH;
+        assert_eq!(until(now + TimeDelta::seconds(90), now), "1m 30s");
+        assert_eq!(until(now - TimeDelta::seconds(90), now), "now");
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub async fn run(
         dispatchable: Arc::default(),
         node_changes: Arc::default(),
         metrics: metrics::Metrics::new(),
+        told: app::Told::default(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);

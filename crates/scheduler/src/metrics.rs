@@ -31,7 +31,7 @@ impl Metrics {
             ends: counter("quire_attempt_ends", "attempts that ended, by how"),
             overdue: counter(
                 "quire_attempts_overdue",
-                "sightings of attempts that stayed too long in a state",
+                "attempts that stayed too long in a state",
             ),
             queue: Tally::new(
                 "quire_queue",

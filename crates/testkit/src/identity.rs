@@ -1,7 +1,7 @@
 //! An identity that knows everybody: it answers what other services ask of identity, and signs a token for any principal.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chassis::auth::{Claims, KeySource, Principal, Signer, TOKEN_LIFETIME, User, Verifier};
 use chassis::authority::Authority;
@@ -37,6 +37,8 @@ struct Keys {
     principals: Mutex<HashMap<String, Principal>>,
     /// The one project of each team.
     projects: Mutex<HashMap<String, wire::Project>>,
+    /// Identifiers of those that were deleted.
+    deleted: Mutex<Vec<String>>,
 }
 
 impl Identity {
@@ -54,6 +56,7 @@ impl Identity {
             clock,
             principals: Mutex::default(),
             projects: Mutex::default(),
+            deleted: Mutex::default(),
         });
         let routes = Routes::new(IdentityServiceServer::from_arc(keys.clone()));
         let service = keys.clone().serve("identity", routes).await;
@@ -172,6 +175,10 @@ impl Keys {
         project.clone()
     }
 
+    fn deleted(&self) -> MutexGuard<'_, Vec<String>> {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A new key for `node`; its older ones end.
     fn node_key(&self, node: NodeId) -> String {
         self.end_node_keys(node);
@@ -256,10 +263,19 @@ crate::play! {
         ) -> Result<Response<wire::GetProjectResponse>, Status> {
             let asked = request.get_ref();
             let project = self.project(&asked.team_id);
-            if ![String::new(), project.id.clone(), project.name.clone()].contains(&asked.project) {
+            let named = [String::new(), project.id.clone(), project.name.clone()].contains(&asked.project);
+            if !named || asked.hidden_project_ids.contains(&project.id) || self.deleted().contains(&project.id) {
                 return Err(Error::not_found("project", &asked.project).into());
             }
             Ok(Response::new(wire::GetProjectResponse { project: Some(project) }))
+        }
+
+        async fn delete_project(
+            &self,
+            request: Request<wire::DeleteProjectRequest>,
+        ) -> Result<Response<wire::DeleteProjectResponse>, Status> {
+            self.deleted().push(request.into_inner().project_id);
+            Ok(Response::new(wire::DeleteProjectResponse {}))
         }
     }
     without
@@ -267,9 +283,12 @@ crate::play! {
     create_team(CreateTeamRequest) -> CreateTeamResponse,
     list_teams(ListTeamsRequest) -> ListTeamsResponse,
     create_user(CreateUserRequest) -> CreateUserResponse,
+    set_user_role(SetUserRoleRequest) -> SetUserRoleResponse,
+    remove_user(RemoveUserRequest) -> RemoveUserResponse,
     list_users(ListUsersRequest) -> ListUsersResponse,
     create_project(CreateProjectRequest) -> CreateProjectResponse,
     list_projects(ListProjectsRequest) -> ListProjectsResponse,
+    rename_project(RenameProjectRequest) -> RenameProjectResponse,
     create_api_key(CreateApiKeyRequest) -> CreateApiKeyResponse,
     list_api_keys(ListApiKeysRequest) -> ListApiKeysResponse,
     revoke_api_key(RevokeApiKeyRequest) -> RevokeApiKeyResponse,

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use crate::program::Program;
-use crate::{Authority, wait_for};
+use crate::{Authority, free_port, wait_for};
 
 /// `nobody`: PostgreSQL refuses to run as root, and as a user whom the system does not know.
 const PLAIN_USER: u32 = 65_534;
@@ -246,11 +245,6 @@ fn launch(data: &Path, port: u16) -> Program {
         command.args(["-c", setting]);
     }
     Program::start_to_last(command)
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 #[cfg(test)]

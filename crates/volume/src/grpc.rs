@@ -3,9 +3,10 @@
 use chassis::auth::caller;
 use contracts::volume::v1::volume_service_server::VolumeService;
 use contracts::volume::v1::{
-    AttachVolumeRequest, AttachVolumeResponse, ConfirmDeletionRequest, ConfirmDeletionResponse,
-    CreateVolumeRequest, CreateVolumeResponse, DeleteVolumeRequest, DeleteVolumeResponse,
-    DetachVolumeRequest, DetachVolumeResponse, GetVolumeRequest, GetVolumeResponse,
+    AttachVolumeRequest, AttachVolumeResponse, ClaimVolumeRequest, ClaimVolumeResponse,
+    ConfirmDeletionRequest, ConfirmDeletionResponse, CreateVolumeRequest, CreateVolumeResponse,
+    DeleteVolumeRequest, DeleteVolumeResponse, DetachVolumeRequest, DetachVolumeResponse,
+    GetVolumeRequest, GetVolumeResponse, KeepVolumeRequest, KeepVolumeResponse,
     ListLostVolumesRequest, ListLostVolumesResponse, ListNodeDeletionsRequest,
     ListNodeDeletionsResponse, ListNodeVolumesRequest, ListNodeVolumesResponse, ListVolumesRequest,
     ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse,
@@ -24,7 +25,7 @@ impl VolumeService for App {
         let team = caller(&request)?.team(&request.get_ref().team_id)?;
         let asked = request.into_inner();
         let volume = self
-            .create(team, asked.project_id, &asked.request_id)
+            .create(team, asked.project_id, asked.owner_id, &asked.request_id)
             .await?;
         Ok(Response::new(CreateVolumeResponse {
             volume: Some(wire::volume(volume)),
@@ -51,6 +52,32 @@ impl VolumeService for App {
         let volumes = self.list(caller(&request)?.user()?).await?;
         Ok(Response::new(ListVolumesResponse {
             volumes: volumes.into_iter().map(wire::volume).collect(),
+        }))
+    }
+
+    async fn claim_volume(
+        &self,
+        request: Request<ClaimVolumeRequest>,
+    ) -> Result<Response<ClaimVolumeResponse>, Status> {
+        let asked = request.get_ref();
+        let volume = self
+            .claim(read_id("id", &asked.id)?, &asked.owner_id)
+            .await?;
+        Ok(Response::new(ClaimVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn keep_volume(
+        &self,
+        request: Request<KeepVolumeRequest>,
+    ) -> Result<Response<KeepVolumeResponse>, Status> {
+        let asked = request.get_ref();
+        let volume = self
+            .keep(read_id("id", &asked.id)?, &asked.owner_id, &asked.label)
+            .await?;
+        Ok(Response::new(KeepVolumeResponse {
+            volume: Some(wire::volume(volume)),
         }))
     }
 
@@ -92,7 +119,9 @@ impl VolumeService for App {
         &self,
         request: Request<DeleteVolumeRequest>,
     ) -> Result<Response<DeleteVolumeResponse>, Status> {
-        let volume = self.delete(read_id("id", &request.get_ref().id)?).await?;
+        let principal = caller(&request)?;
+        let id = read_id("id", &request.get_ref().id)?;
+        let volume = self.delete(&principal, id).await?;
         Ok(Response::new(DeleteVolumeResponse {
             volume: Some(wire::volume(volume)),
         }))

@@ -18,6 +18,8 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
     wire::Volume {
         id: volume.id.into(),
         reason: volume.reason,
+        owner_id: volume.owner,
+        label: volume.label,
         project_id: volume.project,
         team_id: volume.team.into(),
         node_id: volume.node.map(String::from).unwrap_or_default(),

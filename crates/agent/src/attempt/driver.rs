@@ -154,11 +154,14 @@ impl Driver {
         }
     }
 
-    /// Looks at the clocks.
+    /// Looks at the clocks, and at the memory.
     async fn look(&mut self) {
         let now = self.shared.time.now();
         if let Some(end) = self.overdue(&now) {
             self.see(Seen::StopWanted(end)).await;
+        }
+        if let Some(memory) = self.shared.runtime.memory(&self.entry.job) {
+            self.see(Seen::Memory(memory)).await;
         }
         if self.entry.life.seen.ms_until(&now) >= REPORT_EVERY_MS {
             self.see(Seen::Alive).await;

@@ -3,7 +3,7 @@
 use contracts::scheduler::v1::{AttemptEnd, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::{Ending, Exit};
+use crate::runtime::{Ending, Exit, Memory};
 
 /// Signal that nothing survives, and the exit code by which shells pass it on.
 const SIGKILL: i32 = 9;
@@ -53,9 +53,7 @@ pub(super) fn end_of(ending: &Ending, tail: &str) -> End {
 fn of_exit(exit: &Exit, tail: &str) -> End {
     let killed = exit.signal == Some(SIGKILL) || exit.code == Some(SHELL_SIGNAL + SIGKILL);
     if killed && exit.oom_kills > 0 {
-        let mib = |bytes: u64| bytes >> 20;
-        let (limit, peak) = (mib(exit.memory_limit_bytes), mib(exit.memory_peak_bytes));
-        let reason = format!("out of memory: limit {limit} MiB, peak {peak} MiB");
+        let reason = out_of_memory(exit.memory_limit_bytes, exit.memory_peak_bytes);
         return End::new(AttemptEnd::Failed, Fault::User, reason);
     }
     let what = match (exit.code, exit.signal) {
@@ -73,6 +71,23 @@ fn of_exit(exit: &Exit, tail: &str) -> End {
         (None, signal) => format!("ended by signal {}", signal.unwrap_or(0)),
     };
     End::new(AttemptEnd::Failed, Fault::User, with_log(&what, tail))
+}
+
+/// What is said of a workload that goes on when processes of it were killed for memory: of a notebook whose kernel was, which
+/// Jupyter begins anew without a word.
+pub(super) fn killed_within(memory: Memory) -> String {
+    let what = out_of_memory(memory.limit_bytes, memory.peak_bytes);
+    let ended = match memory.oom_kills {
+        1 => "a process was ended".to_owned(),
+        kills => format!("{kills} processes were ended so far"),
+    };
+    format!("{what}; {ended}, the rest goes on")
+}
+
+/// That there was not enough memory, in words.
+fn out_of_memory(limit_bytes: u64, peak_bytes: u64) -> String {
+    let (limit, peak) = (limit_bytes >> 20, peak_bytes >> 20);
+    format!("out of memory: limit {limit} MiB, peak {peak} MiB")
 }
 
 fn with_log(what: &str, tail: &str) -> String {

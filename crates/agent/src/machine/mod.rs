@@ -1,24 +1,25 @@
 //! What this machine has.
 
+mod disk;
 mod gpu;
 mod model;
 
 use std::fs;
-use std::path::Path;
 
 use contracts::inventory::v1::Hardware;
 
+pub(crate) use self::disk::Disk;
 pub(crate) use self::gpu::Gpus;
 
-/// What workloads can have of this machine: its processors, its memory less `reserve_mib`, and the free disk of `data_dir`.
-pub(crate) fn hardware(gpus: &Gpus, data_dir: &Path, reserve_mib: u32) -> Hardware {
+/// What workloads can have of this machine: its processors, its memory less `reserve_mib`, and `disk_gib` of its disk.
+pub(crate) fn hardware(gpus: &Gpus, disk_gib: u32, reserve_mib: u32) -> Hardware {
     // Respects affinity and the quota of the control group that the agent itself is in.
     let cores = std::thread::available_parallelism()
         .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
     Hardware {
         milli_cores: cores.saturating_mul(1_000),
         memory_mib: memory_mib().saturating_sub(reserve_mib),
-        disk_gib: disk_free_gib(data_dir),
+        disk_gib,
         gpus: gpus.list(),
     }
 }
@@ -47,13 +48,6 @@ fn total_memory_bytes(meminfo: &str) -> Option<u64> {
     Some(kib << 10)
 }
 
-fn disk_free_gib(folder: &Path) -> u32 {
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
-        return 0;
-    };
-    u32::try_from(disk.f_bavail.saturating_mul(disk.f_frsize) >> 30).unwrap_or(u32::MAX)
-}
-
 /// The host's own name.
 pub(crate) fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname")
@@ -73,7 +67,7 @@ mod tests {
             Some(1 << 20)
         );
         assert_eq!(total_memory_bytes("MemFree: 1 kB\n"), None);
-        let hardware = hardware(&Gpus::open(), Path::new("/"), 64);
+        let hardware = hardware(&Gpus::open(), 7, 64);
         assert!(
             hardware.milli_cores >= 1_000 && hardware.memory_mib > 0,
             "{hardware:?}"

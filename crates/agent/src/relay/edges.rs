@@ -21,7 +21,7 @@ use crate::files;
 const MOST_EDGES: usize = 64;
 
 /// The edges, each as `host:port`.
-type List = BTreeSet<String>;
+pub(crate) type List = BTreeSet<String>;
 
 /// Keeps a connection to each edge.
 #[derive(Debug)]
@@ -37,6 +37,11 @@ pub(crate) struct Edges {
 pub(crate) struct Listing(watch::Sender<List>);
 
 impl Listing {
+    /// The list as it is, and as it will be.
+    pub(crate) fn watch(&self) -> watch::Receiver<List> {
+        self.0.subscribe()
+    }
+
     /// Takes what inventory says.
     pub(crate) fn hear(&self, edges: &[Edge]) {
         let address = |edge: &Edge| match edge.relay_address.parse() {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use self::process::cgroup::Group;
 use crate::attempt::Folder;
+pub(crate) use crate::shim::Memory;
 
 /// One attempt, as a runtime sees it.
 #[derive(Clone, Debug)]
@@ -114,6 +115,9 @@ pub(crate) trait Runtime: Debug + Send + Sync {
 
     /// What there is of a workload now.
     fn status(&self, job: &Job) -> Status;
+
+    /// What the memory of a workload that runs is like now; `None` where nothing counts it.
+    fn memory(&self, job: &Job) -> Option<Memory>;
 
     /// Waits until a workload that was begun is over, and removes all that it ran in.
     async fn ended(&self, job: &Job) -> Ending;

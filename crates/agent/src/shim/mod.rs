@@ -4,6 +4,7 @@
 //! While it lives it holds a lock on `lock` in the attempt's folder: whoever finds the lock free knows that there is no shim.
 
 mod log;
+mod memory;
 pub(crate) mod plan;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, setsid};
 
 use self::log::BoundedLog;
+pub(crate) use self::memory::Memory;
 use self::plan::Plan;
 use crate::{files, moment};
 
@@ -189,11 +191,14 @@ fn record_end(plan: &Plan, status: ExitStatus, started_ms: u64) -> io::Result<()
     let number = |value: Option<i64>| value.map_or("null".to_owned(), |value| value.to_string());
     let code = number(status.code().map(i64::from));
     let signal = number(status.signal().map(i64::from));
-    let oom_kills = plan.oom_kills();
-    let (peak, limit) = (plan.memory_peak(), plan.memory_limit);
+    let Memory {
+        oom_kills,
+        peak_bytes,
+        limit_bytes,
+    } = plan.memory();
     let (ended_ms, boot) = (moment::up_ms(), moment::boot_id());
     let record = format!(
-        r#"{{"code":{code},"signal":{signal},"started_ms":{started_ms},"ended_ms":{ended_ms},"boot_id":"{boot}","oom_kills":{oom_kills},"memory_peak_bytes":{peak},"memory_limit_bytes":{limit}}}"#
+        r#"{{"code":{code},"signal":{signal},"started_ms":{started_ms},"ended_ms":{ended_ms},"boot_id":"{boot}","oom_kills":{oom_kills},"memory_peak_bytes":{peak_bytes},"memory_limit_bytes":{limit_bytes}}}"#
     );
     files::write(&plan.dir.join("exit.json"), record.as_bytes())
 }

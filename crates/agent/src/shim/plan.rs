@@ -1,8 +1,10 @@
 //! What a shim is told on its command line. The agent writes it with [`Plan::into_args`] and the shim reads it back.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::PathBuf;
-use std::{fs, io};
+
+use super::memory::Memory;
 
 /// What to run, and where to look when it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,26 +76,10 @@ impl Plan {
         Err(wrong(OsStr::new("--")))
     }
 
-    /// How many processes of the workload were killed for memory.
-    pub(super) fn oom_kills(&self) -> u64 {
-        let text = self
-            .memory_events
-            .as_ref()
-            .and_then(|file| fs::read_to_string(file).ok());
-        text.unwrap_or_default()
-            .lines()
-            .find_map(|line| line.strip_prefix("oom_kill "))
-            .and_then(|count| count.trim().parse().ok())
-            .unwrap_or(0)
-    }
-
-    /// Most memory that the workload used at once, in bytes; 0 where the machine does not say.
-    pub(super) fn memory_peak(&self) -> u64 {
-        let text = self
-            .memory_peak
-            .as_ref()
-            .and_then(|file| fs::read_to_string(file).ok());
-        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    /// What the workload's memory is like now.
+    pub(super) fn memory(&self) -> Memory {
+        let (events, peak) = (self.memory_events.as_deref(), self.memory_peak.as_deref());
+        Memory::read(events, peak, self.memory_limit)
     }
 }
 
@@ -139,22 +125,5 @@ mod tests {
                 "{wrong:?}"
             );
         }
-    }
-
-    #[test]
-    fn both_kinds_of_memory_events_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("events");
-        let plan = Plan {
-            memory_events: Some(file.clone()),
-            memory_peak: Some(file.clone()),
-            ..Plan::default()
-        };
-        fs::write(&file, "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n").unwrap();
-        assert_eq!(plan.oom_kills(), 3);
-        fs::write(&file, "low 0\nmax 8\noom 2\noom_kill 2\noom_group_kill 0\n").unwrap();
-        assert_eq!((plan.oom_kills(), plan.memory_peak()), (2, 0));
-        fs::write(&file, "4096\n").unwrap();
-        assert_eq!((plan.oom_kills(), plan.memory_peak()), (0, 4096));
     }
 }

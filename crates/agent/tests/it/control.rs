@@ -445,6 +445,8 @@ play! {
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
     get_volume(GetVolumeRequest) -> GetVolumeResponse,
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    claim_volume(ClaimVolumeRequest) -> ClaimVolumeResponse,
+    keep_volume(KeepVolumeRequest) -> KeepVolumeResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
     delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,

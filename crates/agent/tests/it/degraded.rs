@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use contracts::scheduler::v1::AttemptEnd;
 use testkit::eventually;
 
-use crate::node::{Node, PROGRAM, is_root, job, script, spec, write_program};
+use crate::node::{Node, PROGRAM, is_root, job, script, skip, spec, write_program};
 use crate::relay::server;
 
 /// A user of the host that owns nothing.
@@ -19,6 +19,7 @@ const TOOLS: &str = "/usr/local/bin:/usr/bin:/bin";
 /// A node whose folders belong to a plain user who can run the agent; `None` where that cannot be arranged.
 async fn plain_node() -> Option<Node> {
     if !is_root() {
+        skip("only root can become a plain user");
         return None;
     }
     let mut node = Node::stopped().await;
@@ -133,7 +134,7 @@ async fn without_any_sandbox_workloads_run_and_end_all_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn root_without_a_sandbox_still_gives_users_of_their_own() {
     if !is_root() {
-        return;
+        return skip("needs root");
     }
     let mut node = Node::stopped().await;
     let tools = node.config.data_dir.join("tools");

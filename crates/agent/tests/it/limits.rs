@@ -1,11 +1,12 @@
 //! Limits on processors, memory and processes. Need root and control groups; without, the agent says so.
 
-use contracts::scheduler::v1::{AttemptEnd, Fault};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
 
-use crate::node::{Node, is_root, job, script, spec};
+use crate::node::{Node, is_root, job, logged, script, skip, spec};
 
 async fn limited() -> Option<Node> {
     if !is_root() {
+        skip("needs root");
         return None;
     }
     let node = Node::start().await;
@@ -15,7 +16,11 @@ async fn limited() -> Option<Node> {
         .missing_isolation
         .iter()
         .any(|lack| lack.starts_with("limits"));
-    (!lacks).then_some(node)
+    if lacks {
+        skip("this machine has no limits, and the agent says so");
+        return None;
+    }
+    Some(node)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,6 +48,53 @@ async fn too_much_memory_ends_a_workload_with_the_numbers() {
             .unwrap();
         assert!((60..=64).contains(&peak), "{report:?}");
     }
+}
+
+/// A server that goes on when its child is killed for memory, as Jupyter does with its kernels.
+const OUTLIVES_ITS_CHILD: &str = r#"
+import os, socketserver, subprocess, sys
+from http.server import BaseHTTPRequestHandler
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def address_string(self):
+        return "edge"
+class Server(socketserver.UnixStreamServer):
+    allow_reuse_address = True
+    def service_actions(self):
+        if not hasattr(self, "child"):
+            self.child = subprocess.run([sys.executable, "-c", "x = bytearray(1 << 30)"]).returncode
+            print("child", self.child, flush=True)
+with Server(os.environ["QUIRE_HTTP_SOCKET"], Handler) as server:
+    server.serve_forever()
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_outlives_a_process_killed_for_memory_is_told_of_it() {
+    let Some(node) = limited().await else { return };
+    let mut server = job(&["python3", "-c", OUTLIVES_ITS_CHILD]);
+    spec(&mut server).ready_path = "/".to_owned();
+    spec(&mut server).resources.as_mut().unwrap().memory_mib = 64;
+    node.control.assign(&server).await;
+    node.control.running(&server).await;
+    logged(&node, &server, "child -9").await;
+    let told = testkit::eventually("a report of the memory", || async {
+        let reports = node.control.reports(&server);
+        reports.into_iter().rfind(|report| {
+            report
+                .reason
+                .starts_with("out of memory: limit 64 MiB, peak ")
+        })
+    })
+    .await;
+    assert_eq!(told.state(), AttemptState::Running, "{told:?}");
+    assert!(
+        told.reason
+            .ends_with(" MiB; a process was ended, the rest goes on"),
+        "{told:?}"
+    );
+    node.control.stop(&server, "user").await;
+    assert_eq!(node.control.ended(&server).await.end(), AttemptEnd::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

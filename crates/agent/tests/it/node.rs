@@ -291,6 +291,14 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Says that this machine does not let a test try what it is for. Where `CI` is set that is a failure: what is skipped there is
+/// tried nowhere.
+pub(crate) fn skip(lack: &str) {
+    eprintln!("skipped: {lack}");
+    let must_not = std::env::vars_os().any(|(name, _)| name == "CI");
+    assert!(!must_not, "this must not be skipped here: {lack}");
+}
+
 /// An attempt of a new workload that runs `command` without a server, with half a core and 256 MiB.
 pub(crate) fn job(command: &[&str]) -> Assignment {
     let spec = WorkloadSpec {

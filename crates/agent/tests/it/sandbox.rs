@@ -3,12 +3,14 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use contracts::inventory::v1::Edge;
 use contracts::scheduler::v1::AttemptEnd;
 use kernel::id::VolumeId;
+use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::node::{Node, is_root, job, logged, script, spec};
+use crate::node::{Node, is_root, job, logged, script, skip, spec};
 
 /// Tries to connect to all at once, and says which of them answered.
 const CONNECT: &str = r#"
@@ -48,7 +50,7 @@ async fn run(node: &Node, attempt: &contracts::agent::v1::Assignment) -> String 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_is_nobody_and_sees_only_its_own() {
     if !is_root() {
-        return;
+        return skip("needs root");
     }
     let node = Node::start().await;
     let volume = VolumeId::generate().to_string();
@@ -122,12 +124,12 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_reaches_the_world_but_not_the_host() {
     if !is_root() {
-        return;
+        return skip("needs root");
     }
     let node = Node::start().await;
     let missing = wait_for_heartbeat(&node).await;
     if missing.iter().any(|lack| lack.starts_with("network")) {
-        return; // this machine makes no networks, and the agent says so
+        return skip("this machine makes no networks, and the agent says so");
     }
     // A door of the host that is open to everybody who can reach it.
     let door = TcpListener::bind("0.0.0.0:0").await.unwrap();
@@ -206,9 +208,38 @@ with socketserver.TCPServer(('0.0.0.0', 8000), http.server.SimpleHTTPRequestHand
     assert_eq!(log, String::from_utf8(host).unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_and_what_the_operator_names_are_denied() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    let mut node = Node::stopped().await;
+    node.config.denied_networks = vec!["198.51.100.0/24".to_owned()];
+    node.start_task().await;
+    let missing = wait_for_heartbeat(&node).await;
+    if missing.iter().any(|lack| lack.starts_with("network")) {
+        return skip("this machine makes no networks, and the agent says so");
+    }
+    assert!(node.rules().contains("198.51.100.0/24"), "{}", node.rules());
+    let edge = |host: u8| Edge {
+        id: format!("edge-{host}"),
+        relay_address: format!("https://192.0.2.{host}:7702"),
+    };
+    // Both at last, although the second list lacks the first: what was denied stays so.
+    for host in [7, 9] {
+        node.control.list_edges(vec![edge(host)]);
+        eventually("the edge to be denied", || async {
+            let address = format!("192.0.2.{host}");
+            node.rules().contains(&address).then_some(())
+        })
+        .await;
+    }
+    assert!(node.rules().contains("192.0.2.7"), "{}", node.rules());
+}
+
 /// What the agent says it cannot protect.
 async fn wait_for_heartbeat(node: &Node) -> Vec<String> {
-    testkit::eventually("a heartbeat", || async { node.control.heartbeats().pop() })
+    eventually("a heartbeat", || async { node.control.heartbeats().pop() })
         .await
         .missing_isolation
 }

@@ -1,5 +1,6 @@
 //! The invoice of a team for one month.
 
+use chassis::auth::User;
 use chassis::{Error, Result};
 use futures::{StreamExt as _, pin_mut};
 use kernel::Timestamp;
@@ -23,11 +24,17 @@ pub(crate) struct MonthlyInvoice {
 }
 
 impl App {
-    /// The invoice of `team` for `month` ("YYYY-MM"; empty = this month).
+    /// The invoice of the caller's team for `month` ("YYYY-MM"; empty = this month). It sums the whole team up: whoever is shut out of
+    /// a project of it could read from the sums what that costs.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when `month` is not a month.
-    pub(crate) async fn invoice(&self, team: TeamId, month: &str) -> Result<MonthlyInvoice> {
+    /// [`Error::Invalid`] when `month` is not a month, [`Error::Denied`] when the caller does not see the whole team.
+    pub(crate) async fn invoice(&self, user: &User, month: &str) -> Result<MonthlyInvoice> {
+        if user.hidden_projects().next().is_some() {
+            let text = "an invoice is of the whole team, and you have no access to some of it; \"quire usage\" shows what was used \
+                        where you have";
+            return Err(Error::Denied(text.to_owned()));
+        }
         let now = self.clock.now();
         let month = match month {
             "" => Month::containing(now),
@@ -36,7 +43,7 @@ impl App {
                 .map_err(|error| Error::invalid("month", format!("{error}")))?,
         };
         let invoice = self
-            .compute_invoice(self.database.reader(), team, month, now)
+            .compute_invoice(self.database.reader(), user.team, month, now)
             .await?;
         Ok(MonthlyInvoice {
             month,

@@ -11,7 +11,7 @@ use crate::domain::chain::{self, Link};
 use crate::domain::usage::{Facts, Input, Metered, Outcome, Sighting, fold};
 use crate::scheduler::read_attempt;
 use crate::store::books::{self, Pen};
-use crate::store::{attempt, input};
+use crate::store::{attempt, input, price};
 
 /// Name of the meter in the inbox.
 const CONSUMER: &str = "meter";
@@ -84,6 +84,10 @@ impl App {
     ) -> Result<()> {
         let known = attempt::find(transaction, sighting.input.attempt).await?;
         let outcome = fold(known.as_ref().map(|known| &known.facts), &sighting.input);
+        if known.is_none() {
+            let book = price::book(transaction).await?;
+            self.unpriced.note(&book, &sighting.input.machine_type);
+        }
         let facts = match outcome {
             Outcome::Ignored => return Ok(()),
             Outcome::Same(facts) => facts,

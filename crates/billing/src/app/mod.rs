@@ -2,15 +2,19 @@
 //! so the price book, the chain of inputs and the ledger change one writer at a time, on any number of replicas.
 
 mod audit;
+mod cost;
 mod invoice;
 mod meter;
 mod posting;
 mod price;
 mod rounding;
+mod unpriced;
 mod usage;
 
+pub(crate) use cost::ResourceCost;
 pub(crate) use invoice::MonthlyInvoice;
 pub(crate) use price::PricedType;
+pub(crate) use unpriced::Unpriced;
 pub(crate) use usage::{Usage, UsageLine};
 
 use std::sync::Arc;
@@ -43,6 +47,8 @@ pub(crate) struct App {
     pub(crate) nudges: Nudges,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Which machine types without a price were told of.
+    pub(crate) unpriced: Unpriced,
 }
 
 /// Wakes the loops before their time.

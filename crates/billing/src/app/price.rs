@@ -59,7 +59,8 @@ impl App {
             .collect())
     }
 
-    /// A new version of the price of `machine_type`, in force from now on. The rate that is in force already makes none.
+    /// A new version of the price of `machine_type`, in force from now on. The rate that is in force already makes none. What has a
+    /// price is meant however its letters are written: "c3" beside "C3" would be the price of nothing.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name or a rate that is not allowed.
@@ -72,6 +73,9 @@ impl App {
         let rate = checked_rate(nanos_per_hour)?;
         let (transaction, _pen) = self.write().await?;
         let book = price::book(&transaction).await?;
+        let machine_type = book
+            .spelling(&machine_type)
+            .map_or(machine_type.clone(), str::to_owned);
         let last = book.newest_of(&machine_type);
         let Some(next) = successor(last, rate, self.clock.now()) else {
             let price = last

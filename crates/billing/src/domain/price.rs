@@ -73,6 +73,15 @@ impl PriceBook {
         self.0.get(machine_type)?.last()
     }
 
+    /// The name under which `machine_type` has a price, however its letters are written; `None` = it has none.
+    pub(crate) fn spelling(&self, machine_type: &str) -> Option<&str> {
+        let exact = self.0.get_key_value(machine_type).map(|(name, _)| name);
+        let same = |name: &&String| name.eq_ignore_ascii_case(machine_type);
+        exact
+            .or_else(|| self.0.keys().find(same))
+            .map(String::as_str)
+    }
+
     /// The time from `from` until `until`, cut where the price of `machine_type` changes. Without gaps, overlaps or empty slices.
     pub(crate) fn slices(
         &self,

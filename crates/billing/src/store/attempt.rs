@@ -16,7 +16,7 @@ use super::{micros, parsed, signed, time, unsigned};
 use crate::domain::period::Window;
 use crate::domain::usage::{Facts, Metered};
 
-mod entity {
+pub(super) mod entity {
     #![allow(missing_docs, unreachable_pub, reason = "sea-orm derives public items")]
     use sea_orm::entity::prelude::*;
 
@@ -272,7 +272,7 @@ fn overlapping(team: TeamId, window: Window) -> Select<entity::Entity> {
         .filter(goes_on)
 }
 
-fn metered(row: entity::Model) -> Result<Metered> {
+pub(super) fn metered(row: entity::Model) -> Result<Metered> {
     Ok(Metered {
         facts: Facts {
             attempt: parsed(&row.id)?,

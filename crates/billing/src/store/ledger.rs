@@ -17,7 +17,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::period::Month;
 use crate::domain::rating::{COMPUTE, Posting};
 
-mod charge {
+pub(super) mod charge {
     #![allow(missing_docs, unreachable_pub, reason = "sea-orm derives public items")]
     use sea_orm::entity::prelude::*;
 

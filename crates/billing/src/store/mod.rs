@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod books;
+pub(crate) mod cost;
 pub(crate) mod input;
 pub(crate) mod ledger;
 pub(crate) mod month;
@@ -23,9 +24,14 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(chassis::database::SqlMigration {
                 name: "billing_0001_books",
                 sql: include_str!("migrations/0001_books.sql"),
+            }),
+            Box::new(chassis::database::SqlMigration {
+                name: "billing_0002_owner",
+                sql: include_str!("migrations/0002_owner.sql"),
             }),
         ]
     }

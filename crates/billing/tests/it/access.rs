@@ -80,6 +80,21 @@ async fn usage_of_projects_one_does_not_see_is_not_shown(engine: Engine) {
         let seen = usage(&mut viewer).await;
         let total = seen.total.unwrap().micros;
         assert_eq!((seen.lines.len(), total), (lines, micros), "{role:?}");
+        // The invoice is of the whole team, or it is no invoice.
+        let invoice = viewer.get_invoice(wire::GetInvoiceRequest::default()).await;
+        if role == Some(Role::Unspecified) {
+            let refused = invoice.unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied);
+            assert!(
+                refused
+                    .message()
+                    .contains("an invoice is of the whole team"),
+                "{refused}"
+            );
+        } else {
+            let total = invoice.unwrap().into_inner().total.unwrap();
+            assert_eq!(total.micros, 80_000, "84,500 rounded line by line");
+        }
     }
 }
 

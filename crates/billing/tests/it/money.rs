@@ -88,6 +88,76 @@ async fn an_attempt_becomes_an_invoice(engine: Engine) {
     assert_eq!(world.balance("rounding").await, 0, "the month is not over");
 }
 
+/// What single resources cost is the same to the micro-unit before and after their charges are settled, however many runs they had.
+async fn single_resources_cost_what_all_their_runs_cost(engine: Engine) {
+    let world = World::start(engine).await;
+    let team = TeamId::generate();
+    let mut member = world.member(team);
+    let first = attempt(team, "C1", world.now());
+    let idle = "nb-never-ran".to_owned();
+    world.scheduler.list(&first);
+    world.started(&first).await;
+    let asked = || wire::GetResourceCostsRequest {
+        resource_ids: vec![first.owner_id.clone(), idle.clone()],
+    };
+    let mut costs = async || {
+        let answer = member.get_resource_costs(asked()).await.unwrap();
+        answer.into_inner().costs
+    };
+    world.advance(60);
+    let cost = |total, running: Option<i64>| wire::ResourceCost {
+        resource_id: first.owner_id.clone(),
+        total: usd(total),
+        running: running.and_then(usd),
+    };
+    eventually("what runs", || async {
+        (world.number("SELECT COUNT(*) FROM attempts").await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(costs().await, [cost(4_500, Some(4_500))]);
+
+    world.ended(&ended(&first, world.now())).await;
+    world.scheduler.list(&ended(&first, world.now()));
+    let settled = "SELECT COUNT(*) FROM attempts WHERE settled_at IS NOT NULL";
+    eventually("the charge to be settled", || async {
+        (world.number(settled).await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(costs().await, [cost(4_500, None)]);
+
+    // The same notebook runs again; another team's is not told of.
+    let second = Attempt {
+        owner_id: first.owner_id.clone(),
+        ..attempt(team, "C1", world.now())
+    };
+    let theirs = Attempt {
+        owner_id: first.owner_id.clone(),
+        ..attempt(TeamId::generate(), "C1", world.now())
+    };
+    for attempt in [&second, &theirs] {
+        world.scheduler.list(attempt);
+        world.started(attempt).await;
+    }
+    world.advance(20);
+    eventually("both runs", || async {
+        (world.number("SELECT COUNT(*) FROM attempts").await == 3).then_some(())
+    })
+    .await;
+    assert_eq!(costs().await, [cost(6_000, Some(1_500))]);
+    let too_many = wire::GetResourceCostsRequest {
+        resource_ids: vec![idle.clone(); 1_001],
+    };
+    let refused = world
+        .member(team)
+        .get_resource_costs(too_many)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().starts_with("resource_ids: are 1001"),
+        "{refused}"
+    );
+}
+
 async fn a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late(engine: Engine) {
     let world = World::start(engine).await;
     let team = TeamId::generate();
@@ -160,6 +230,8 @@ async fn a_price_that_changes_in_the_middle_cuts_the_line(engine: Engine) {
     world.scheduler.list(&running);
     world.advance(60);
     let first = set_price(&world, "house-gpu", 600_000_000).await;
+    let loud = set_price(&world, "HOUSE-GPU", 600_000_000).await;
+    assert_eq!(loud, first, "letters of another size name the same type");
     assert_eq!(
         (first.version, first.valid_from),
         (1, Some(to_wire_time(world.now())))
@@ -270,6 +342,7 @@ async fn windows_add_up(engine: Engine) {
 
 testkit::on_each_engine!(
     an_attempt_becomes_an_invoice,
+    single_resources_cost_what_all_their_runs_cost,
     a_month_that_is_over_is_rounded_once_and_again_when_money_comes_late,
     a_price_that_changes_in_the_middle_cuts_the_line,
     what_was_posted_too_far_or_at_the_old_price_is_posted_right,

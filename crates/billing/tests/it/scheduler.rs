@@ -162,4 +162,11 @@ impl SchedulerService for List {
     ) -> Result<Response<wire::DeleteNodeResponse>, Status> {
         refused!()
     }
+
+    async fn get_capacity(
+        &self,
+        _: Request<wire::GetCapacityRequest>,
+    ) -> Result<Response<wire::GetCapacityResponse>, Status> {
+        refused!()
+    }
 }

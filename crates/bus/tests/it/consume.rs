@@ -15,6 +15,7 @@ use crate::house::{Recorder, changed, connect};
 testkit::on_each_engine! {
     a_duplicate_has_no_second_effect,
     what_fails_is_tried_again_and_then_parked,
+    an_outage_of_the_database_parks_nothing,
     what_cannot_be_decoded_is_parked,
     unknown_types_are_passed_over,
     what_is_no_event_of_the_area_is_parked_unseen,
@@ -62,7 +63,7 @@ async fn what_fails_is_tried_again_and_then_parked(engine: Engine) {
         list_dead(&bus, 0, 10).await.unwrap().pop()
     })
     .await;
-    assert_eq!(recorder.tried(), vec![event.id.clone(); 8]);
+    assert_eq!(recorder.tried(), vec![event.id.clone(); 5]);
     assert_eq!(
         (&letter.event_id, &letter.subject),
         (&event.id, &event.subject)
@@ -80,6 +81,27 @@ async fn what_fails_is_tried_again_and_then_parked(engine: Engine) {
     publish(&nats, &envelope("no-2", 1), "").await;
     let next = || async { (recorder.handled() == ["no-2/1"]).then_some(()) };
     eventually("the next event", next).await;
+}
+
+async fn an_outage_of_the_database_parks_nothing(engine: Engine) {
+    let (nats, recorder) = (Nats::start(), Recorder::new(engine).await);
+    connect(&nats, "inventory").await;
+    recorder.break_database(true).await;
+    let _consumer = recorder.listen(&nats).await;
+    let event = envelope("no-1", 1);
+    publish(&nats, &event, "").await;
+    // As often as one is tried that is parked then.
+    eventually("five tries", || async {
+        (recorder.tried().len() >= 5).then_some(())
+    })
+    .await;
+    recorder.break_database(false).await;
+    eventually("the event after the outage", || async {
+        (recorder.handled() == ["no-1/1"]).then_some(())
+    })
+    .await;
+    let bus = connect(&nats, "test").await;
+    assert_eq!(list_dead(&bus, 0, 10).await.unwrap(), []);
 }
 
 async fn what_cannot_be_decoded_is_parked(engine: Engine) {

@@ -20,7 +20,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![chassis::database::foundation(), bus::foundation()]
+        vec![
+            chassis::database::foundation(),
+            bus::foundation(),
+            bus::refusals(),
+        ]
     }
 }
 
@@ -40,6 +44,13 @@ impl Store {
             outbox: Outbox::new(Arc::new(SystemClock)),
             _kept: kept,
         }
+    }
+
+    /// Does something to the table that no program does.
+    pub(crate) async fn tamper(&self, statement: &str) {
+        let transaction = self.database.begin().await.unwrap();
+        transaction.execute_unprepared(statement).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     /// Commits one event about `node`, and wakes the relay when it should know.
@@ -136,6 +147,17 @@ impl Recorder {
             tried: Mutex::default(),
             handled: Mutex::default(),
         })
+    }
+
+    /// Takes from the database what the handler needs, or gives it back.
+    pub(crate) async fn break_database(&self, broken: bool) {
+        let (from, to) = if broken {
+            ("inbox", "away")
+        } else {
+            ("away", "inbox")
+        };
+        let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+        self.store.tamper(&statement).await;
     }
 
     /// Starts the consumer that hands inventory's events to this handler.

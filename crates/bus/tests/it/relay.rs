@@ -10,6 +10,7 @@ testkit::on_each_engine! {
     a_rolled_back_change_says_nothing,
     of_two_relays_one_works_and_the_other_takes_over,
     a_commit_wakes_the_relay,
+    what_can_never_be_published_is_set_aside,
 }
 
 async fn what_was_committed_while_nobody_published_is_published_once(engine: Engine) {
@@ -121,4 +122,44 @@ async fn a_commit_wakes_the_relay(engine: Engine) {
         "{:?} for 20 commits",
         started.elapsed()
     );
+}
+
+async fn what_can_never_be_published_is_set_aside(engine: Engine) {
+    let (nats, store) = (Nats::start(), Store::open(engine).await);
+    // NATS takes a mebibyte where nobody configured it otherwise.
+    let large = "no-".to_owned() + &"x".repeat(1 << 20);
+    let transaction = store.database.begin().await.unwrap();
+    store
+        .outbox
+        .append(&transaction, &changed(&large, 1), "no-large", None)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    store.commit("no-broken", 1).await;
+    store
+        .tamper("UPDATE outbox SET payload = '%' WHERE ce_subject = 'no-broken'")
+        .await;
+    store.commit("no-1", 1).await;
+    let relay = store.relay(&nats).await;
+    eventually("the event behind them", || async {
+        (published(&nats).await == ["no-1/1"]).then_some(())
+    })
+    .await;
+    eventually("both set aside, and nothing else unsent", || async {
+        let refused = store.count("refused IS NOT NULL AND sent_at IS NULL").await;
+        (refused == 2 && store.count("sent_at IS NULL").await == 2).then_some(())
+    })
+    .await;
+    let told = "refused LIKE '%1048576%'";
+    assert_eq!(store.count(told).await, 1, "the limit is told");
+    relay.stop().await;
+
+    // Another server takes larger ones.
+    let roomy = Nats::configured("max_payload: 4MB\n");
+    let _relay = store.relay(&roomy).await;
+    eventually("the large event", || async {
+        (published(&roomy).await.contains(&format!("{large}/1"))).then_some(())
+    })
+    .await;
+    assert_eq!(store.count("refused IS NOT NULL").await, 1);
 }

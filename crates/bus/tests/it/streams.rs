@@ -31,6 +31,28 @@ async fn a_stream_that_somebody_made_otherwise_is_reported() {
 }
 
 #[tokio::test]
+async fn a_stream_that_drops_what_is_new_is_reported() {
+    let nats = Nats::start();
+    plain(&nats)
+        .await
+        .create_stream(stream::Config {
+            name: bus::stream_name("volume"),
+            subjects: vec![bus::stream_subjects("volume")],
+            max_age: std::time::Duration::from_secs(7 * 24 * 3_600),
+            duplicate_window: std::time::Duration::from_secs(120),
+            discard: stream::DiscardPolicy::New,
+            ..stream::Config::default()
+        })
+        .await
+        .unwrap();
+    let error = Bus::connect(&nats.config(), "volume").await.unwrap_err();
+    let BusError::NotAsAsked { difference, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(difference, "discard: asked Old, stored New");
+}
+
+#[tokio::test]
 async fn each_program_makes_its_own_streams() {
     let nats = Nats::start();
     Bus::connect(&nats.config(), "volume").await.unwrap();

@@ -34,14 +34,17 @@ impl Table {
         self.routes.values().map(|known| &known.route)
     }
 
-    /// Takes a route in unless the known one is as new or newer.
-    pub(crate) fn put(&mut self, route: Route) {
+    /// Takes a route in unless the known one is as new or newer; tells whether another token opens it now.
+    pub(crate) fn put(&mut self, route: Route) -> bool {
         match self.routes.get_mut(&route.id) {
             Some(known) => {
                 known.missing_since = None;
-                if known.route.revision < route.revision {
-                    known.route = Arc::new(route);
+                if known.route.revision >= route.revision {
+                    return false;
                 }
+                let rotated = known.route.token_sha256 != route.token_sha256;
+                known.route = Arc::new(route);
+                rotated
             }
             None => {
                 let known = Known {
@@ -49,6 +52,7 @@ impl Table {
                     missing_since: None,
                 };
                 self.routes.insert(known.route.id.clone(), known);
+                false
             }
         }
     }
@@ -58,8 +62,8 @@ impl Table {
         self.routes.remove(id);
     }
 
-    /// Takes a whole reading of the bucket in.
-    pub(crate) fn absorb(&mut self, reading: Vec<Route>, now: Timestamp) {
+    /// Takes a whole reading of the bucket in; tells whether another token opens one of them now.
+    pub(crate) fn absorb(&mut self, reading: Vec<Route>, now: Timestamp) -> bool {
         let present: HashSet<String> = reading.iter().map(|route| route.id.clone()).collect();
         self.routes.retain(|id, known| {
             if present.contains(id) {
@@ -67,9 +71,11 @@ impl Table {
             }
             now - *known.missing_since.get_or_insert(now) < MISSING
         });
+        let mut rotated = false;
         for route in reading {
-            self.put(route);
+            rotated |= self.put(route);
         }
+        rotated
     }
 }
 
@@ -114,6 +120,21 @@ mod tests {
         assert_eq!(table.all().count(), 0);
         table.put(route("b", 1));
         assert!(table.get("b").is_some());
+    }
+
+    #[test]
+    fn another_token_is_told_once_and_only_for_what_was_known() {
+        let with = |revision, token: &str| Route {
+            token_sha256: token.to_owned(),
+            ..route("a", revision)
+        };
+        let mut table = Table::default();
+        assert!(!table.put(with(1, "one")));
+        assert!(!table.put(with(2, "one")));
+        assert!(table.absorb(vec![with(3, "two")], at(0)));
+        assert!(!table.put(with(3, "two")));
+        assert!(!table.put(with(2, "one")), "old news");
+        assert!(table.put(with(4, "three")));
     }
 
     proptest! {

@@ -48,6 +48,7 @@ impl Door {
             secure: self.config.is_secure(),
         };
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
+        let opened_with = route.clone();
         let (response, lease) = self.ask(route, request, &visit).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             visit.becomes_websocket();
@@ -55,7 +56,8 @@ impl Door {
         visit.answered();
         match (response.status(), client) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
-                Ok(("websocket", self.join(response, client, visit, sender)))
+                let socket = self.join(response, client, visit, opened_with, sender);
+                Ok(("websocket", socket))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refusal::Unreachable),
             _ => Ok(("passed_on", to_visitor(response, visit, lease))),
@@ -141,6 +143,7 @@ impl Door {
         mut response: Response<Incoming>,
         client: OnUpgrade,
         visit: Arc<Visit>,
+        opened_with: Arc<Route>,
         sender: &Sender,
     ) -> Response<Body> {
         let notebook = upgrade_of(&mut response);
@@ -149,14 +152,20 @@ impl Door {
             self.metrics.clone(),
             self.part.clone(),
         );
-        let slot = sender.slot.clone();
+        let (slot, directory) = (sender.slot.clone(), self.directory.clone());
         self.open.spawn(async move {
             match tokio::try_join!(client, notebook) {
                 Ok((client, notebook)) => {
-                    if tunnel::run(client, notebook, &visit, idle, &part).await
-                        == tunnel::End::Silent
-                    {
-                        metrics.limit("upgraded_idle_seconds");
+                    let rotated = directory.rotated(&opened_with.id, &opened_with.token_sha256);
+                    match tunnel::run(client, notebook, &visit, idle, rotated, &part).await {
+                        tunnel::End::Closed => {}
+                        tunnel::End::Silent => metrics.limit("upgraded_idle_seconds"),
+                        tunnel::End::Rotated => {
+                            tracing::debug!(
+                                id = opened_with.id,
+                                "a websocket ended with its token"
+                            );
+                        }
                     }
                 }
                 Err(error) => tracing::debug!(%error, "a websocket was not taken up"),

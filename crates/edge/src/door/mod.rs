@@ -41,7 +41,7 @@ pub(crate) use listener::serve;
 pub(crate) struct Door {
     config: EdgeConfig,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) upstream: Upstream,
     pub(crate) activity: Activity,
     extension: Extension,
@@ -88,7 +88,7 @@ impl Door {
             activity: Activity::new(clock.clone(), metrics.clone()),
             config: EdgeConfig { domain, ..config },
             clock,
-            directory,
+            directory: Arc::new(directory),
             extension,
             metrics,
             open: TaskTracker::new(),

@@ -24,14 +24,18 @@ pub(super) enum End {
     Closed,
     /// Nothing went through for too long.
     Silent,
+    /// The notebook has another token.
+    Rotated,
 }
 
-/// Lets bytes through until an end goes, nothing goes through for `idle`, or the door is closing.
+/// Lets bytes through until an end goes, nothing goes through for `idle`, the token that opened it opens no more, or the door is
+/// closing.
 pub(super) async fn run(
     client: Upgraded,
     notebook: Upgraded,
     visit: &Visit,
     idle: Duration,
+    rotated: impl Future<Output = ()>,
     part: &CancellationToken,
 ) -> End {
     let one_gone = CancellationToken::new();
@@ -57,6 +61,7 @@ pub(super) async fn run(
         _ = copy_bidirectional_with_sizes(&mut client, &mut notebook, BUFFER, BUFFER) => End::Closed,
         () = abandoned => End::Closed,
         () = visit.silent(idle) => End::Silent,
+        () = rotated => End::Rotated,
         () = part.cancelled() => End::Closed,
     };
     client.shutdown().await.ok();

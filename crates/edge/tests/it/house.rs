@@ -180,6 +180,11 @@ impl House {
         .await;
     }
 
+    /// Writes a route as it is.
+    pub(crate) async fn put(&self, route: &Route) {
+        self.routes.put(route).await.unwrap();
+    }
+
     async fn get(&self, route: &Route, path: &str) -> serde_json::Value {
         let answer = self.client(route).get(path).await;
         serde_json::from_slice(&answer.body).unwrap_or_default()

@@ -69,6 +69,43 @@ async fn a_websocket_ends_when_the_notebook_leaves() {
 }
 
 #[tokio::test]
+async fn a_websocket_ends_when_the_token_that_opened_it_is_rotated() {
+    let house = House::open().await;
+    let (rotated, other) = (house.notebook().await, house.notebook().await);
+    let mut ended = house
+        .client(&rotated.route)
+        .websocket("/echo")
+        .await
+        .unwrap();
+    let mut stays = house.client(&other.route).websocket("/echo").await.unwrap();
+
+    let mut route = rotated.route.clone();
+    // A change that leaves the token as it is ends nothing.
+    house
+        .publish(&mut route, |route| route.reason = "restarting".to_owned())
+        .await;
+    ended.send(Message::text("still here")).await.unwrap();
+    assert_eq!(
+        ended.next().await.unwrap().unwrap(),
+        Message::text("still here")
+    );
+
+    route.revision += 1;
+    route.token_sha256 = "0".repeat(64);
+    house.put(&route).await;
+    let end = tokio::time::timeout(SOON, ended.next()).await.unwrap();
+    assert!(end.is_none_or(|end| end.is_err()));
+    let refused = house.client(&route).websocket("/echo").await.unwrap_err();
+    assert!(matches!(refused, Error::Http(answer) if answer.status() == 401));
+    stays.send(Message::text("not mine")).await.unwrap();
+    assert_eq!(
+        stays.next().await.unwrap().unwrap(),
+        Message::text("not mine")
+    );
+    house.close().await;
+}
+
+#[tokio::test]
 async fn what_is_no_websocket_to_the_notebook_is_answered_as_it_answers() {
     let house = House::open().await;
     let notebook = house.notebook().await;

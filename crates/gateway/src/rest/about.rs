@@ -4,9 +4,13 @@ use std::sync::LazyLock;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, VARY};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::console;
+use super::failure::Failure;
 
 /// What answers here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,15 +34,21 @@ pub(super) struct About {
 }
 
 /// What this is and where its description lies
+///
+/// Who accepts `text/html`, as browsers do, gets the console.
 #[utoipa::path(get, path = "/", tag = "About", security(()), responses((status = 200, body = About)))]
-pub(super) async fn get_about() -> Json<About> {
-    Json(About {
+pub(super) async fn get_about(headers: HeaderMap) -> Result<Response, Failure> {
+    if console::is_for_people(&headers) {
+        return console::front();
+    }
+    let about = Json(About {
         name: "quire",
         description: "an open, self-hostable GPU cloud; this is its interface for programs, REST and gRPC on one port",
         version: env!("CARGO_PKG_VERSION"),
         openapi: "/v1/openapi.json",
         authorization: "Authorization: Bearer <API key>",
-    })
+    });
+    Ok(([(VARY, "accept")], about).into_response())
 }
 
 /// Whether the gateway answers

@@ -10,6 +10,7 @@ use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use http::request::Parts;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -30,6 +31,7 @@ const LARGEST_ANSWER: usize = 32 << 20;
 pub(super) struct Services {
     identity: Channel,
     inventory: Channel,
+    volume: Channel,
     notebook: Channel,
     scheduler: Channel,
     billing: Channel,
@@ -45,6 +47,7 @@ impl Services {
         Ok(Self {
             identity: channels.to(Area::Identity)?,
             inventory: channels.to(Area::Inventory)?,
+            volume: channels.to(Area::Volume)?,
             notebook: channels.to(Area::Notebook)?,
             scheduler: channels.to(Area::Scheduler)?,
             billing: channels.to(Area::Billing)?,
@@ -119,6 +122,12 @@ impl Caller {
             self.stamp.clone(),
         )
         .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Volume, in the caller's name.
+    pub(super) fn volume(&self) -> VolumeServiceClient<Authorized> {
+        VolumeServiceClient::with_interceptor(self.services.volume.clone(), self.stamp.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Notebook, in the caller's name.

@@ -25,7 +25,7 @@ pub(super) struct Issue {
 #[schema(as = Error)]
 pub(super) struct FailureBody {
     /// One of PARSE_ERROR, BAD_REQUEST, INTERNAL_SERVER_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, CONFLICT,
-    /// PRECONDITION_FAILED, PAYLOAD_TOO_LARGE, TOO_MANY_REQUESTS.
+    /// PRECONDITION_FAILED, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, TOO_MANY_REQUESTS.
     #[schema(value_type = String)]
     code: &'static str,
     /// Why, in words for people.
@@ -76,8 +76,21 @@ impl Failure {
 
     /// The body is larger than `most` bytes.
     pub(super) fn too_large(most: usize) -> Self {
-        let message = format!("the body is larger than {most} bytes, the most that is read");
+        let message = format!("body: is larger than {most} bytes, the most that is read");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &message)
+            .with_itself_as_issue()
+    }
+
+    /// The body says that it is of another format than JSON.
+    pub(super) fn not_taken(content_type: &str) -> Self {
+        let message =
+            format!("content-type: {content_type:?} is not taken; send JSON, as application/json");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            &message,
+        )
+        .with_itself_as_issue()
     }
 
     /// The body is not JSON; `problem` names the place.
@@ -85,7 +98,7 @@ impl Failure {
         Self::new(
             StatusCode::BAD_REQUEST,
             "PARSE_ERROR",
-            &format!("the body is not JSON: {problem}"),
+            &format!("body: is not JSON: {problem}"),
         )
         .with_itself_as_issue()
     }

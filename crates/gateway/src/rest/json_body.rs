@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use chassis::Error;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -16,7 +18,14 @@ use super::failure::Failure;
 /// connection closes would see a broken connection instead of the answer.
 const DROPPED: usize = 16;
 
-/// The body of a request. No body is the same as `{}`, and the content type does not matter.
+/// Types under which bodies are read as JSON besides JSON's own: what tools send when nobody has named a type.
+const UNNAMED: [&str; 3] = [
+    "application/x-www-form-urlencoded",
+    "application/octet-stream",
+    "text/plain",
+];
+
+/// The body of a request. No body is the same as `{}`; one that says that it is something else than JSON is not read.
 #[derive(Debug)]
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -24,6 +33,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        check_type(request.headers())?;
         let bytes = read(request.into_body(), app.body_bytes).await?;
         parse(&bytes).map(Self)
     }
@@ -33,6 +43,22 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(named) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let named = String::from_utf8_lossy(named.as_bytes());
+    // Parameters such as charset come after it (RFC 9110 section 8.3.1).
+    let essence = named.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let is_json = essence == "application/json" || essence.ends_with("+json");
+    if is_json || essence.is_empty() || UNNAMED.contains(&essence.as_str()) {
+        Ok(())
+    } else {
+        Err(Failure::not_taken(&essence))
+    }
+}
 
 async fn read(mut body: Body, most: usize) -> Result<Bytes, Failure> {
     let (mut kept, mut seen) = (BytesMut::new(), 0_usize);
@@ -160,6 +186,27 @@ mod tests {
             body.contains("BAD_REQUEST") || body.contains("PARSE_ERROR"),
             "{body}"
         );
+    }
+
+    #[test]
+    fn only_json_is_taken() {
+        let check = |named: &str| {
+            let value = named.parse().unwrap();
+            check_type(&HeaderMap::from_iter([(CONTENT_TYPE, value)]))
+        };
+        for taken in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(check(taken).is_ok(), "{taken}");
+        }
+        for refused in ["application/yaml", "text/yaml", "application/xml"] {
+            let response = check(refused).unwrap_err().into_response();
+            assert_eq!(response.status().as_u16(), 415, "{refused}");
+        }
+        assert!(check_type(&HeaderMap::new()).is_ok());
     }
 
     #[test]

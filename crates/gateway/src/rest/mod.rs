@@ -11,27 +11,34 @@ mod authority;
 mod billing;
 mod caller;
 mod catalog;
+mod collaborators;
+mod console;
 mod document;
 mod events;
 mod extract;
 mod failure;
 mod idle;
 mod json_body;
+mod memberships;
 mod new_notebook;
 mod node_work;
 mod nodes;
+mod notebook_changes;
 mod notebooks;
 mod observe;
 mod page;
 mod project_members;
 mod projects;
+mod resource_costs;
 mod session;
 mod teams;
 mod values;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::routing::get;
 use axum::{Json, Router, middleware};
 use chassis::Result;
 use tokio::sync::Semaphore;
@@ -70,8 +77,21 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(authority::get_authority))
         .routes(routes!(session::get_session))
         .routes(routes!(teams::list_team_users))
+        .routes(routes!(
+            memberships::update_membership,
+            memberships::remove_from_team
+        ))
         .routes(routes!(projects::list_projects, projects::create_project))
-        .routes(routes!(projects::get_project))
+        .routes(routes!(
+            projects::get_project,
+            projects::update_project,
+            projects::delete_project
+        ))
+        .routes(routes!(
+            collaborators::list_collaborators,
+            collaborators::create_collaborator
+        ))
+        .routes(routes!(collaborators::delete_collaborator))
         .routes(routes!(
             project_members::list_project_members,
             project_members::set_project_member
@@ -81,10 +101,19 @@ fn routes() -> OpenApiRouter<App> {
             notebooks::list_notebooks,
             notebooks::create_notebook
         ))
-        .routes(routes!(notebooks::get_notebook, notebooks::delete_notebook))
+        .routes(routes!(notebook_changes::plan_notebook))
+        .routes(routes!(
+            notebooks::get_notebook,
+            notebooks::delete_notebook,
+            notebook_changes::update_notebook
+        ))
         .routes(routes!(notebooks::start_notebook))
         .routes(routes!(notebooks::stop_notebook))
+        .routes(routes!(notebook_changes::restart_notebook))
+        .routes(routes!(notebook_changes::rotate_notebook_token))
         .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(volumes::list_volumes))
+        .routes(routes!(volumes::get_volume, volumes::delete_volume))
         .routes(routes!(idle::extend_notebook))
         .routes(routes!(
             idle::list_idle_policies,
@@ -99,9 +128,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::drain_node))
         .routes(routes!(nodes::uncordon_node))
         .routes(routes!(nodes::give_up_node))
-        .routes(routes!(node_work::delete_node))
+        .routes(routes!(nodes::get_node, node_work::delete_node))
         .routes(routes!(node_work::get_node_work))
         .routes(routes!(billing::get_usage))
+        .routes(routes!(resource_costs::get_resource_costs))
         .routes(routes!(billing::get_invoice))
         .routes(routes!(billing::list_prices))
         .routes(routes!(billing::set_price))
@@ -132,6 +162,7 @@ pub(crate) fn router(keys: KeyRing, channels: &Channels, limits: &Limits) -> Res
     };
     let (router, _) = routes().split_for_parts();
     Ok(router
+        .route("/assets/{name}", get(console::asset))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_route)
         .layer(middleware::from_fn_with_state(

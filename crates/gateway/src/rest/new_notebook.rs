@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chassis::{Error, Result};
+use contracts::common::v1::Resources;
 use contracts::notebook::v1::CreateNotebookRequest;
+use kernel::size::{GpuRequest, ParseSizeError, parse_memory_mib};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::extract::IdempotencyKey;
 
-/// Longest time that can be asked for: 31 days. Paperspace's own goes to a week.
+/// Longest time that can be asked for: 31 days.
 const MOST_HOURS: f64 = 744.0;
 
 /// A notebook to be made. Fields of Paperspace's own that are not listed here (`container`, `command`, `runtime`,
@@ -26,6 +28,15 @@ pub(super) struct NewNotebook {
     project_id: Option<String>,
     /// Label such as `C3`, in upper or lower case; the smallest available one when it is absent.
     machine_type: Option<String>,
+    /// GPUs that it needs at least, in place of a machine type: `1`, `A100` or `A100:2`. The cheapest type that is available and
+    /// has what is asked for is taken.
+    gpu: Option<String>,
+    /// CPU cores that it needs at least.
+    cpu: Option<u32>,
+    /// Memory that it needs at least, such as `16GiB`.
+    memory: Option<String>,
+    /// Files that it starts with: a volume that nobody uses, see `GET /v1/volumes`. New ones when it is absent.
+    volume_id: Option<String>,
     /// What it starts in, such as `python`: see `GET /v1/environments`.
     environment: Option<String>,
     /// Only false: notebooks are private to their team.
@@ -86,7 +97,7 @@ fn check_other(field: &str, value: &Value) -> Result<()> {
             format!("is not offered: {instead}; leave it out"),
         )),
         None => {
-            let known = "name, projectId, machineType, environment, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
+            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
             let shown: String = field.chars().take(80).collect();
             Err(Error::invalid(
                 shown,
@@ -129,7 +140,11 @@ impl NewNotebook {
             let problem = "public notebooks are not offered; leave it out or false";
             return Err(Error::invalid("isPublic", problem));
         }
+        let resources = self.resources()?;
         Ok(CreateNotebookRequest {
+            resources,
+            volume_id: self.volume_id.unwrap_or_default(),
+            dry_run: false,
             name: self.name.unwrap_or_default(),
             project: self.project_id.unwrap_or_default(),
             machine_type: self.machine_type.unwrap_or_default(),
@@ -138,6 +153,34 @@ impl NewNotebook {
             shutdown_timeout_seconds: self.shutdown_timeout.map_or(Ok(0), seconds)?,
             request_id: key.or(self.request_id)?,
         })
+    }
+
+    /// What it needs at least; `None` when nothing of the kind is asked for.
+    fn resources(&self) -> Result<Option<Resources>> {
+        if self.gpu.is_none() && self.cpu.is_none() && self.memory.is_none() {
+            return Ok(None);
+        }
+        let mut resources = Resources::default();
+        if let Some(gpu) = &self.gpu {
+            let asked: GpuRequest = gpu
+                .parse()
+                .map_err(|error: ParseSizeError| Error::invalid("gpu", error.to_string()))?;
+            resources.gpus = asked.count;
+            resources.gpu_model = asked.model;
+        }
+        if let Some(cores) = self.cpu {
+            resources.milli_cores = cores.checked_mul(1_000).ok_or_else(|| {
+                Error::invalid(
+                    "cpu",
+                    format!("is {cores} cores, more than any machine has"),
+                )
+            })?;
+        }
+        if let Some(memory) = &self.memory {
+            resources.memory_mib = parse_memory_mib(memory)
+                .map_err(|error| Error::invalid("memory", error.to_string()))?;
+        }
+        Ok(Some(resources))
     }
 }
 
@@ -170,6 +213,28 @@ mod tests {
             super::tests::request("{}").unwrap(),
             CreateNotebookRequest::default()
         );
+    }
+
+    #[test]
+    fn what_a_machine_needs_is_read_from_texts() {
+        let asked = request(r#"{"gpu": "a100:2", "cpu": 4, "memory": "16GiB"}"#).unwrap();
+        let expected = Resources {
+            milli_cores: 4_000,
+            memory_mib: 16_384,
+            gpus: 2,
+            gpu_model: "a100".to_owned(),
+            ..Resources::default()
+        };
+        assert_eq!(asked.resources, Some(expected));
+        assert_eq!(request("{}").unwrap().resources, None);
+        for (text, field) in [
+            (r#"{"gpu": "0"}"#, "gpu: "),
+            (r#"{"memory": "16XB"}"#, "memory: "),
+            (r#"{"cpu": 4294968}"#, "cpu: "),
+        ] {
+            let error = request(text).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Nodes, for operators.
 
 use axum::Json;
+use chassis::Error;
 use contracts::inventory::v1::{
     CreateJoinTokenRequest, GiveUpNodeRequest, ListNodesRequest, Node as WireNode, NodeLiveness,
     NodeSchedulable, SetNodeSchedulableRequest,
@@ -167,6 +168,19 @@ pub(super) async fn list_nodes(
         .map(Node::try_from)
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Json(page.cut(nodes, |node| node.name.clone())))
+}
+
+/// Get a node
+#[utoipa::path(
+    get, path = "/v1/nodes/{id}", tag = "Nodes",
+    params(("id" = String, Path, description = "Identifier or name")), responses((status = 200, body = Node))
+)]
+pub(super) async fn get_node(caller: Caller, Id(wanted): Id) -> Answer<Node> {
+    let listed = caller.inventory().list_nodes(ListNodesRequest {}).await?;
+    let mut nodes = listed.into_inner().nodes.into_iter();
+    let node = nodes.find(|node| node.id == wanted || node.name == wanted);
+    let node = node.ok_or_else(|| Error::not_found("node", &wanted))?;
+    Ok(Json(node.try_into()?))
 }
 
 async fn set_schedulable(

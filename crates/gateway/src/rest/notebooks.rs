@@ -102,7 +102,7 @@ impl State {
 }
 
 impl Notebook {
-    fn new(notebook: WireNotebook, people: &People) -> Result<Self, Failure> {
+    pub(super) fn new(notebook: WireNotebook, people: &People) -> Result<Self, Failure> {
         Ok(Self {
             state: State::read(notebook.state())?,
             id: notebook.id,
@@ -205,7 +205,7 @@ async fn all(caller: &Caller, name: String) -> Result<Vec<WireNotebook>, Failure
     }
 }
 
-async fn answered(caller: &Caller, notebook: Option<WireNotebook>) -> Answer<Notebook> {
+pub(super) async fn answered(caller: &Caller, notebook: Option<WireNotebook>) -> Answer<Notebook> {
     let notebook = present("notebook", notebook)?;
     Ok(Json(Notebook::new(
         notebook,
@@ -254,16 +254,33 @@ pub(super) struct Removed {
     id: String,
 }
 
-/// Stop a notebook and remove it with its files
+/// Whether the files go, too.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteQuery {
+    /// The files stay, as a volume that another notebook can be made with.
+    keep_volume: bool,
+}
+
+/// Stop a notebook and remove it with its files, or without them
 #[utoipa::path(
     delete, path = "/v1/notebooks/{id}", tag = "Notebooks",
-    params(("id" = String, Path, description = "Identifier, name, or unique beginning of either")),
+    params(("id" = String, Path, description = "Identifier, name, or unique beginning of either"), DeleteQuery),
     responses((status = 200, body = Removed))
 )]
-pub(super) async fn delete_notebook(caller: Caller, Id(notebook): Id) -> Answer<Removed> {
+pub(super) async fn delete_notebook(
+    caller: Caller,
+    Id(notebook): Id,
+    Params(query): Params<DeleteQuery>,
+) -> Answer<Removed> {
+    let keep_volume = query.keep_volume;
     let answer = caller
         .notebook()
-        .delete_notebook(DeleteNotebookRequest { notebook })
+        .delete_notebook(DeleteNotebookRequest {
+            notebook,
+            keep_volume,
+        })
         .await?;
     Ok(Json(Removed {
         id: answer.into_inner().id,
@@ -322,6 +339,14 @@ pub(super) struct NotebookStatus {
     details: Vec<String>,
     /// Web address.
     url: String,
+    /// When it is stopped because its maximum duration is over; null while it does not run, and without a limit.
+    #[schema(required)]
+    dt_run_until: Option<Time>,
+    /// It is being stopped in order to be started again.
+    restarting: bool,
+    /// Its files; null before the first start.
+    #[schema(required)]
+    volume_id: Option<String>,
     /// The workload of the newest start; null before the first.
     #[schema(required)]
     workload_id: Option<String>,
@@ -362,6 +387,9 @@ pub(super) async fn get_notebook_status(
         summary: answer.summary,
         details: answer.details,
         url: notebook.url,
+        dt_run_until: Time::optional("run_until", notebook.run_until)?,
+        restarting: notebook.restarting,
+        volume_id: non_empty(notebook.volume_id),
         workload_id: non_empty(notebook.workload_id),
         revision: notebook.revision,
         stops_at: Time::optional("stops_at", notebook.stops_at)?,

@@ -3,7 +3,9 @@
 use axum::Json;
 use contracts::identity::v1::{
     CreateProjectRequest, GetProjectRequest, ListProjectsRequest, Project as WireProject,
+    RenameProjectRequest,
 };
+use contracts::notebook::v1::DeleteProjectRequest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,6 +24,9 @@ pub(super) struct Project {
     id: String,
     name: String,
     dt_created: Time,
+    /// When it was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dt_deleted: Option<Time>,
 }
 
 impl TryFrom<WireProject> for Project {
@@ -33,6 +38,7 @@ impl TryFrom<WireProject> for Project {
             id: project.id,
             name: project.name,
             dt_created,
+            dt_deleted: None,
         })
     }
 }
@@ -107,4 +113,55 @@ pub(super) async fn get_project(caller: Caller, Id(project): Id) -> Answer<Proje
     };
     let answer = caller.identity().get_project(request).await?.into_inner();
     Ok(Json(present("project", answer.project)?.try_into()?))
+}
+
+/// Another name of a project.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangedProject {
+    /// 1 to 100 characters, unique in the team.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+}
+
+/// Update a project
+#[utoipa::path(
+    put, path = "/v1/projects/{id}", operation_id = "projects-update", tag = "Projects",
+    params(("id" = String, Path, description = "Identifier or name")),
+    request_body = ChangedProject, responses((status = 200, body = Project))
+)]
+pub(super) async fn update_project(
+    caller: Caller,
+    Id(project): Id,
+    JsonBody(changed): JsonBody<ChangedProject>,
+) -> Answer<Project> {
+    let request = RenameProjectRequest {
+        project,
+        name: changed.name,
+    };
+    let answer = caller.identity().rename_project(request).await?;
+    Ok(Json(
+        present("project", answer.into_inner().project)?.try_into()?,
+    ))
+}
+
+/// Delete a project: an empty one; refused with the names of the notebooks that are in it
+#[utoipa::path(
+    delete, path = "/v1/projects/{id}", operation_id = "projects-delete", tag = "Projects",
+    params(("id" = String, Path, description = "Identifier or name")),
+    responses((status = 200, body = Project))
+)]
+pub(super) async fn delete_project(caller: Caller, Id(project): Id) -> Answer<Project> {
+    // Only the notebook service knows what is in a project: it has identity remove an empty one.
+    let answer = caller
+        .notebook()
+        .delete_project(DeleteProjectRequest { project })
+        .await?
+        .into_inner();
+    Ok(Json(Project {
+        dt_created: Time::required("created_at", answer.created_at)?,
+        dt_deleted: Time::optional("deleted_at", answer.deleted_at)?,
+        id: answer.project_id,
+        name: answer.name,
+    }))
 }

@@ -27,13 +27,24 @@ pub(super) struct User {
     first_name: Option<String>,
 }
 
+impl User {
+    /// Somebody with this address and name, which may be empty.
+    pub(super) fn new(id: String, email: String, name: String) -> Self {
+        Self {
+            id,
+            email,
+            first_name: non_empty(name),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl From<WireUser> for User {
     fn from(user: WireUser) -> Self {
-        Self {
-            id: user.id,
-            email: user.email,
-            first_name: non_empty(user.name),
-        }
+        Self::new(user.id, user.email, user.name)
     }
 }
 
@@ -121,6 +132,18 @@ impl RoleQuery {
     }
 }
 
+/// Checks that a team is the one that the caller's key speaks for. Another one does not exist for them.
+///
+/// # Errors
+/// [`Error::NotFound`] otherwise; what identity says.
+pub(super) async fn check_own(caller: &Caller, team: &str) -> Result<(), Failure> {
+    let session = caller.identity().get_session(GetSessionRequest {}).await?;
+    if session.into_inner().team.unwrap_or_default().id == team {
+        return Ok(());
+    }
+    Err(Error::not_found("team", team).into())
+}
+
 /// List team members
 #[utoipa::path(
     get, path = "/v1/teams/{teamId}/users", operation_id = "teamMemberships-listByTeamId", tag = "Teams",
@@ -135,15 +158,12 @@ pub(super) async fn list_team_users(
 ) -> Answer<List<TeamUser>> {
     let page = page.read(["dtConfirmed"], Order::Descending)?;
     let admits = role.admits()?;
-    let (mut identity, mut again) = (caller.identity(), caller.identity());
-    let (session, users) = tokio::join!(
-        identity.get_session(GetSessionRequest {}),
-        again.list_users(ListUsersRequest::default())
+    let mut identity = caller.identity();
+    let (own, users) = tokio::join!(
+        check_own(&caller, &team),
+        identity.list_users(ListUsersRequest::default())
     );
-    let own = session?.into_inner().team.unwrap_or_default().id;
-    if own != team {
-        return Err(Error::not_found("team", &team).into());
-    }
+    own?;
     let users = users?.into_inner().users.into_iter();
     let users = users
         .map(TeamUser::try_from)

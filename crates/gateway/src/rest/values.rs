@@ -87,12 +87,17 @@ impl Money {
         field: &'static str,
         money: Option<wire::Money>,
     ) -> Result<Self, Failure> {
-        let money = present(field, money)?;
-        Ok(Self {
+        Ok(present(field, money)?.into())
+    }
+}
+
+impl From<wire::Money> for Money {
+    fn from(money: wire::Money) -> Self {
+        Self {
             micros: money.micros,
             decimal: Micros(money.micros).to_string(),
             currency: money.currency,
-        })
+        }
     }
 }
 

@@ -46,6 +46,23 @@ impl BillingService for Billing {
         Ok(Response::new(SetPriceResponse { price }))
     }
 
+    async fn get_resource_costs(
+        &self,
+        request: Request<GetResourceCostsRequest>,
+    ) -> Reply<GetResourceCostsResponse> {
+        let ids = request.into_inner().resource_ids.into_iter();
+        let costs = ids
+            .filter(|id| id != "nb-new")
+            .map(|resource_id| ResourceCost {
+                resource_id,
+                total: dollars(4_500),
+                running: None,
+            });
+        Ok(Response::new(GetResourceCostsResponse {
+            costs: costs.collect(),
+        }))
+    }
+
     async fn get_usage(&self, request: Request<GetUsageRequest>) -> Reply<GetUsageResponse> {
         let request = request.into_inner();
         let line = UsageLine {

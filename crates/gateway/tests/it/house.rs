@@ -14,6 +14,7 @@ use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use contracts::journal::v1::journal_service_server::JournalServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
+use contracts::volume::v1::volume_service_server::VolumeServiceServer;
 use gateway::{GatewayConfig, Limits};
 use kernel::Clock;
 use kernel::time::{ManualClock, from_micros};
@@ -31,6 +32,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::notebook::Notebooks;
 use crate::scheduler::Scheduler;
+use crate::volume::Volumes;
 
 /// Key of a team's owner who is an operator too.
 pub(crate) const OWNER: &str = "qk_owner";
@@ -100,7 +102,7 @@ impl House {
         Self::with(Limits::default()).await
     }
 
-    /// With these limits. Nobody plays volume.
+    /// With these limits.
     pub(crate) async fn with(limits: Limits) -> Self {
         Self::build(limits, TlsConfig::default()).await
     }
@@ -134,6 +136,8 @@ impl House {
         let inventory_at = services.serve("inventory", any_port(&tls), routes).await;
         let routes = Routes::new(NotebookServiceServer::new(notebooks.clone()));
         let notebook_at = services.serve("notebook", socket, routes).await;
+        let routes = Routes::new(VolumeServiceServer::new(Volumes));
+        let volume_at = services.serve("volume", any_port(&tls), routes).await;
         let routes = Routes::new(BillingServiceServer::new(Billing));
         let billing_at = services.serve("billing", any_port(&tls), routes).await;
         let routes = Routes::new(JournalServiceServer::new(Journal));
@@ -147,7 +151,7 @@ impl House {
             tls,
             identity: identity_at,
             inventory: inventory_at,
-            volume: Address::Unix(folder.path().join("nobody.sock")),
+            volume: volume_at,
             scheduler: scheduler_at,
             notebook: notebook_at,
             billing: billing_at,

@@ -149,7 +149,7 @@ impl IdentityService for Identity {
             state.keys.contains_key(&key)
         };
         if !known {
-            return Err(Error::Unauthenticated(format!("no key {key:?} here")).into());
+            return Err(Error::Unauthenticated("the key is unknown".to_owned()).into());
         }
         let expires_at = Some(to_wire_time(self.clock.now() + TOKEN_LIFETIME));
         reply(ExchangeKeyResponse {
@@ -269,6 +269,55 @@ impl IdentityService for Identity {
         nobody_asks()
     }
 
+    async fn set_user_role(
+        &self,
+        request: Request<SetUserRoleRequest>,
+    ) -> Reply<SetUserRoleResponse> {
+        let asked = request.into_inner();
+        let id = asked
+            .user
+            .parse()
+            .map_err(|_| Error::not_found("user", &asked.user))?;
+        let mut user = self.user(id);
+        user.role = asked.role;
+        reply(SetUserRoleResponse { user: Some(user) })
+    }
+
+    async fn remove_user(&self, request: Request<RemoveUserRequest>) -> Reply<RemoveUserResponse> {
+        let asked = request.into_inner().user;
+        if asked == self.owner.to_string() {
+            return Err(Error::Precondition("this is the team's last owner".to_owned()).into());
+        }
+        reply(RemoveUserResponse {
+            user: Some(self.user(self.viewer)),
+            removed_at: Some(to_wire_time(self.clock.now())),
+        })
+    }
+
+    async fn rename_project(
+        &self,
+        request: Request<RenameProjectRequest>,
+    ) -> Reply<RenameProjectResponse> {
+        let asked = request.into_inner();
+        let mut state = self.state.lock().unwrap();
+        let found = state
+            .projects
+            .iter_mut()
+            .find(|project| project.id == asked.project || project.name == asked.project);
+        let project = found.ok_or_else(|| Error::not_found("project", &asked.project))?;
+        project.name = asked.name;
+        reply(RenameProjectResponse {
+            project: Some(project.clone()),
+        })
+    }
+
+    async fn delete_project(
+        &self,
+        _: Request<DeleteProjectRequest>,
+    ) -> Reply<DeleteProjectResponse> {
+        nobody_asks()
+    }
+
     async fn create_node_key(
         &self,
         _: Request<CreateNodeKeyRequest>,
@@ -287,6 +336,8 @@ impl IdentityService for Identity {
                 user_id: "us-2".to_owned(),
                 role: asked.role,
                 email: asked.user,
+                name: String::new(),
+                created_at: Some(to_wire_time(self.clock.now())),
             }),
         }))
     }
@@ -302,14 +353,17 @@ impl IdentityService for Identity {
         &self,
         request: Request<ListProjectMembersRequest>,
     ) -> Reply<ListProjectMembersResponse> {
-        let member = ProjectMember {
-            project_id: request.into_inner().project,
-            user_id: "us-2".to_owned(),
-            email: "two@quire.test".to_owned(),
-            role: Role::Unspecified.into(),
+        let project_id = request.into_inner().project;
+        let member = |number: u8, role: Role| ProjectMember {
+            project_id: project_id.clone(),
+            user_id: format!("us-{number}"),
+            email: format!("{number}@quire.test"),
+            name: String::new(),
+            role: role.into(),
+            created_at: Some(to_wire_time(self.clock.now())),
         };
         Ok(Response::new(ListProjectMembersResponse {
-            members: vec![member],
+            members: vec![member(2, Role::Unspecified), member(3, Role::Admin)],
         }))
     }
 

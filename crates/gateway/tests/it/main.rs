@@ -8,6 +8,7 @@
 
 mod billing;
 mod client;
+mod console;
 mod house;
 mod identity;
 mod inventory;
@@ -21,7 +22,9 @@ mod passage;
 mod rest;
 mod rest_idle;
 mod rest_own;
+mod rest_people;
 mod rest_wrong;
 mod scheduler;
 mod secure;
 mod stop;
+mod volume;

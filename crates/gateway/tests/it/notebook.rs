@@ -19,6 +19,9 @@ pub(crate) const STUCK: &str = "nb-stuck";
 /// A notebook that breaks the service.
 pub(crate) const BROKEN: &str = "nb-broken";
 
+/// A project that is not empty.
+pub(crate) const FULL: &str = "full";
+
 /// Plays notebook: rows in memory, newest last.
 #[derive(Clone)]
 pub(crate) struct Notebooks {
@@ -27,6 +30,8 @@ pub(crate) struct Notebooks {
     /// The request that came last.
     pub(crate) last: Arc<Mutex<Option<CreateNotebookRequest>>>,
     open: Arc<AtomicUsize>,
+    /// The deletion that came last left the files.
+    pub(crate) kept: Arc<Mutex<bool>>,
     policies: Arc<Mutex<Vec<IdlePolicy>>>,
 }
 
@@ -53,6 +58,7 @@ impl Notebooks {
             now,
             last: Arc::default(),
             open: Arc::default(),
+            kept: Arc::default(),
             policies: Arc::default(),
         }
     }
@@ -90,6 +96,25 @@ impl NotebookService for Notebooks {
         let request = request.into_inner();
         kernel::text::name("name", &request.name, 100).map_err(Error::from)?;
         *self.last.lock().unwrap() = Some(request.clone());
+        if request.dry_run {
+            let plan = NotebookPlan {
+                name: request.name,
+                machine_type: "A100x2".to_owned(),
+                resources: request.resources,
+                nanos_per_hour: 6_180_000_000,
+                currency: "USD".to_owned(),
+                max_duration_seconds: 3_600,
+                most: Some(contracts::common::v1::Money {
+                    micros: 6_180_000,
+                    currency: "USD".to_owned(),
+                }),
+                ..NotebookPlan::default()
+            };
+            return Ok(Response::new(CreateNotebookResponse {
+                notebook: None,
+                plan: Some(plan),
+            }));
+        }
         let mut rows = self.rows.lock().unwrap();
         let before = rows
             .iter()
@@ -97,6 +122,7 @@ impl NotebookService for Notebooks {
         if let Some((_, notebook)) = before {
             return Ok(Response::new(CreateNotebookResponse {
                 notebook: Some(notebook.clone()),
+                plan: None,
             }));
         }
         let id = NotebookId::generate().to_string();
@@ -123,6 +149,7 @@ impl NotebookService for Notebooks {
         rows.push((request.request_id, notebook.clone()));
         Ok(Response::new(CreateNotebookResponse {
             notebook: Some(notebook),
+            plan: None,
         }))
     }
 
@@ -178,6 +205,41 @@ impl NotebookService for Notebooks {
         }))
     }
 
+    async fn restart_notebook(
+        &self,
+        request: Request<RestartNotebookRequest>,
+    ) -> Reply<RestartNotebookResponse> {
+        let mut notebook = self.find(&request.into_inner().notebook).await?;
+        notebook.restarting = true;
+        Ok(Response::new(RestartNotebookResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
+    async fn update_notebook(
+        &self,
+        request: Request<UpdateNotebookRequest>,
+    ) -> Reply<UpdateNotebookResponse> {
+        let request = request.into_inner();
+        let mut notebook = self.find(&request.notebook).await?;
+        notebook.machine_type = request.machine_type.unwrap_or_default();
+        Ok(Response::new(UpdateNotebookResponse {
+            notebook: Some(notebook),
+            note: "its files lie elsewhere".to_owned(),
+        }))
+    }
+
+    async fn rotate_notebook_token(
+        &self,
+        request: Request<RotateNotebookTokenRequest>,
+    ) -> Reply<RotateNotebookTokenResponse> {
+        let mut notebook = self.find(&request.into_inner().notebook).await?;
+        notebook.token = "another".to_owned();
+        Ok(Response::new(RotateNotebookTokenResponse {
+            notebook: Some(notebook),
+        }))
+    }
+
     async fn stop_all_notebooks(
         &self,
         _: Request<StopAllNotebooksRequest>,
@@ -189,8 +251,28 @@ impl NotebookService for Notebooks {
         &self,
         request: Request<DeleteNotebookRequest>,
     ) -> Reply<DeleteNotebookResponse> {
-        let id = self.find(&request.into_inner().notebook).await?.id;
-        Ok(Response::new(DeleteNotebookResponse { id }))
+        let request = request.into_inner();
+        let id = self.find(&request.notebook).await?.id;
+        *self.kept.lock().unwrap() = request.keep_volume;
+        let volume_id = String::new();
+        Ok(Response::new(DeleteNotebookResponse { id, volume_id }))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Reply<DeleteProjectResponse> {
+        let project = request.into_inner().project;
+        if project == FULL {
+            let full = "the project \"full\" still has notebooks: a; delete them first";
+            return Err(Error::Precondition(full.to_owned()).into());
+        }
+        Ok(Response::new(DeleteProjectResponse {
+            project_id: "pr-1".to_owned(),
+            name: project,
+            created_at: Some(to_wire_time(self.now)),
+            deleted_at: Some(to_wire_time(self.now + chrono::TimeDelta::days(1))),
+        }))
     }
 
     async fn explain_notebook(

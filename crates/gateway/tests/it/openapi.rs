@@ -91,12 +91,16 @@ fn conforms(document: &Value, schema: &Value, value: &Value, place: &str) -> Res
 
 fn body_for(method: &str, path: &str) -> String {
     match (method, path) {
-        ("post", "/v1/projects" | "/v1/notebooks" | "/v1/api-keys") => {
+        ("post", "/v1/projects" | "/v1/notebooks" | "/v1/notebooks/plan" | "/v1/api-keys") => {
             json!({ "name": "new" }).to_string()
         }
         ("post", "/v1/projects/{id}/members") => {
             json!({ "user": "bob@example.org", "role": "viewer" }).to_string()
         }
+        ("post", "/v1/projects/{id}/collaborators") => json!({ "userId": "us-4" }).to_string(),
+        ("put", "/v1/projects/{id}") => json!({ "name": "box" }).to_string(),
+        ("put", "/v1/teams/{teamId}/users/{userId}") => json!({ "isAdmin": true }).to_string(),
+        ("patch", "/v1/notebooks/{id}") => json!({ "machineType": "C5" }).to_string(),
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
     }
@@ -124,6 +128,7 @@ async fn every_route_answers_as_the_document_says() {
             .replace("{machineType}", "C3")
             .replace("{month}", "2026-01")
             .replace("{user}", "bob@example.org")
+            .replace("{userId}", &house.identity.viewer.to_string())
             .replace("{teamId}", &house.identity.team.to_string());
         for method in METHODS
             .into_iter()

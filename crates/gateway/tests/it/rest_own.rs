@@ -94,6 +94,79 @@ async fn notebooks_start_stop_explain_and_go() {
 }
 
 #[tokio::test]
+async fn a_notebook_is_planned_changed_and_removed_without_its_files() {
+    let house = House::start().await;
+    let body = r#"{"name": "n", "gpu": "a100:2", "memory": "16GiB"}"#;
+    let plan = house
+        .client
+        .post("/v1/notebooks/plan", OWNER, body)
+        .await
+        .ok();
+    assert_eq!(
+        (&plan["machineType"], &plan["gpus"], &plan["memoryMib"]),
+        (&json!("A100x2"), &json!(2), &json!(16_384))
+    );
+    assert_eq!(
+        (&plan["pricePerHour"], &plan["most"]["decimal"]),
+        (&json!("6.18"), &json!("6.180000"))
+    );
+    house
+        .client
+        .get("/v1/notebooks/n", OWNER)
+        .await
+        .failed(404, "NOT_FOUND");
+
+    house
+        .client
+        .post("/v1/notebooks", OWNER, r#"{"name": "n"}"#)
+        .await
+        .ok();
+    let restarted = house
+        .client
+        .post("/v1/notebooks/n/restart", OWNER, "")
+        .await;
+    assert_eq!(restarted.ok()["name"], "n");
+    let body = r#"{"machineType": "C5"}"#;
+    let changed = house
+        .client
+        .send("PATCH", "/v1/notebooks/n", OWNER, body)
+        .await
+        .ok();
+    assert_eq!(
+        (&changed["notebook"]["machineType"], &changed["note"]),
+        (&json!("C5"), &json!("its files lie elsewhere"))
+    );
+    let nothing = house
+        .client
+        .send("PATCH", "/v1/notebooks/n", OWNER, "{}")
+        .await;
+    nothing.failed(400, "BAD_REQUEST");
+    let rotated = house
+        .client
+        .post("/v1/notebooks/n/token", OWNER, "")
+        .await
+        .ok();
+    assert_eq!(rotated["token"], "another");
+    let path = "/v1/notebooks/n?keepVolume=true";
+    house.client.send("DELETE", path, OWNER, "").await.ok();
+    assert!(*house.notebooks.kept.lock().unwrap());
+
+    let costs = house
+        .client
+        .get("/v1/resource-costs?ids=nb-1,nb-new", VIEWER)
+        .await
+        .ok();
+    assert_eq!(costs["costs"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (
+            &costs["costs"][0]["resourceId"],
+            &costs["costs"][0]["total"]["decimal"]
+        ),
+        (&json!("nb-1"), &json!("0.004500"))
+    );
+}
+
+#[tokio::test]
 async fn what_can_be_launched_keeps_its_order() {
     let house = House::start().await;
     let names = async |query: &str| {
@@ -114,6 +187,23 @@ async fn what_can_be_launched_keeps_its_order() {
     assert_eq!(first, ["C9", "C10"]);
     let (rest, end) = names(&format!("limit=2&after={}", next.as_str().unwrap())).await;
     assert_eq!((rest, end), (vec!["C1".to_owned()], json!(null)));
+    let types = house.client.get("/v1/machine-types", VIEWER).await.ok();
+    let second = &types["items"][1];
+    assert_eq!(
+        (
+            &second["freeNow"],
+            &second["total"],
+            &second["pricePerHour"]
+        ),
+        (&json!(2), &json!(9), &json!("0.00"))
+    );
+    // The catalogue is shown also when nobody knows what is free.
+    house.end_service("scheduler");
+    testkit::eventually("the scheduler to be away", || async {
+        let types = house.client.get("/v1/machine-types", VIEWER).await.ok();
+        (types["items"][1]["freeNow"] == json!(null)).then_some(())
+    })
+    .await;
     let environments = house.client.get("/v1/environments", VIEWER).await.ok();
     assert_eq!(environments["items"][0]["name"], "python");
 }

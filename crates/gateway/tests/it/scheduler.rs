@@ -76,6 +76,19 @@ impl SchedulerService for Scheduler {
         nobody_asks()
     }
 
+    async fn get_capacity(
+        &self,
+        request: Request<GetCapacityRequest>,
+    ) -> Reply<GetCapacityResponse> {
+        let sizes = request.into_inner().sizes;
+        let capacities = (1..)
+            .zip(sizes)
+            .map(|(free, _)| Capacity { free, total: 9 });
+        Ok(Response::new(GetCapacityResponse {
+            capacities: capacities.collect(),
+        }))
+    }
+
     async fn list_attempts(&self, _: Request<ListAttemptsRequest>) -> Reply<ListAttemptsResponse> {
         nobody_asks()
     }

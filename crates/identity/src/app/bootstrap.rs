@@ -1,11 +1,12 @@
 //! The first start: a team, its owner who is also the operator, a project and a key; and at each start the services' keys.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bus::Outbox;
 use chassis::{Database, Result, lease};
-use contracts::common::v1::Role;
-use kernel::Timestamp;
 use kernel::id::KeyId;
+use kernel::{Clock, Timestamp};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -24,8 +25,10 @@ pub(crate) async fn bootstrap(
     database: &Database,
     service_keys: &BTreeMap<String, SecretString>,
     given_key: Option<&SecretString>,
-    now: Timestamp,
+    clock: Arc<dyn Clock>,
 ) -> Result<Option<SecretString>> {
+    let now = clock.now();
+    let outbox = Outbox::new(clock);
     let transaction = database.begin().await?;
     lease::take_turn(&transaction, "bootstrap").await?;
     replace_service_keys(&transaction, service_keys, now).await?;
@@ -38,16 +41,16 @@ pub(crate) async fn bootstrap(
             name: FIRST_TEAM.to_owned(),
             namespace: FIRST_TEAM.to_owned(),
         };
-        let team = team.insert(&transaction, &user, now).await?;
+        let (team, change) = team.insert(&outbox, &transaction, &user, now).await?;
         let secret = match given_key {
             Some(secret) => secret.clone(),
             None => key::generate(Kind::User)?,
         };
         NewKey::first(vec!["*".to_owned()])
-            .insert_given(&transaction, &user.id, &team.id, &secret, now)
+            .insert_given(&change, &user.id, &secret, now)
             .await?;
         first_key = Some(secret);
-        tracing::info!(team = team.namespace, role = ?Role::Owner, "made the first team");
+        tracing::info!(team = team.namespace, "made the first team");
     }
     transaction.commit().await?;
     Ok(first_key)

@@ -1,22 +1,23 @@
 //! Keys and the tokens that they are exchanged for.
 
 use chassis::auth::{Claims, Principal, TOKEN_LIFETIME, User};
-use chassis::{Error, Result, lease};
+use chassis::{Error, Result};
 use contracts::common::v1::Role;
 use contracts::identity::v1::ApiKeyRevoked;
 use kernel::Timestamp;
-use kernel::id::{KeyId, NodeId};
-use sea_orm::sea_query::Expr;
+use kernel::id::KeyId;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait,
-    DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::change::Change;
 use super::project_member::roles_of;
 use super::request::{Request, Secret};
 use super::{App, time};
 use crate::domain::key::{self, Kind};
+use crate::domain::pick::pick;
 use crate::store::entity;
 
 /// Most keys listed at once.
@@ -40,12 +41,11 @@ impl NewKey {
         }
     }
 
-    /// The same with a key that is given.
+    /// The key `secret` of a person for the team of `change`.
     pub(super) async fn insert_given(
         &self,
-        transaction: &DatabaseTransaction,
+        change: &Change<'_>,
         user_id: &str,
-        team_id: &str,
         secret: &SecretString,
         now: Timestamp,
     ) -> Result<entity::key::Model> {
@@ -54,27 +54,27 @@ impl NewKey {
             kind: Set(Kind::User.prefix().to_owned()),
             hash: Set(key::hash(secret.expose_secret())),
             subject: Set(user_id.to_owned()),
-            team_id: Set(Some(team_id.to_owned())),
+            team_id: Set(Some(change.team_id.clone())),
             name: Set(self.name.clone()),
             scopes: Set(self.scopes.join(" ")),
             created_at: Set(now.timestamp_micros()),
             expires_at: Set(self.expires_at.map(|at| at.timestamp_micros())),
             revoked_at: Set(None),
         };
-        Ok(row.insert(transaction).await?)
+        let row = row.insert(change.transaction).await?;
+        change.say_key(&row).await?;
+        Ok(row)
     }
 
+    /// The same with a key that is made up.
     pub(super) async fn insert_for_user(
         &self,
-        transaction: &DatabaseTransaction,
+        change: &Change<'_>,
         user_id: &str,
-        team_id: &str,
         now: Timestamp,
     ) -> Result<(entity::key::Model, SecretString)> {
         let secret = key::generate(Kind::User)?;
-        let row = self
-            .insert_given(transaction, user_id, team_id, &secret, now)
-            .await?;
+        let row = self.insert_given(change, user_id, &secret, now).await?;
         Ok((row, secret))
     }
 }
@@ -171,167 +171,121 @@ impl App {
         }
         let new = NewKey {
             name: kernel::text::name("name", &new.name, 100)?,
-            scopes: narrowed(caller, key::scopes(new.scopes)?)?,
+            scopes: key::narrowed(&caller.scopes, key::scopes(new.scopes)?)?,
             expires_at: new.expires_at,
         };
         let team = own_team(&transaction, caller, team).await?;
-        let (row, secret) = new
-            .insert_for_user(&transaction, &caller.id.to_string(), &team, now)
-            .await?;
+        let change = Change::begin(&self.outbox, &transaction, team).await?;
+        let user_id = caller.id.to_string();
+        // Who left the team meanwhile makes no key that would work if they ever came back.
+        entity::member::Entity::find_by_id((change.team_id.clone(), user_id.clone()))
+            .one(&transaction)
+            .await?
+            .ok_or_else(|| {
+                Error::Denied("you are not a member of this team any more".to_owned())
+            })?;
+        let (row, secret) = new.insert_for_user(&change, &user_id, now).await?;
         request
             .note(&transaction, &self.sealer, &row.id, Some(&secret), now)
             .await?;
         transaction.commit().await?;
+        self.outbox.nudge();
         Ok((row, Secret::Shown(secret)))
     }
 
     /// Keys of the caller, or of the whole team for an admin; newest first.
     pub(crate) async fn list_keys(&self, caller: &User) -> Result<Vec<entity::key::Model>> {
-        let mut query = entity::key::Entity::find()
-            .filter(entity::key::Column::Kind.eq(Kind::User.prefix()))
-            .filter(entity::key::Column::TeamId.eq(caller.team.to_string()));
-        if !caller.has_role(Role::Admin) {
-            query = query.filter(entity::key::Column::Subject.eq(caller.id.to_string()));
-        }
-        let newest_first = query.order_by_desc(entity::key::Column::Id).limit(LISTED);
+        let newest_first = seen_by(caller)
+            .order_by_desc(entity::key::Column::Id)
+            .limit(LISTED);
         Ok(newest_first.all(self.database.reader()).await?)
     }
 
     /// Ends a key: the caller's own, or any of the team for an admin.
-    pub(crate) async fn revoke_key(&self, caller: &User, id: &str) -> Result<entity::key::Model> {
+    pub(crate) async fn revoke_key(
+        &self,
+        caller: &User,
+        wanted: &str,
+    ) -> Result<entity::key::Model> {
         let transaction = self.database.begin().await?;
-        let row = entity::key::Entity::find_by_id(id)
-            .filter(entity::key::Column::TeamId.eq(caller.team.to_string()))
-            .lock_exclusive()
-            .one(&transaction)
-            .await?
-            .filter(|row| row.subject == caller.id.to_string() || caller.has_role(Role::Admin))
-            .ok_or_else(|| Error::not_found("API key", id))?;
+        let team = caller.team.to_string();
+        let change = Change::begin(&self.outbox, &transaction, team).await?;
+        let row = key_named(&transaction, caller, wanted).await?;
         if row.revoked_at.is_some() {
             return Ok(row);
         }
-        let mut changed = row.into_active_model();
-        changed.revoked_at = Set(Some(self.clock.now().timestamp_micros()));
-        let row = changed.update(&transaction).await?;
-        let event = ApiKeyRevoked {
-            api_key_id: row.id.clone(),
-            revision: 2,
-        };
-        self.outbox
-            .append(&transaction, &event, &row.id, row.team_id.as_deref())
-            .await?;
+        let row = revoke(&change, row, self.clock.now()).await?;
         transaction.commit().await?;
         self.outbox.nudge();
         Ok(row)
     }
-
-    /// A new key for a node; its older ones end.
-    pub(crate) async fn create_node_key(&self, node: NodeId) -> Result<SecretString> {
-        let secret = key::generate(Kind::Node)?;
-        let now = self.clock.now().timestamp_micros();
-        let transaction = self.database.begin().await?;
-        lease::take_turn(&transaction, &format!("key of {node}")).await?;
-        self.check_may_join(&transaction, &node.to_string()).await?;
-        end_node_keys(&transaction, node, now).await?;
-        let row = entity::key::ActiveModel {
-            id: Set(KeyId::generate().into()),
-            kind: Set(Kind::Node.prefix().to_owned()),
-            hash: Set(key::hash(secret.expose_secret())),
-            subject: Set(node.into()),
-            team_id: Set(None),
-            name: Set(format!("node {node}")),
-            scopes: Set(String::new()),
-            created_at: Set(now),
-            expires_at: Set(None),
-            revoked_at: Set(None),
-        };
-        entity::key::Entity::insert(row)
-            .exec_without_returning(&transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(secret)
-    }
-
-    /// Ends the keys of a node for ever.
-    pub(crate) async fn revoke_node_key(&self, node: NodeId) -> Result<()> {
-        let now = self.clock.now().timestamp_micros();
-        let transaction = self.database.begin().await?;
-        lease::take_turn(&transaction, &format!("key of {node}")).await?;
-        end_node_keys(&transaction, node, now).await?;
-        let row = entity::revoked_node::ActiveModel {
-            id: Set(node.into()),
-            revoked_at: Set(now),
-        };
-        entity::revoked_node::Entity::insert(row)
-            .on_conflict_do_nothing_on([entity::revoked_node::Column::Id])
-            .exec_without_returning(&transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Checks that a node was not given up and is on inventory's list.
-    async fn check_may_join(&self, connection: &impl ConnectionTrait, node: &str) -> Result<()> {
-        let revoked = entity::revoked_node::Entity::find_by_id(node)
-            .one(connection)
-            .await?;
-        if revoked.is_some() {
-            return Err(Error::GivenUp {
-                node: node.to_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-async fn end_node_keys(transaction: &DatabaseTransaction, node: NodeId, now: i64) -> Result<()> {
-    entity::key::Entity::update_many()
-        .col_expr(entity::key::Column::RevokedAt, Expr::value(now))
-        .filter(entity::key::Column::Kind.eq(Kind::Node.prefix()))
-        .filter(entity::key::Column::Subject.eq(node.to_string()))
-        .filter(entity::key::Column::RevokedAt.is_null())
-        .exec(transaction)
-        .await?;
-    Ok(())
 }
 
 /// The team that `wanted` names, if the caller belongs to it; the team of the caller's key when nothing is said.
 async fn own_team(
-    transaction: &DatabaseTransaction,
+    connection: &impl ConnectionTrait,
     caller: &User,
     wanted: &str,
 ) -> Result<String> {
     if wanted.is_empty() {
         return Ok(caller.team.to_string());
     }
-    let named = Condition::any()
-        .add(entity::team::Column::Id.eq(wanted))
-        .add(entity::team::Column::Namespace.eq(wanted));
-    let unknown = || Error::not_found("team", wanted);
-    let team = entity::team::Entity::find()
-        .filter(named)
-        .one(transaction)
-        .await?
-        .ok_or_else(unknown)?;
-    let member = (team.id.clone(), caller.id.to_string());
-    entity::member::Entity::find_by_id(member)
-        .one(transaction)
-        .await?
-        .ok_or_else(unknown)?;
+    let memberships = entity::member::Entity::find()
+        .filter(entity::member::Column::UserId.eq(caller.id.to_string()))
+        .all(connection)
+        .await?;
+    let own = memberships.into_iter().map(|member| member.team_id);
+    let teams = entity::team::Entity::find()
+        .filter(entity::team::Column::Id.is_in(own))
+        .all(connection)
+        .await?;
+    let team = pick("team", wanted, teams, |team| {
+        vec![team.id.clone(), team.namespace.clone()]
+    })?;
     Ok(team.id)
 }
 
-/// A key may not do more than the key that made it.
-fn narrowed(caller: &User, scopes: Vec<String>) -> Result<Vec<String>> {
-    let all = |scopes: &[String]| scopes.iter().any(|scope| scope == "*");
-    if all(&caller.scopes) || scopes.iter().all(|scope| caller.scopes.contains(scope)) {
-        return Ok(scopes);
+/// Keys of people for the caller's team that they may see: their own, or all of them for an admin.
+fn seen_by(caller: &User) -> Select<entity::key::Entity> {
+    let of_team = entity::key::Entity::find()
+        .filter(entity::key::Column::Kind.eq(Kind::User.prefix()))
+        .filter(entity::key::Column::TeamId.eq(caller.team.to_string()));
+    if caller.has_role(Role::Admin) {
+        return of_team;
     }
-    if all(&scopes) {
-        return Ok(caller.scopes.clone());
+    of_team.filter(entity::key::Column::Subject.eq(caller.id.to_string()))
+}
+
+/// The key that `wanted` names. One that was revoked has left its name to others.
+async fn key_named(
+    connection: &impl ConnectionTrait,
+    caller: &User,
+    wanted: &str,
+) -> Result<entity::key::Model> {
+    let whole = seen_by(caller).filter(entity::key::Column::Id.eq(wanted));
+    if let Some(row) = whole.one(connection).await? {
+        return Ok(row);
     }
-    Err(Error::Denied(format!(
-        "your own key has only the scopes {}",
-        caller.scopes.join(", ")
-    )))
+    let in_force = seen_by(caller).filter(entity::key::Column::RevokedAt.is_null());
+    pick("API key", wanted, in_force.all(connection).await?, |key| {
+        vec![key.id.clone(), key.name.clone()]
+    })
+}
+
+/// Ends a key and says so.
+pub(super) async fn revoke(
+    change: &Change<'_>,
+    row: entity::key::Model,
+    now: Timestamp,
+) -> Result<entity::key::Model> {
+    let mut changed = row.into_active_model();
+    changed.revoked_at = Set(Some(now.timestamp_micros()));
+    let row = changed.update(change.transaction).await?;
+    let event = ApiKeyRevoked {
+        api_key_id: row.id.clone(),
+        revision: 2,
+    };
+    change.say(&event, &row.id).await?;
+    change.say_key(&row).await?;
+    Ok(row)
 }

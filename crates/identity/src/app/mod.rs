@@ -2,10 +2,14 @@
 
 mod authority;
 mod bootstrap;
+mod change;
 mod key;
+mod member;
+mod node_key;
 mod project;
 mod project_member;
 mod request;
+pub(crate) mod role;
 mod signing;
 mod team;
 mod user;

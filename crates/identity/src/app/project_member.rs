@@ -2,17 +2,19 @@
 
 use chassis::auth::User;
 use chassis::{Error, Result};
-use contracts::common::v1::Role;
+use contracts::common::v1::Role as Wire;
 use kernel::id::ProjectId;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    PaginatorTrait, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
 
-use super::App;
-use crate::domain::role;
-use crate::store::entity::{member, project, project_member, team, user};
+use super::change::Change;
+use super::member::member_named;
+use super::project::project_named;
+use super::{App, role};
+use crate::domain::role::{Role, check_project_grant};
+use crate::store::entity::{project, project_member, user};
 
 /// Most projects in which one person has a role of their own: all of them travel in each of their tokens.
 const MOST_PROJECTS: u64 = 100;
@@ -22,24 +24,26 @@ const MOST_PROJECTS: u64 = 100;
 pub(crate) struct Granted {
     pub(crate) project_id: String,
     pub(crate) user: user::Model,
-    pub(crate) role: Role,
+    /// `None` = no access.
+    pub(crate) role: Option<Role>,
+    /// Since when they have a role of their own there, in microseconds.
+    pub(crate) created_at: i64,
 }
 
 impl App {
-    /// Gives a member of the team a role in a project; [`Role::Unspecified`] = no access.
+    /// Gives a member of the team a role in a project; `None` = no access.
     pub(crate) async fn set_project_member(
         &self,
         caller: &User,
         project: &str,
         wanted: &str,
-        role: Role,
+        role: Option<Role>,
     ) -> Result<Granted> {
         let transaction = self.database.begin().await?;
-        let (project, user) = self
-            .check_grant(&transaction, caller, project, wanted, role)
-            .await?;
+        let (change, _) = Change::by(&self.outbox, &transaction, caller).await?;
+        let (project, user, before) = check_grant(&change, caller, project, wanted, role).await?;
         let elsewhere = project_member::Entity::find()
-            .filter(project_member::Column::TeamId.eq(caller.team.to_string()))
+            .filter(project_member::Column::TeamId.eq(&change.team_id))
             .filter(project_member::Column::UserId.eq(&user.id))
             .filter(project_member::Column::ProjectId.ne(&project.id))
             .count(&transaction)
@@ -50,11 +54,19 @@ impl App {
                 user.email
             )));
         }
+        let now = self.clock.now().timestamp_micros();
+        let granted = Granted {
+            project_id: project.id,
+            user,
+            role,
+            created_at: before.map_or(now, |row| row.created_at),
+        };
         let row = project_member::ActiveModel {
-            project_id: Set(project.id.clone()),
-            user_id: Set(user.id.clone()),
-            team_id: Set(caller.team.to_string()),
-            role: Set(role.into()),
+            project_id: Set(granted.project_id.clone()),
+            user_id: Set(granted.user.id.clone()),
+            team_id: Set(change.team_id.clone()),
+            role: Set(role::number(role)),
+            created_at: Set(granted.created_at),
         };
         let or_change = OnConflict::columns([
             project_member::Column::ProjectId,
@@ -66,12 +78,10 @@ impl App {
             .on_conflict(or_change)
             .exec_without_returning(&transaction)
             .await?;
+        change.say_project_member(&granted, false).await?;
         transaction.commit().await?;
-        Ok(Granted {
-            project_id: project.id,
-            user,
-            role,
-        })
+        self.outbox.nudge();
+        Ok(granted)
     }
 
     /// Takes a role in a project back; the role in the team counts again.
@@ -82,52 +92,24 @@ impl App {
         wanted: &str,
     ) -> Result<()> {
         let transaction = self.database.begin().await?;
-        let (project, user) = self
-            .check_grant(&transaction, caller, project, wanted, Role::Viewer)
-            .await?;
-        project_member::Entity::delete_by_id((project.id, user.id))
+        let (change, _) = Change::by(&self.outbox, &transaction, caller).await?;
+        let (project, user, before) = check_grant(&change, caller, project, wanted, None).await?;
+        let Some(row) = before else {
+            return Ok(());
+        };
+        project_member::Entity::delete_by_id((project.id.clone(), user.id.clone()))
             .exec(&transaction)
             .await?;
+        let lost = Granted {
+            project_id: project.id,
+            user,
+            role: role::from_number(row.role),
+            created_at: row.created_at,
+        };
+        change.say_project_member(&lost, true).await?;
         transaction.commit().await?;
+        self.outbox.nudge();
         Ok(())
-    }
-
-    /// The project and the member of a grant that `caller` may make: as an admin of the project, nothing above their own role
-    /// there, and to nobody who has more.
-    async fn check_grant(
-        &self,
-        transaction: &DatabaseTransaction,
-        caller: &User,
-        project: &str,
-        wanted: &str,
-        role: Role,
-    ) -> Result<(project::Model, user::Model)> {
-        let project = self.project(caller, project).await?;
-        caller.require_in(&project.id, Role::Admin)?;
-        // Roles in a team change one after the other, so that what is checked here holds until the commit.
-        team::Entity::find_by_id(caller.team.to_string())
-            .lock_exclusive()
-            .one(transaction)
-            .await?;
-        let (user, in_team) = member_named(transaction, caller, wanted).await?;
-        let own = role_in(&project, caller);
-        let held = project_member::Entity::find_by_id((project.id.clone(), user.id.clone()))
-            .one(transaction)
-            .await?
-            .and_then(|row| Role::try_from(row.role).ok())
-            .unwrap_or(in_team);
-        for (role, whose) in [
-            (role, "the role that is given"),
-            (held, "the role of this member"),
-        ] {
-            if role > own {
-                let (role, own) = (role::name(role), role::name(own));
-                return Err(Error::Denied(format!(
-                    "{whose}, {role}, is above your own in this project, which is {own}"
-                )));
-            }
-        }
-        Ok((project, user))
     }
 
     /// Members with a role of their own in a project, by address.
@@ -148,18 +130,40 @@ impl App {
             .all(reader)
             .await?;
         users.sort_by(|a, b| a.email.cmp(&b.email));
-        let role_of = |user: &user::Model| {
-            let row = rows.iter().find(|row| row.user_id == user.id);
-            row.and_then(|row| Role::try_from(row.role).ok())
-                .unwrap_or(Role::Unspecified)
+        let granted = |user: user::Model| {
+            let row = rows.iter().find(|row| row.user_id == user.id)?;
+            Some(Granted {
+                project_id: project.id.clone(),
+                role: role::from_number(row.role),
+                created_at: row.created_at,
+                user,
+            })
         };
-        let granted = |user: user::Model| Granted {
-            project_id: project.id.clone(),
-            role: role_of(&user),
-            user,
-        };
-        Ok(users.into_iter().map(granted).collect())
+        Ok(users.into_iter().filter_map(granted).collect())
     }
+}
+
+/// The project and the member of a grant that `caller` may make, and what the member has there of their own: as an admin of the
+/// project, nothing above their own role there, and to nobody who has more.
+async fn check_grant(
+    change: &Change<'_>,
+    caller: &User,
+    project: &str,
+    wanted: &str,
+    given: Option<Role>,
+) -> Result<(project::Model, user::Model, Option<project_member::Model>)> {
+    let project = project_named(change.transaction, caller, project).await?;
+    caller.require_in(&project.id, Wire::Admin)?;
+    let (user, in_team) = member_named(change.transaction, caller.team, wanted).await?;
+    let row = project_member::Entity::find_by_id((project.id.clone(), user.id.clone()))
+        .one(change.transaction)
+        .await?;
+    let held = match &row {
+        Some(row) => role::from_number(row.role),
+        None => in_team,
+    };
+    check_project_grant(role::in_project(caller, &project.id), held, given)?;
+    Ok((project, user, row))
 }
 
 /// Projects of a team in which a person has a role of their own.
@@ -167,7 +171,7 @@ pub(super) async fn roles_of(
     connection: &impl ConnectionTrait,
     team_id: &str,
     user_id: &str,
-) -> Result<Vec<(ProjectId, Role)>> {
+) -> Result<Vec<(ProjectId, Wire)>> {
     let rows = project_member::Entity::find()
         .filter(project_member::Column::TeamId.eq(team_id))
         .filter(project_member::Column::UserId.eq(user_id))
@@ -182,40 +186,8 @@ pub(super) async fn roles_of(
             })?;
         Ok((
             project,
-            Role::try_from(row.role).unwrap_or(Role::Unspecified),
+            Wire::try_from(row.role).unwrap_or(Wire::Unspecified),
         ))
     };
     rows.into_iter().map(role).collect()
-}
-
-fn role_in(project: &project::Model, caller: &User) -> Role {
-    project
-        .id
-        .parse()
-        .ok()
-        .and_then(|project| caller.role_in(project))
-        .unwrap_or(Role::Unspecified)
-}
-
-/// The member of the caller's team with this identifier or address, and their role in the team.
-async fn member_named(
-    transaction: &DatabaseTransaction,
-    caller: &User,
-    wanted: &str,
-) -> Result<(user::Model, Role)> {
-    let named = Condition::any()
-        .add(user::Column::Id.eq(wanted))
-        .add(user::Column::Email.eq(wanted.to_lowercase()));
-    let unknown = || Error::not_found("user", wanted);
-    let user = user::Entity::find()
-        .filter(named)
-        .one(transaction)
-        .await?
-        .ok_or_else(unknown)?;
-    // Who is not of the team is nobody to it.
-    let member = member::Entity::find_by_id((caller.team.to_string(), user.id.clone()))
-        .one(transaction)
-        .await?
-        .ok_or_else(unknown)?;
-    Ok((user, Role::try_from(member.role).unwrap_or(Role::Viewer)))
 }

@@ -1,9 +1,9 @@
 //! Teams.
 
+use bus::Outbox;
 use chassis::auth::User;
 use chassis::database::is_unique_violation;
 use chassis::{Error, Result};
-use contracts::common::v1::Role;
 use kernel::id::{ProjectId, TeamId};
 use kernel::{Timestamp, text};
 use sea_orm::{
@@ -11,10 +11,12 @@ use sea_orm::{
     QueryOrder,
 };
 
+use super::change::Change;
 use super::key::NewKey;
 use super::request::{Request, Secret};
 use super::user::{Found, find_or_create};
-use super::{App, team_by_id};
+use super::{App, role, team_by_id};
+use crate::domain::role::Role;
 use crate::store::entity;
 
 /// Name of the project that every team starts with.
@@ -28,12 +30,14 @@ pub(crate) struct NewTeam {
 }
 
 impl NewTeam {
-    pub(super) async fn insert(
+    /// The team, with its owner and first project, and the change that made it.
+    pub(super) async fn insert<'a>(
         self,
-        transaction: &DatabaseTransaction,
+        outbox: &'a Outbox,
+        transaction: &'a DatabaseTransaction,
         owner: &entity::user::Model,
         now: Timestamp,
-    ) -> Result<entity::team::Model> {
+    ) -> Result<(entity::team::Model, Change<'a>)> {
         let name = text::name("name", &self.name, 100)?;
         let namespace = text::slug("namespace", &self.namespace)?;
         let created_at = now.timestamp_micros();
@@ -42,6 +46,7 @@ impl NewTeam {
             name: Set(name),
             namespace: Set(namespace.clone()),
             created_at: Set(created_at),
+            revision: Set(1),
         };
         let team = team.insert(transaction).await.map_err(|error| {
             if is_unique_violation(&error) {
@@ -54,7 +59,7 @@ impl NewTeam {
         let member = entity::member::ActiveModel {
             team_id: Set(team.id.clone()),
             user_id: Set(owner.id.clone()),
-            role: Set(Role::Owner.into()),
+            role: Set(role::number(Some(Role::Owner))),
         };
         entity::member::Entity::insert(member)
             .exec_without_returning(transaction)
@@ -65,10 +70,12 @@ impl NewTeam {
             name: Set(FIRST_PROJECT.to_owned()),
             created_at: Set(created_at),
         };
-        entity::project::Entity::insert(project)
-            .exec_without_returning(transaction)
-            .await?;
-        Ok(team)
+        let project = project.insert(transaction).await?;
+        let change = Change::first(outbox, transaction, &team);
+        change.say_team(&team).await?;
+        change.say_member(owner, Some(Role::Owner), false).await?;
+        change.say_project(&project, false).await?;
+        Ok((team, change))
     }
 }
 
@@ -105,20 +112,17 @@ impl App {
             find_or_create(&transaction, owner_email, "", false, now).await?
         };
         let Found { user, is_new } = owner;
-        let team = new.insert(&transaction, &user, now).await?;
+        let (team, change) = new.insert(&self.outbox, &transaction, &user, now).await?;
         let mut secret = None;
         if is_new || user.id == caller.id.to_string() {
             let key = NewKey::first(caller.scopes.clone());
-            secret = Some(
-                key.insert_for_user(&transaction, &user.id, &team.id, now)
-                    .await?
-                    .1,
-            );
+            secret = Some(key.insert_for_user(&change, &user.id, now).await?.1);
         }
         request
             .note(&transaction, &self.sealer, &team.id, secret.as_ref(), now)
             .await?;
         transaction.commit().await?;
+        self.outbox.nudge();
         Ok((team, secret.into()))
     }
 

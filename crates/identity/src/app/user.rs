@@ -2,19 +2,15 @@
 
 use chassis::auth::User;
 use chassis::{Error, Result};
-use contracts::common::v1::Role;
 use kernel::id::{TeamId, UserId};
 use kernel::{Timestamp, text};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
-use super::App;
+use super::change::Change;
 use super::key::NewKey;
 use super::request::{Request, Secret};
-use crate::domain::role;
+use super::{App, member, role};
+use crate::domain::role::{Role, check_grant};
 use crate::store::entity;
 
 /// A person, and whether this call made them.
@@ -70,9 +66,9 @@ impl App {
         role: Role,
         request_id: &str,
     ) -> Result<(entity::user::Model, Secret)> {
-        role::check_grant(caller, role)?;
+        check_grant(role::of(caller), role)?;
         let now = self.clock.now();
-        let asked = [email, name, role.as_str_name()];
+        let asked = [email, name, role::to_wire(Some(role)).as_str_name()];
         let request = Request::new(caller, "CreateUser", request_id, &asked)?;
         let transaction = self.database.begin().await?;
         if let Some(before) = request.before(&transaction, &self.sealer, now).await? {
@@ -82,89 +78,28 @@ impl App {
                 .ok_or_else(|| Error::not_found("user", &before.made))?;
             return Ok((user, before.secret));
         }
-        // Roles in a team change one after the other, so that the check below holds until the commit.
-        entity::team::Entity::find_by_id(caller.team.to_string())
-            .lock_exclusive()
-            .one(&transaction)
-            .await?;
+        let (change, own) = Change::by(&self.outbox, &transaction, caller).await?;
         let Found { user, is_new } = find_or_create(&transaction, email, name, false, now).await?;
-        self.check_change(&transaction, caller, &user.id, role)
-            .await?;
-        let member = entity::member::ActiveModel {
-            team_id: Set(caller.team.to_string()),
-            user_id: Set(user.id.clone()),
-            role: Set(role.into()),
-        };
-        let or_change = OnConflict::columns([
-            entity::member::Column::TeamId,
-            entity::member::Column::UserId,
-        ])
-        .update_column(entity::member::Column::Role)
-        .to_owned();
-        entity::member::Entity::insert(member)
-            .on_conflict(or_change)
-            .exec_without_returning(&transaction)
-            .await?;
+        member::put(&change, own, &user, role).await?;
         let mut secret = None;
         if is_new {
             // No more than the caller's own key may do.
             let key = NewKey::first(caller.scopes.clone());
-            let team = caller.team.to_string();
-            secret = Some(
-                key.insert_for_user(&transaction, &user.id, &team, now)
-                    .await?
-                    .1,
-            );
+            secret = Some(key.insert_for_user(&change, &user.id, now).await?.1);
         }
         request
             .note(&transaction, &self.sealer, &user.id, secret.as_ref(), now)
             .await?;
         transaction.commit().await?;
+        self.outbox.nudge();
         Ok((user, secret.into()))
-    }
-
-    /// A role above the caller's own stays as it is, and so does the team's last owner.
-    async fn check_change(
-        &self,
-        transaction: &DatabaseTransaction,
-        caller: &User,
-        user_id: &str,
-        role: Role,
-    ) -> Result<()> {
-        let member =
-            entity::member::Entity::find_by_id((caller.team.to_string(), user_id.to_owned()))
-                .one(transaction)
-                .await?;
-        let held = member.and_then(|member| Role::try_from(member.role).ok());
-        match held {
-            Some(held) if held > caller.role => {
-                let held = role::name(held);
-                Err(Error::Denied(format!(
-                    "this member is {held}, above your own role; an owner must change it"
-                )))
-            }
-            Some(Role::Owner) if role < Role::Owner => {
-                let owners = entity::member::Entity::find()
-                    .filter(entity::member::Column::TeamId.eq(caller.team.to_string()))
-                    .filter(entity::member::Column::Role.eq(i32::from(Role::Owner)))
-                    .count(transaction)
-                    .await?;
-                if owners > 1 {
-                    return Ok(());
-                }
-                Err(Error::Precondition(
-                    "this is the team's last owner; make somebody else an owner first".to_owned(),
-                ))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Members of a team with their roles, by address.
     pub(crate) async fn list_users(
         &self,
         team: TeamId,
-    ) -> Result<Vec<(entity::user::Model, Role)>> {
+    ) -> Result<Vec<(entity::user::Model, Option<Role>)>> {
         let reader = self.database.reader();
         let members = entity::member::Entity::find()
             .filter(entity::member::Column::TeamId.eq(team.to_string()))
@@ -180,8 +115,7 @@ impl App {
             members
                 .iter()
                 .find(|member| member.user_id == user.id)
-                .and_then(|member| Role::try_from(member.role).ok())
-                .unwrap_or(Role::Viewer)
+                .and_then(|member| role::from_number(member.role))
         };
         Ok(users
             .into_iter()

@@ -14,6 +14,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "identity_0001",
                 sql: include_str!("migrations/0001_identity.sql"),
@@ -25,6 +26,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "identity_0003_authority",
                 sql: include_str!("migrations/0003_authority.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "identity_0004_changes",
+                sql: include_str!("migrations/0004_changes.sql"),
             }),
         ]
     }

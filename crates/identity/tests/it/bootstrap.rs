@@ -1,5 +1,7 @@
 //! The first start, and every other.
 
+use std::sync::Arc;
+
 use kernel::time::{ManualClock, from_micros};
 use secrecy::{ExposeSecret, SecretString};
 use testkit::{Engine, Nats};
@@ -10,7 +12,7 @@ use crate::house::{House, config, service_key};
 async fn the_first_key_is_given_once(engine: Engine) {
     let house = House::open(engine).await;
     assert!(
-        identity::bootstrap(&house.config, &*house.clock)
+        identity::bootstrap(&house.config, house.clock.clone())
             .await
             .unwrap()
             .is_none()
@@ -25,13 +27,13 @@ async fn the_first_key_is_given_once(engine: Engine) {
 /// Two replicas that start on an empty database: one of them makes the first team.
 async fn the_first_key_is_given_once_in_a_race(engine: Engine) {
     let nats = Nats::start();
-    let clock = ManualClock::new(from_micros(1));
+    let clock = Arc::new(ManualClock::new(from_micros(1)));
     for _ in 0..3 {
         let database = engine.database();
         let config = config(&database, &nats);
         let (one, two) = tokio::join!(
-            identity::bootstrap(&config, &clock),
-            identity::bootstrap(&config, &clock)
+            identity::bootstrap(&config, clock.clone()),
+            identity::bootstrap(&config, clock.clone())
         );
         let keys: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
         assert_eq!(keys.len(), 1);
@@ -48,7 +50,9 @@ async fn service_keys_are_those_of_the_configuration(engine: Engine) {
         "gateway".to_owned(),
         SecretString::from(service_key("gateway")),
     );
-    identity::bootstrap(&config, &*house.clock).await.unwrap();
+    identity::bootstrap(&config, house.clock.clone())
+        .await
+        .unwrap();
     assert!(house.token(&service_key("gateway")).await.is_ok());
     assert!(house.token(&service_key("inventory")).await.is_ok());
     let ended = house.token(&service_key("notebook")).await.unwrap_err();

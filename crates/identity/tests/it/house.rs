@@ -56,7 +56,7 @@ impl House {
         let clock = Arc::new(ManualClock::new(from_micros(1_700_000_000_000_000)));
         let (nats, database) = (Nats::start(), engine.database());
         let config = config(&database, &nats);
-        let first_key = identity::bootstrap(&config, &*clock)
+        let first_key = identity::bootstrap(&config, clock.clone())
             .await
             .unwrap()
             .unwrap();

@@ -8,8 +8,11 @@
 
 mod authority;
 mod bootstrap;
+mod events;
 mod house;
 mod keys;
+mod membership;
+mod names;
 mod project_members;
 mod projects;
 mod requests;

@@ -24,6 +24,7 @@ async fn get(client: &mut Client, project: &str, team_id: &str) -> Result<Projec
     let asked = GetProjectRequest {
         project: project.to_owned(),
         team_id: team_id.to_owned(),
+        ..GetProjectRequest::default()
     };
     Ok(client
         .get_project(asked)

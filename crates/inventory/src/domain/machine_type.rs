@@ -12,6 +12,10 @@ const CATALOGUE: &str = include_str!("../../machine-types.csv");
 /// Numbers of GPUs that types of an unknown model are made for, where a node has as many.
 const GPU_COUNTS: [u32; 4] = [1, 2, 4, 8];
 
+/// Most disk that comes with a GPU of an unknown model, in GiB, as in the catalogue: a share of what a node has free would change
+/// what the type is whenever files come and go.
+const DISK_GIB_A_GPU: u32 = 20;
+
 /// A size of machine that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MachineType {
@@ -29,6 +33,8 @@ pub(crate) struct Offer {
     pub(crate) machine_type: MachineType,
     /// Some node that answers and takes work could host one when empty.
     pub(crate) available: bool,
+    /// Some node that was not given up could host one when empty.
+    pub(crate) hostable: bool,
 }
 
 /// The catalogue that comes with the program.
@@ -44,14 +50,16 @@ pub(crate) fn offers(catalogue: &[MachineType], nodes: &[Node]) -> Vec<Offer> {
         .chain(unlisted(catalogue, nodes))
         .collect();
     types.sort_by(|a, b| size(a).cmp(&size(b)));
-    let hosts: Vec<_> = nodes.iter().filter(|node| takes_work(node)).collect();
     let offer = |machine_type: MachineType| {
-        let available = hosts
-            .iter()
-            .any(|node| could_host(node, &machine_type.resources));
+        let hosts = || {
+            nodes.iter().filter(|node| {
+                node.given_up_at.is_none() && could_host(node, &machine_type.resources)
+            })
+        };
         Offer {
+            available: hosts().any(takes_work),
+            hostable: hosts().next().is_some(),
             machine_type,
-            available,
         }
     };
     types.into_iter().map(offer).collect()
@@ -146,7 +154,7 @@ fn node_shares(node: &Node) -> BTreeMap<&str, Share> {
         let share = shares.entry(&gpu.model).or_insert(Share {
             milli_cores: hardware.milli_cores / all,
             memory_mib: hardware.memory_mib / all,
-            disk_gib: hardware.disk_gib / all,
+            disk_gib: (hardware.disk_gib / all).min(DISK_GIB_A_GPU),
             gpu_memory_mib: gpu.memory_mib,
             most: 0,
         });
@@ -345,17 +353,27 @@ mod tests {
             let offers = offers(&catalogue, std::slice::from_ref(node));
             find(&offers, name).available
         };
+        let hostable = |node: &Node, name: &str| {
+            let offers = offers(&catalogue, std::slice::from_ref(node));
+            find(&offers, name).hostable
+        };
         let mut small = node(2_000, 8_192, 0, "");
         assert!(available(&small, "C4") && !available(&small, "C5") && !available(&small, "H100"));
         small.cpu_overcommit = 2;
         assert!(available(&small, "C5"), "twice the cores may be promised");
         small.set_schedulable(Schedulable::Cordoned, None).unwrap();
         assert!(!available(&small, "C1"));
+        assert!(
+            hostable(&small, "C1") && !hostable(&small, "H100"),
+            "it opens again"
+        );
 
         let mut big = node(256_000, 2_097_152, 8, "H100");
         assert!(available(&big, "H100") && available(&big, "H100x8") && !available(&big, "A100"));
         assert!(big.fall_silent(big.last_seen_at.unwrap()));
-        assert!(!available(&big, "H100"));
+        assert!(!available(&big, "H100") && hostable(&big, "H100"));
+        big.given_up_at = big.last_seen_at;
+        assert!(!hostable(&big, "H100"), "it never comes back");
     }
 
     #[test]
@@ -372,7 +390,7 @@ mod tests {
             (one.resources.milli_cores, one.resources.memory_mib),
             (16_000, 131_072)
         );
-        assert_eq!((one.resources.disk_gib, one.gpu_memory_mib), (125, 81_920));
+        assert_eq!((one.resources.disk_gib, one.gpu_memory_mib), (20, 81_920));
         assert!(find(&offers, "H200").available && find(&offers, "H200x4").available);
         assert_eq!(
             offers.len(),
@@ -380,5 +398,16 @@ mod tests {
             "1, 2 and 4 GPUs, and H100 is no new type"
         );
         assert!(offers.is_sorted_by_key(|offer| offer.machine_type.resources.gpus));
+    }
+
+    #[test]
+    fn an_unknown_model_stays_the_same_type_as_its_disk_fills() {
+        let with_disk = |disk_gib| {
+            let mut node = node(16_000, 131_072, 2, "H200");
+            node.report.hardware.disk_gib = disk_gib;
+            unlisted(&[], &[node])
+        };
+        assert_eq!(with_disk(500), with_disk(41));
+        assert_eq!(with_disk(16)[0].resources.disk_gib, 8, "what is there");
     }
 }

@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "inventory_0001",
                 sql: include_str!("migrations/0001_inventory.sql"),

@@ -31,13 +31,16 @@ pub(crate) struct Content {
     pub(crate) data: String,
     /// 0 = not told.
     pub(crate) revision: u64,
+    /// Project that it belongs to; empty where there is none.
+    pub(crate) project: String,
     /// Identifiers that it names, teams left out.
     pub(crate) mentions: BTreeSet<String>,
 }
 
 /// Takes what the journal keeps from protobuf's JSON of an event.
 pub(crate) fn take(mut value: Value) -> Content {
-    let revision = revision(&value);
+    let revision = told(&value, "revision").and_then(|text| text.parse().ok());
+    let project = told(&value, "projectId").unwrap_or_default().to_owned();
     let mut mentions = BTreeSet::new();
     clean(&mut value, &mut mentions);
     let data = value.to_string();
@@ -47,16 +50,17 @@ pub(crate) fn take(mut value: Value) -> Content {
         } else {
             data
         },
-        revision,
+        revision: revision.unwrap_or(0),
+        project,
         mentions,
     }
 }
 
-/// The revision of the event or of the one thing in it; protobuf's JSON writes it as a text.
-fn revision(value: &Value) -> u64 {
-    let read = |value: &Value| value.get("revision")?.as_str()?.parse().ok();
+/// A field of the event or of the one thing in it; protobuf's JSON writes large numbers as texts too.
+fn told<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    let read = |value: &'a Value| value.get(field)?.as_str();
     let inner = || value.as_object()?.values().find_map(read);
-    read(value).or_else(inner).unwrap_or(0)
+    read(value).or_else(inner)
 }
 
 fn clean(value: &mut Value, mentions: &mut BTreeSet<String>) {
@@ -153,12 +157,13 @@ mod tests {
             TeamId::generate().to_string(),
         );
         let content = take(json!({
-            "attempt": {"revision": "7", "ownerId": notebook, "nodeId": node, "teamId": team, "reason": "no-reason"}
+            "attempt": {"revision": "7", "ownerId": notebook, "nodeId": node, "teamId": team, "projectId": "p", "reason": "no-reason"}
         }));
-        assert_eq!(content.revision, 7);
+        assert_eq!((content.revision, content.project.as_str()), (7, "p"));
         assert_eq!(content.mentions, BTreeSet::from([notebook, node]));
         assert_eq!(take(json!({"apiKeyId": "x", "revision": "2"})).revision, 2);
-        assert_eq!(take(json!({"deleted": true})).revision, 0);
+        let none = take(json!({"deleted": true}));
+        assert_eq!((none.revision, none.project.as_str()), (0, ""));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     pub(crate) kind: String,
     /// Owner; empty where there is none.
     pub(crate) team: String,
+    /// Project inside the team; empty where there is none, `None` where nobody knows.
+    pub(crate) project: Option<String>,
     /// What it is about.
     pub(crate) object: String,
     /// Revision of that; 0 = not told.

@@ -35,6 +35,8 @@ pub(crate) enum Object {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) whose: Whose,
+    /// Projects that do not exist for who asks.
+    pub(crate) hidden: Vec<String>,
     pub(crate) object: Object,
     /// Full names; empty = all.
     pub(crate) kinds: Vec<String>,

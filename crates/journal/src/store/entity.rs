@@ -18,6 +18,7 @@ pub(crate) mod event {
         pub area: String,
         pub kind: String,
         pub team_id: String,
+        pub project_id: Option<String>,
         pub object_id: String,
         pub revision: i64,
         pub summary: String,

@@ -59,6 +59,7 @@ pub(crate) async fn insert(
         area: Set(entry.area.clone()),
         kind: Set(entry.kind.clone()),
         team_id: Set(entry.team.clone()),
+        project_id: Set(entry.project.clone()),
         object_id: Set(entry.object.clone()),
         revision: Set(signed(entry.revision)?),
         summary: Set(entry.summary.clone()),
@@ -157,6 +158,10 @@ fn select(filter: &Filter) -> Select<Entity> {
         // No event has this number.
         Whose::Nobody => all = all.add(Column::Seq.lt(0)),
     }
+    // Of what nobody knows the project, it may be a hidden one: no row is found by a comparison with NULL.
+    if !filter.hidden.is_empty() {
+        all = all.add(Column::ProjectId.is_not_in(&filter.hidden));
+    }
     let named = match &filter.object {
         Object::Any => None,
         Object::Is(id) => Some(mention::Column::ObjectId.eq(id)),
@@ -201,6 +206,7 @@ fn read(row: Model) -> Result<Written> {
             area: row.area,
             kind: row.kind,
             team: row.team_id,
+            project: row.project_id,
             object: row.object_id,
             revision: unsigned(row.revision)?,
             summary: row.summary,

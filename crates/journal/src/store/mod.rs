@@ -15,9 +15,14 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "journal_0001",
                 sql: include_str!("migrations/0001_journal.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "journal_0002",
+                sql: include_str!("migrations/0002_project.sql"),
             }),
         ]
     }

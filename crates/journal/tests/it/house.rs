@@ -12,7 +12,7 @@ use contracts::journal::v1::{Event, EventFilter, ListEventsRequest, ListEventsRe
 use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookState};
 use contracts::scheduler::v1::{Attempt, AttemptStarted, Workload, WorkloadChanged, WorkloadSpec};
 use journal::JournalConfig;
-use kernel::id::{AttemptId, NotebookId, TeamId, WorkloadId};
+use kernel::id::{AttemptId, NotebookId, ProjectId, TeamId, WorkloadId};
 use kernel::time::{ManualClock, SystemClock};
 use kernel::{Clock as _, Timestamp};
 use testkit::{Database, Engine, Identity, Nats, Service, TestChannel, eventually, person};
@@ -72,6 +72,15 @@ impl House {
         self.client_of(0, &person(team, Role::Viewer))
     }
 
+    /// A viewer of the team for whom a project does not exist.
+    pub(crate) fn shut_out(&self, team: TeamId, project: ProjectId) -> Client {
+        let Principal::User(mut user) = person(team, Role::Viewer) else {
+            panic!("it is a person");
+        };
+        user.projects.insert(project, Role::Unspecified);
+        self.client_of(0, &Principal::User(user))
+    }
+
     pub(crate) fn operator(&self) -> Client {
         self.client_of(0, &person(TeamId::generate(), Role::Operator))
     }
@@ -102,6 +111,7 @@ impl House {
                 id: story.workload.clone(),
                 owner_id: story.notebook.clone(),
                 team_id: team.clone(),
+                project_id: story.project.clone(),
                 spec: Some(WorkloadSpec {
                     kind: "notebook".to_owned(),
                     env: [("HF_TOKEN".to_owned(), "hunter2".to_owned())].into(),
@@ -120,6 +130,7 @@ impl House {
                 workload_id: story.workload.clone(),
                 owner_id: story.notebook.clone(),
                 team_id: team.clone(),
+                project_id: story.project.clone(),
                 generation: 1,
                 revision: 2,
                 ..Attempt::default()
@@ -151,6 +162,8 @@ impl House {
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
     pub(crate) team: TeamId,
+    /// Empty = none.
+    pub(crate) project: String,
     pub(crate) notebook: String,
     pub(crate) workload: String,
     pub(crate) attempt: String,
@@ -160,6 +173,7 @@ impl Story {
     pub(crate) fn new(team: TeamId) -> Self {
         Self {
             team,
+            project: String::new(),
             notebook: NotebookId::generate().into(),
             workload: WorkloadId::generate().into(),
             attempt: AttemptId::generate().into(),
@@ -191,6 +205,7 @@ impl Story {
         Notebook {
             id: self.notebook.clone(),
             team_id: self.team.to_string(),
+            project_id: self.project.clone(),
             name: "first".to_owned(),
             state: state.into(),
             workload_id: self.workload.clone(),

@@ -1,11 +1,11 @@
 //! Timelines: what belongs to an object, in order, for those who may see it.
 
 use bus::Envelope;
-use contracts::journal::v1::EventFilter;
+use contracts::journal::v1::{EventFilter, TailEventsRequest};
 use contracts::notebook::v1::NotebookState;
 use journal::JournalConfig;
 use kernel::Clock as _;
-use kernel::id::TeamId;
+use kernel::id::{ProjectId, TeamId};
 use kernel::time::SystemClock;
 use testkit::Engine;
 use tonic::Code;
@@ -15,6 +15,7 @@ use crate::house::{House, Story, about, list, page};
 testkit::on_each_engine! {
     a_notebook_has_a_timeline_with_its_workload_and_attempts,
     teams_see_their_own_events_and_operators_all,
+    who_is_shut_out_of_a_project_does_not_hear_of_it,
     events_are_filtered_by_type_beginning_and_time,
     pages_show_the_journal_as_it_was_at_the_first,
     two_replicas_write_each_event_down_once,
@@ -110,6 +111,40 @@ async fn teams_see_their_own_events_and_operators_all(engine: Engine) {
     ] {
         assert_eq!(list(&mut viewer, hidden).await.unwrap().events, []);
     }
+}
+
+async fn who_is_shut_out_of_a_project_does_not_hear_of_it(engine: Engine) {
+    let house = House::open(engine).await;
+    let project = ProjectId::generate();
+    let open = Story::new(TeamId::generate());
+    let hidden = Story {
+        project: project.to_string(),
+        ..Story::new(open.team)
+    };
+    let mut shut_out = house.shut_out(open.team, project);
+    let tail = TailEventsRequest::default();
+    let mut tail = shut_out.tail_events(tail).await.unwrap().into_inner();
+    house.notebook(&hidden, NotebookState::Running, 1).await;
+    house.run(&hidden).await;
+    // Of what cannot be read, nobody knows where it belongs.
+    let unknown = Envelope {
+        ce_type: "quire.notebook.v1.NotebookDreamed".to_owned(),
+        ..hidden.envelope(NotebookState::Running, 2, SystemClock.now())
+    };
+    house.nats.send([unknown]).await;
+    house.notebook(&open, NotebookState::Running, 1).await;
+    let mut viewer = house.viewer(open.team);
+    house.events(&mut viewer, EventFilter::default(), 5).await;
+
+    let seen = list(&mut shut_out, EventFilter::default()).await.unwrap();
+    let objects: Vec<_> = seen.events.iter().map(|event| &event.object_id).collect();
+    assert_eq!(objects, [&open.notebook]);
+    for object in [&hidden.notebook, &hidden.workload, &hidden.attempt] {
+        let about = list(&mut shut_out, about(object)).await.unwrap();
+        assert_eq!(about.events, []);
+    }
+    let first = tail.message().await.unwrap().unwrap().event.unwrap();
+    assert_eq!(first.object_id, open.notebook, "what came before is hidden");
 }
 
 async fn events_are_filtered_by_type_beginning_and_time(engine: Engine) {

@@ -1,27 +1,25 @@
 //! A new notebook.
 
 use chassis::auth::User;
-use chassis::database::is_unique_violation;
 use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result, telemetry};
+use contracts::common::v1::Resources;
 use contracts::common::v1::Role;
-use contracts::identity::v1::GetProjectRequest;
-use contracts::inventory::v1::{ListEnvironmentsRequest, ListMachineTypesRequest, MachineType};
-use contracts::notebook::v1::{Notebook, NotebookState};
-use kernel::id::{NotebookId, TeamId};
+use contracts::inventory::v1::{ListEnvironmentsRequest, MachineType};
+use contracts::notebook::v1::{Notebook, NotebookPlan, NotebookState};
+use kernel::id::NotebookId;
 use kernel::text;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use secrecy::ExposeSecret;
 
+use super::machine::needs;
 use super::{App, view};
-use crate::domain::choice::{self, Machine, Refusal};
 use crate::domain::policy::{self, MOST_SECONDS, Subject};
 use crate::domain::state::Wanted;
-use crate::store::entity::{Column, Entity, Model};
+use crate::store::entity::Model;
 
 const DEFAULT_ENVIRONMENT: &str = "python";
 /// Longest text that is looked up or kept beside the name.
-const MAX_TEXT: usize = 200;
+pub(super) const MAX_TEXT: usize = 200;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -33,6 +31,18 @@ pub(crate) struct NewNotebook {
     pub(crate) idle_timeout_seconds: Option<u32>,
     pub(crate) shutdown_timeout_seconds: u32,
     pub(crate) request_id: String,
+    /// What it needs at least, in place of a machine type.
+    pub(crate) resources: Option<Resources>,
+    pub(crate) volume_id: String,
+}
+
+/// A notebook that was made, or would be.
+#[derive(Clone, Debug)]
+pub(crate) struct Created {
+    /// `None` after a dry run.
+    pub(crate) notebook: Option<Notebook>,
+    /// `None` when prices could not be had, which a dry run refuses.
+    pub(crate) plan: Option<NotebookPlan>,
 }
 
 impl NewNotebook {
@@ -45,10 +55,17 @@ impl NewNotebook {
             ("machine_type", &self.machine_type),
             ("environment", &self.environment),
             ("request_id", &self.request_id),
+            ("volume_id", &self.volume_id),
         ];
         if let Some((field, _)) = texts.iter().find(|(_, text)| text.len() > MAX_TEXT) {
             let problem = format!("must have at most {MAX_TEXT} characters");
             return Err(Error::invalid(*field, problem));
+        }
+        if self.resources.is_some() && !self.machine_type.is_empty() {
+            return Err(Error::invalid(
+                "machine_type",
+                "is given together with resources; name a machine type or say what it needs, not both",
+            ));
         }
         let times = [
             (
@@ -68,7 +85,7 @@ impl NewNotebook {
         Ok(())
     }
 
-    fn hash(&self) -> String {
+    pub(super) fn hash(&self) -> String {
         sha256_hex(&format!("{self:?}"))
     }
 }
@@ -89,15 +106,53 @@ fn check_project(caller: &User, project_id: &str, asked: &str) -> Result<()> {
 
 impl App {
     /// Makes a notebook, once per request id, and wants it running.
-    pub(crate) async fn create(&self, caller: &User, new: NewNotebook) -> Result<Notebook> {
+    pub(crate) async fn create(&self, caller: &User, new: NewNotebook) -> Result<Created> {
         new.check()?;
         if let Some(row) = self.created_before(caller.team, &new).await? {
             check_project(caller, &row.project_id, &new.project)?;
-            return self.with_token(&row);
+            let machine = self.machine(&row.machine_type).await.ok();
+            return self.created(&row, machine.as_ref()).await;
         }
-        let project_id = self.project_of(caller.team, &new.project).await?;
-        check_project(caller, &project_id, &new.project)?;
-        let machine = self.machine(&new.machine_type).await?;
+        let (row, machine) = self.draft(caller, &new).await?;
+        let row = self.insert(row, &new).await?;
+        self.created(&row, Some(&machine)).await
+    }
+
+    /// Checks all that is checked when a notebook is made, and says what it would be.
+    pub(crate) async fn try_create(&self, caller: &User, new: NewNotebook) -> Result<Created> {
+        new.check()?;
+        let (mut row, machine) = self.draft(caller, &new).await?;
+        if let Some(refusal) = self.taken(&row).await? {
+            return Err(refusal);
+        }
+        row.name.clone_from(&new.name);
+        Ok(Created {
+            notebook: None,
+            plan: Some(self.plan(&row, &machine).await?),
+        })
+    }
+
+    async fn created(&self, row: &Model, machine: Option<&MachineType>) -> Result<Created> {
+        let plan = match machine {
+            Some(machine) => self.plan(row, machine).await,
+            None => Err(Error::not_found("machine type", &row.machine_type)),
+        };
+        if let Err(error) = &plan {
+            tracing::warn!(notebook = row.id, %error, "saying what it costs");
+        }
+        Ok(Created {
+            notebook: Some(self.with_token(row)?),
+            plan: plan.ok(),
+        })
+    }
+
+    /// The row of a notebook that could be made, and its machine.
+    async fn draft(&self, caller: &User, new: &NewNotebook) -> Result<(Model, MachineType)> {
+        let project_id = self.project_for(caller, new).await?;
+        let machine = match &new.resources {
+            Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
+            None => self.machine(&new.machine_type).await?,
+        };
         let environment = self.environment(&new.environment).await?;
         let team_id = caller.team.to_string();
         let idle = policy::effective(
@@ -121,7 +176,7 @@ impl App {
             } else {
                 new.name.clone()
             },
-            machine_type: machine.name,
+            machine_type: machine.name.clone(),
             environment,
             free: machine.free,
             wanted: view::wanted_number(Wanted::Running),
@@ -130,7 +185,7 @@ impl App {
             state: NotebookState::Pending.into(),
             reason: "is being submitted".to_owned(),
             start_number: 1,
-            volume_id: String::new(),
+            volume_id: new.volume_id.clone(),
             launch: String::new(),
             workload_id: String::new(),
             workload_revision: 0,
@@ -155,131 +210,36 @@ impl App {
             revision: 1,
             route_revision: 0,
             traceparent: telemetry::traceparent().unwrap_or_default(),
+            restart: false,
+            keep_volume: false,
+            run_until: None,
             id,
         };
-        let row = self.insert(row, &new).await?;
-        self.with_token(&row)
+        Ok((row, machine))
     }
 
-    async fn insert(&self, row: Model, new: &NewNotebook) -> Result<Model> {
-        let (team, name) = (row.team_id.clone(), row.name.clone());
-        let transaction = self.database.begin().await?;
-        let inserted = row
-            .into_active_model()
-            .reset_all()
-            .insert(&transaction)
-            .await;
-        let row = match inserted {
-            Ok(row) => row,
-            Err(error) if is_unique_violation(&error) => {
-                transaction.rollback().await?;
-                return self.taken(&team, &name, new).await;
-            }
-            Err(error) => return Err(error.into()),
+    /// The project of a new notebook: the one that is named; else that of the files that it is made with; else the first.
+    async fn project_for(&self, caller: &User, new: &NewNotebook) -> Result<String> {
+        let mut files = None;
+        if !new.volume_id.is_empty() {
+            let volume = self.unused_volume(caller, &new.volume_id).await?;
+            files = Some(volume.project_id).filter(|project| !project.is_empty());
+        }
+        let project_id = match &files {
+            Some(project) if new.project.is_empty() => project.clone(),
+            _ => self.project_named(caller, &new.project).await?.id,
         };
-        self.say_changed(&transaction, &row).await?;
-        transaction.commit().await?;
-        self.outbox.nudge();
-        self.changed.notify_one();
-        Ok(row)
-    }
-
-    /// Says which of the unique things is taken; the same request gets the notebook that it made before.
-    async fn taken(&self, team: &str, name: &str, new: &NewNotebook) -> Result<Model> {
-        if let Ok(team) = team.parse()
-            && let Some(row) = self.created_before(team, new).await?
-        {
-            return Ok(row);
-        }
-        let reader = self.database.reader();
-        let same_name = Entity::find()
-            .filter(Column::TeamId.eq(team))
-            .filter(Column::Name.eq(name))
-            .filter(Column::DeletedAt.is_null())
-            .one(reader)
-            .await?;
-        if same_name.is_some() {
-            return Err(Error::Conflict(format!(
-                "a notebook named {name:?} exists already; choose another name"
-            )));
-        }
-        Err(self.free_is_taken(team).await?)
-    }
-
-    /// The refusal of a second free notebook, naming the first.
-    pub(super) async fn free_is_taken(&self, team: &str) -> Result<Error> {
-        let running = Entity::find()
-            .filter(Column::TeamId.eq(team))
-            .filter(Column::Free.eq(true))
-            .filter(Column::Wanted.eq(view::wanted_number(Wanted::Running)))
-            .one(self.database.reader())
-            .await?;
-        let name =
-            running.map_or_else(|| "another one".to_owned(), |row| format!("{:?}", row.name));
-        Ok(Error::Exhausted(format!(
-            "only one notebook on a free machine may run at a time, and {name} does; stop it or choose a paid machine type"
-        )))
-    }
-
-    async fn created_before(&self, team: TeamId, new: &NewNotebook) -> Result<Option<Model>> {
-        if new.request_id.is_empty() {
-            return Ok(None);
-        }
-        let found = Entity::find()
-            .filter(Column::TeamId.eq(team.to_string()))
-            .filter(Column::RequestId.eq(&new.request_id))
-            .one(self.database.reader())
-            .await?;
-        match found {
-            Some(row) if row.request_hash != new.hash() => {
-                let id = &new.request_id;
-                Err(Error::Conflict(format!(
-                    "request_id {id:?} was used before for another notebook"
-                )))
-            }
-            found => Ok(found),
-        }
-    }
-
-    pub(super) async fn project_of(&self, team: TeamId, project: &str) -> Result<String> {
-        let request = GetProjectRequest {
-            project: project.to_owned(),
-            team_id: team.into(),
-        };
-        let found = self
-            .identity
-            .clone()
-            .get_project(request)
-            .await?
-            .into_inner()
-            .project;
-        Ok(found
-            .ok_or_else(|| Error::not_found("project", project))?
-            .id)
-    }
-
-    /// The machine type to use, as inventory describes it.
-    pub(super) async fn machine(&self, wanted: &str) -> Result<MachineType> {
-        let mut inventory = self.inventory.clone();
-        let types = inventory
-            .list_machine_types(ListMachineTypesRequest {})
-            .await?
-            .into_inner()
-            .machine_types;
-        let machines: Vec<_> = types.iter().map(machine).collect();
-        let chosen = choice::choose(&machines, wanted).map_err(|refusal| match refusal {
-            Refusal::Unknown { known } => Error::invalid(
-                "machine_type",
-                format!("{wanted:?} is unknown; types that fit here: {known}"),
-            ),
-            Refusal::Unhostable { fitting } => Error::Precondition(format!(
-                "machine_type: no node could ever host {wanted:?}; types that fit here: {fitting}"
+        check_project(caller, &project_id, &new.project)?;
+        match files {
+            Some(other) if other != project_id => Err(Error::invalid(
+                "volume_id",
+                format!(
+                    "{} belongs to project {other}; make the notebook there",
+                    new.volume_id
+                ),
             )),
-        })?;
-        let found = types.iter().find(|candidate| candidate.name == chosen.name);
-        found
-            .cloned()
-            .ok_or_else(|| Error::not_found("machine type", wanted))
+            _ => Ok(project_id),
+        }
     }
 
     async fn environment(&self, wanted: &str) -> Result<String> {
@@ -305,16 +265,5 @@ impl App {
             "environment",
             format!("{wanted:?} is unknown; there are {}", names.join(", ")),
         ))
-    }
-}
-
-fn machine(wire: &MachineType) -> Machine {
-    let resources = wire.resources.clone().unwrap_or_default();
-    Machine {
-        name: wire.name.clone(),
-        memory_mib: resources.memory_mib,
-        gpus: resources.gpus,
-        free: wire.free,
-        available: wire.available,
     }
 }

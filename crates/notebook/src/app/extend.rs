@@ -5,11 +5,10 @@ use chassis::{Error, Result};
 use chrono::TimeDelta;
 use contracts::notebook::v1::{ExtendNotebookResponse, NotebookExtended};
 use contracts::to_wire_time;
-use kernel::Timestamp;
 use kernel::time::from_micros;
 use sea_orm::EntityTrait;
 
-use super::submit::max_duration_seconds;
+use super::idle::forget_warning;
 use super::{App, view};
 use crate::domain::policy::{LEAST_SECONDS, MOST_SECONDS};
 use crate::domain::state::Wanted;
@@ -60,8 +59,10 @@ impl App {
                     "notebook {name:?} does not run; start it first"
                 )));
             }
-            let end = ends_at(row)?;
-            let until = end.map_or(asked, |end| asked.min(end));
+            let until = match row.run_until.map(from_micros) {
+                Some(end) => asked.min(end),
+                None => asked,
+            };
             if until < asked {
                 note = format!(
                     "its longest time is over at {}: until then it is kept",
@@ -74,8 +75,7 @@ impl App {
             }
             row.kept_until = Some(until);
             if row.stops_at.is_some_and(|stops| stops < until) {
-                row.stops_at = None;
-                row.stops_because.clear();
+                forget_warning(row);
             }
             Ok(true)
         };
@@ -95,13 +95,4 @@ impl App {
             note,
         })
     }
-}
-
-/// When its longest time is over; `None` = it has no limit, or has not begun.
-fn ends_at(row: &Model) -> Result<Option<Timestamp>> {
-    let Some(started_at) = row.started_at else {
-        return Ok(None);
-    };
-    let longest = max_duration_seconds(row)?;
-    Ok((longest > 0).then(|| from_micros(started_at) + TimeDelta::seconds(longest.into())))
 }

@@ -26,6 +26,7 @@ impl App {
         let rows = Entity::find()
             .filter(Column::State.eq(i32::from(NotebookState::Running)))
             .filter(Column::Wanted.eq(view::wanted_number(Wanted::Running)))
+            .filter(Column::Restart.eq(false))
             .filter(Column::DeletedAt.is_null())
             .all(self.database.reader())
             .await?;
@@ -65,30 +66,12 @@ impl App {
     /// Takes a verdict over into the notebook that it is about: the start that was looked at, as it was looked at.
     async fn take_over(&self, seen: &Model, policy: Policy, verdict: &Verdict) -> Result<()> {
         let now = self.clock.now();
-        let change = |row: &mut Model| {
-            let same = row.start_number == seen.start_number && row.kept_until == seen.kept_until;
-            if !same || view::wanted(row) != Wanted::Running {
-                return Ok(false);
-            }
-            let follows = follow(row, policy);
-            let (at, because) = match verdict {
-                Verdict::Active { .. } | Verdict::Rests => (None, ""),
-                Verdict::StopsAt { at, .. } if *at <= now => {
-                    return Ok(wish_stopped(row, &idle::reason(policy.timeout_seconds)));
-                }
-                Verdict::StopsAt { at, because } => (Some(at.timestamp_micros()), because.as_str()),
-            };
-            let told_so = match (row.stops_at, at) {
-                (Some(told), Some(at)) => (at - told).abs() < SAME_STOP_MICROS,
-                (told, at) => told == at,
-            };
-            if told_so {
-                return Ok(follows);
-            }
-            row.stops_at = at;
-            because.clone_into(&mut row.stops_because);
-            Ok(true)
-        };
+        let change =
+            |row: &mut Model| Ok(is_as_seen(row, seen) && settle(row, policy, verdict, now));
+        // Most looks change nothing: those take no lock.
+        if !change(&mut seen.clone())? {
+            return Ok(());
+        }
         self.update_saying(&seen.id, change, |before, notebook| {
             let warned = before.stops_at.is_none() && notebook.stops_at.is_some();
             warned.then_some(NotebookIdleWarned {
@@ -130,8 +113,48 @@ impl App {
     }
 }
 
+/// Nothing has changed that the verdict relies on.
+fn is_as_seen(row: &Model, seen: &Model) -> bool {
+    let relied_on = |row: &Model| {
+        (
+            (row.start_number, row.wanted, row.restart),
+            (row.idle_own, row.idle_timeout_seconds),
+            (row.kept_until, row.stops_at),
+        )
+    };
+    relied_on(row) == relied_on(seen)
+}
+
+/// Writes down what follows from a verdict; `false` when that is there already.
+fn settle(row: &mut Model, policy: Policy, verdict: &Verdict, now: Timestamp) -> bool {
+    let follows = follow(row, policy);
+    let (at, because) = match verdict {
+        Verdict::Active { .. } | Verdict::Rests => (None, ""),
+        Verdict::StopsAt { at, .. } if *at <= now => {
+            return wish_stopped(row, &idle::reason(policy.timeout_seconds));
+        }
+        Verdict::StopsAt { at, because } => (Some(at.timestamp_micros()), because.as_str()),
+    };
+    let told_so = match (row.stops_at, at) {
+        (Some(told), Some(at)) => (at - told).abs() < SAME_STOP_MICROS,
+        (told, at) => told == at,
+    };
+    if told_so {
+        return follows;
+    }
+    row.stops_at = at;
+    because.clone_into(&mut row.stops_because);
+    true
+}
+
+/// It will not be stopped for being idle, whatever its users were told.
+pub(super) fn forget_warning(row: &mut Model) {
+    row.stops_at = None;
+    row.stops_because.clear();
+}
+
 /// Takes over what the policies say by now; `false` when that is what the row says.
-fn follow(row: &mut Model, policy: Policy) -> bool {
+pub(super) fn follow(row: &mut Model, policy: Policy) -> bool {
     let new = (
         i64::from(policy.timeout_seconds),
         i64::from(policy.warn_seconds),

@@ -3,7 +3,7 @@
 use chassis::{Error, Result};
 use contracts::inventory::v1::ListEnvironmentsRequest;
 use contracts::scheduler::v1::{OnSilence, SubmitWorkloadRequest, WorkloadSpec};
-use contracts::volume::v1::{GetVolumeRequest, VolumeState};
+use contracts::volume::v1::VolumeState;
 
 use super::loss::lost;
 use super::{App, unsigned_32};
@@ -12,18 +12,13 @@ use crate::store::entity::Model;
 /// How often a start is tried again after a fault of the platform.
 const RETRIES: u32 = 2;
 /// `JupyterLab` on the socket and with the token that the agent gives it. Everything else of its configuration is the user's,
-/// in the notebook's own files. Beside the socket lies an extension that shows when an idle notebook will stop: its script comes
-/// from the notebook's door, `/.quire/notice.js`, seen from `/lab/extensions/quire-idle/`.
-const COMMAND: &str = "LAB=\"${QUIRE_HTTP_SOCKET%/*}/lab\"; mkdir -p \"$LAB/quire-idle\" && \
-    printf '%s' '{\"name\":\"quire-idle\",\"version\":\"1.0.0\",\"jupyterlab\":{\"extension\":true,\"_build\":{\
-\"load\":\"../../../.quire/notice.js\",\"extension\":\"./extension\"}}}' >\"$LAB/quire-idle/package.json\"; \
-    JUPYTER_TOKEN=\"$QUIRE_HTTP_TOKEN\" exec jupyter lab --no-browser \
+/// in the notebook's own files.
+const COMMAND: &str = "JUPYTER_TOKEN=\"$QUIRE_HTTP_TOKEN\" exec jupyter lab --no-browser \
     --ServerApp.sock=\"$QUIRE_HTTP_SOCKET\" --ServerApp.root_dir=\"$HOME\" --ServerApp.base_url=/ \
-    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True \
-    --LabApp.extra_labextensions_path=\"$LAB\"";
+    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True";
 
 /// The shorter of two limits, where 0 is none.
-fn shorter(one: u32, other: u32) -> u32 {
+pub(super) fn shorter(one: u32, other: u32) -> u32 {
     match (one, other) {
         (0, limit) | (limit, 0) => limit,
         (one, other) => one.min(other),
@@ -33,7 +28,12 @@ fn shorter(one: u32, other: u32) -> u32 {
 impl App {
     /// The workload of a notebook's newest start.
     pub(super) async fn launch(&self, row: &Model) -> Result<SubmitWorkloadRequest> {
-        let machine = self.machine(&row.machine_type).await?;
+        // Whether a node could host it now was asked with the wish; the scheduler knows what became of the nodes since.
+        let types = self.machine_types().await?;
+        let machine = types
+            .into_iter()
+            .find(|machine| machine.name == row.machine_type)
+            .ok_or_else(|| Error::not_found("machine type", &row.machine_type))?;
         let mut inventory = self.inventory.clone();
         let environments = inventory
             .list_environments(ListEnvironmentsRequest {})
@@ -44,16 +44,7 @@ impl App {
             .into_iter()
             .find(|environment| environment.name == row.environment)
             .ok_or_else(|| Error::not_found("environment", &row.environment))?;
-        let volume = self
-            .volume
-            .clone()
-            .get_volume(GetVolumeRequest {
-                id: row.volume_id.clone(),
-            })
-            .await?
-            .into_inner()
-            .volume
-            .unwrap_or_default();
+        let volume = self.claim_volume(row).await?;
         if volume.state() == VolumeState::Lost {
             return Err(Error::Precondition(lost(&volume.reason)));
         }

@@ -1,9 +1,9 @@
 //! The reconciler's work on one notebook: compare what is wanted with what is, and take the next step.
 
-use chassis::{Error, Result, telemetry};
+use chassis::{Result, telemetry};
 use contracts::notebook::v1::NotebookState;
 use contracts::scheduler::v1::StopWorkloadRequest;
-use contracts::volume::v1::{CreateVolumeRequest, DeleteVolumeRequest};
+use contracts::volume::v1::CreateVolumeRequest;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -78,6 +78,7 @@ impl App {
             Step::CreateVolume => self.create_volume(&row).await?,
             Step::Submit => self.submit(&row).await?,
             Step::Stop => self.ask_stop(&row).await?,
+            Step::StartAgain => self.start_again(&row).await?,
             Step::Settle => {
                 self.update(&row.id, |row| {
                     if state::next(view::known(row)) != Step::Settle {
@@ -98,6 +99,7 @@ impl App {
             team_id: row.team_id.clone(),
             request_id: row.id.clone(),
             project_id: row.project_id.clone(),
+            owner_id: row.id.clone(),
         };
         let volume = self
             .volume
@@ -137,24 +139,10 @@ impl App {
         self.observe(&workload.unwrap_or_default()).await
     }
 
-    /// Removes a notebook whose workload is over: its route, its files, and then the row itself from sight.
+    /// Removes a notebook whose workload is over: its route, its files unless they are kept, and then the row itself from sight.
     async fn remove(&self, row: &Model) -> Result<()> {
         self.routes.remove(&row.id).await?;
-        if !row.volume_id.is_empty() {
-            let request = DeleteVolumeRequest {
-                id: row.volume_id.clone(),
-            };
-            match self
-                .volume
-                .clone()
-                .delete_volume(request)
-                .await
-                .map_err(Error::from)
-            {
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.let_go_of_volume(row).await?;
         let now = self.clock.now().timestamp_micros();
         self.update(&row.id, |row| {
             row.deleted_at = Some(now);

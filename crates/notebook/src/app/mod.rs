@@ -1,21 +1,29 @@
 //! Use cases of notebooks.
 
+mod cost;
 mod count;
 mod create;
 mod explain;
 mod extend;
 mod find;
 mod idle;
+mod insert;
 mod launch;
 mod loss;
+mod machine;
 mod mend;
 mod observe;
 mod policy;
+mod project;
+mod reconfigure;
 mod record;
+mod restart;
 mod route;
 mod signs;
 mod submit;
+mod token;
 mod view;
+mod volume;
 mod wish;
 
 use std::collections::HashMap;
@@ -25,6 +33,7 @@ use bus::{Outbox, Routes};
 use chassis::grpc::Caller;
 use chassis::seal::Sealer;
 use chassis::{Address, Database};
+use contracts::billing::v1::billing_service_client::BillingServiceClient;
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
@@ -33,6 +42,7 @@ use kernel::{Clock, Timestamp};
 use tokio::sync::Notify;
 
 pub(crate) use create::NewNotebook;
+pub(crate) use reconfigure::Changes;
 
 use crate::metrics::Metrics;
 
@@ -48,6 +58,7 @@ pub(crate) struct App {
     pub(crate) inventory: InventoryServiceClient<Caller>,
     pub(crate) volume: VolumeServiceClient<Caller>,
     pub(crate) scheduler: SchedulerServiceClient<Caller>,
+    pub(crate) billing: BillingServiceClient<Caller>,
     /// Where people reach the edge.
     pub(crate) edge: Address,
     /// Where this service reaches it.

@@ -7,7 +7,9 @@ use contracts::scheduler::v1::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::idle::forget_warning;
 use super::loss::lost;
+use super::restart::RESTARTING;
 use super::{App, unsigned, view};
 use crate::domain::state::{self, Observed, Wanted};
 use crate::store::entity::{Column, Entity, Model};
@@ -49,6 +51,7 @@ fn observed(workload: &Workload) -> Observed {
 fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
     let wanted_stop = view::wanted(row) != Wanted::Running;
     match observed {
+        Observed::Stopping { .. } | Observed::Running if row.restart => RESTARTING.to_owned(),
         Observed::Stopping { .. } if wanted_stop => "stopping".to_owned(),
         Observed::Running if wanted_stop => "stopping".to_owned(),
         Observed::Running
@@ -59,7 +62,6 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
         {
             "its node does not answer; it goes on there and is not moved".to_owned()
         }
-        Observed::Running => String::new(),
         Observed::Stopped { .. } if !row.stop_reason.is_empty() => row.stop_reason.clone(),
         Observed::Completed => "Jupyter ended by itself; start the notebook to go on".to_owned(),
         Observed::Lost if !row.lost_reason.is_empty() => lost(&row.lost_reason),
@@ -92,6 +94,12 @@ impl App {
             .and_then(|attempt| attempt.billable_from)
             .map(|time| from_wire_time("billable_from", time))
             .transpose()?;
+        let run_until = workload
+            .attempt
+            .as_ref()
+            .and_then(|attempt| attempt.run_until)
+            .map(|time| from_wire_time("run_until", time))
+            .transpose()?;
         self.update(&row.id, |row| {
             if row.workload_id != workload.id
                 || unsigned(row.workload_revision) >= workload.revision
@@ -103,10 +111,12 @@ impl App {
             row.state = view::state_number(state::of(observed));
             row.reason = reason(row, workload, observed);
             if observed != Observed::Running {
-                row.stops_at = None;
-                row.stops_because.clear();
+                forget_warning(row);
             }
             row.started_at = started_at.map(|at| at.timestamp_micros());
+            row.run_until = run_until
+                .filter(|_| observed == Observed::Running)
+                .map(|at| at.timestamp_micros());
             if let Some(attempt) = &workload.attempt {
                 row.node_id.clone_from(&attempt.node_id);
                 row.generation = i64::try_from(attempt.generation).unwrap_or(i64::MAX);

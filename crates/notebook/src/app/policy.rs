@@ -161,7 +161,7 @@ impl App {
                 if project.is_empty() {
                     return Err(Error::invalid("project", "is empty; name it"));
                 }
-                let id = self.project_of(user.team, &project).await?;
+                let id = self.project_named(user, &project).await?.id;
                 if !user.sees(&id) {
                     return Err(Error::not_found("project", &project));
                 }

@@ -79,6 +79,7 @@ impl App {
             }
             if view::wanted(now) == Wanted::Running {
                 now.wanted = view::wanted_number(Wanted::Stopped);
+                now.restart = false;
                 now.state = view::state_number(State::Error);
                 now.reason = refusal.public_text();
             } else {
@@ -90,15 +91,6 @@ impl App {
         .await?;
         Ok(())
     }
-}
-
-/// Longest time that the newest start may run; 0 = no limit, or not asked for yet.
-pub(super) fn max_duration_seconds(row: &Model) -> Result<u32> {
-    if row.launch.is_empty() {
-        return Ok(0);
-    }
-    let spec = read(&row.launch)?.spec.unwrap_or_default();
-    Ok(spec.max_duration_seconds)
 }
 
 fn read(launch: &str) -> Result<SubmitWorkloadRequest> {

@@ -70,6 +70,7 @@ pub(super) fn known(row: &Model) -> Known {
         asked_for: !row.launch.is_empty(),
         has_workload: !row.workload_id.is_empty(),
         stop_asked: row.stop_asked,
+        restart: row.restart,
     }
 }
 
@@ -112,6 +113,8 @@ impl App {
             stops_because: row.stops_because.clone(),
             kept_until: row.kept_until.and_then(time),
             idle_warn_seconds: unsigned_32(row.idle_warn_seconds),
+            run_until: row.run_until.and_then(time),
+            restarting: row.restart,
         }
     }
 }

@@ -6,6 +6,7 @@ use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::Notebook;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
+use super::idle::forget_warning;
 use super::loss::lost;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
@@ -37,17 +38,7 @@ impl App {
                 if !row.lost_reason.is_empty() {
                     return Err(Error::Precondition(lost(&row.lost_reason)));
                 }
-                row.wanted = view::wanted_number(Wanted::Running);
-                row.stop_reason = String::new();
-                row.stop_asked = false;
-                row.start_number += 1;
-                row.launch = String::new();
-                row.workload_id = String::new();
-                row.workload_revision = 0;
-                row.started_at = None;
-                row.kept_until = None;
-                row.state = view::state_number(State::Pending);
-                row.reason = "is being submitted".to_owned();
+                begin_start(row);
                 row.traceparent = telemetry::traceparent().unwrap_or_default();
                 Ok(true)
             })
@@ -85,20 +76,45 @@ impl App {
         Ok(remaining)
     }
 
-    /// Wants a notebook gone with its files.
-    pub(crate) async fn delete(&self, user: &User, wanted: &str) -> Result<String> {
+    /// Wants a notebook gone, with its files unless `keep_volume`. Who once wanted them gone does not get them back.
+    pub(crate) async fn delete(
+        &self,
+        user: &User,
+        wanted: &str,
+        keep_volume: bool,
+    ) -> Result<Model> {
         let seen = self.find_to_change(user, wanted).await?;
-        let row = self
-            .update(&seen.id, |row| {
-                row.wanted = view::wanted_number(Wanted::Deleted);
-                row.stop_reason = "deleted".to_owned();
-                row.reason = "is being deleted".to_owned();
-                row.traceparent = telemetry::traceparent().unwrap_or_default();
-                Ok(true)
-            })
-            .await?;
-        Ok(row.id)
+        self.update(&seen.id, |row| {
+            row.keep_volume =
+                keep_volume && (row.keep_volume || view::wanted(row) != Wanted::Deleted);
+            row.wanted = view::wanted_number(Wanted::Deleted);
+            row.restart = false;
+            forget_warning(row);
+            row.stop_reason = "deleted".to_owned();
+            row.reason = "is being deleted".to_owned();
+            row.traceparent = telemetry::traceparent().unwrap_or_default();
+            Ok(true)
+        })
+        .await
     }
+}
+
+/// Begins the next start, on the same files.
+pub(super) fn begin_start(row: &mut Model) {
+    row.wanted = view::wanted_number(Wanted::Running);
+    row.restart = false;
+    row.stop_reason = String::new();
+    row.stop_asked = false;
+    row.start_number += 1;
+    row.launch = String::new();
+    row.workload_id = String::new();
+    row.workload_revision = 0;
+    row.started_at = None;
+    row.run_until = None;
+    row.kept_until = None;
+    forget_warning(row);
+    row.state = view::state_number(State::Pending);
+    row.reason = "is being submitted".to_owned();
 }
 
 /// Notes the wish to stop; `false` when it is not wanted running anyway.
@@ -107,9 +123,9 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
         return false;
     }
     row.wanted = view::wanted_number(Wanted::Stopped);
+    row.restart = false;
     row.stop_reason = why.to_owned();
-    row.stops_at = None;
-    row.stops_because.clear();
+    forget_warning(row);
     row.traceparent = telemetry::traceparent().unwrap_or_default();
     if row.workload_id.is_empty() && row.launch.is_empty() {
         row.state = view::state_number(State::Cancelled);
@@ -120,7 +136,7 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
     true
 }
 
-fn violates_unique(error: &Error) -> bool {
+pub(super) fn violates_unique(error: &Error) -> bool {
     let Error::Internal { cause, .. } = error else {
         return false;
     };

@@ -80,6 +80,8 @@ pub(crate) enum Step {
     CreateVolume,
     Submit,
     Stop,
+    /// The workload was stopped in order to be started again.
+    StartAgain,
     /// The workload ended by itself: that is now what is wanted.
     Settle,
     Remove,
@@ -97,6 +99,8 @@ pub(crate) struct Known {
     pub(crate) has_workload: bool,
     /// The scheduler has been asked to stop it.
     pub(crate) stop_asked: bool,
+    /// It is to be stopped and started again.
+    pub(crate) restart: bool,
 }
 
 /// The next thing to do.
@@ -104,7 +108,9 @@ pub(crate) const fn next(known: Known) -> Step {
     match (known.wanted, known.has_workload) {
         (Wanted::Running, false) if !known.has_volume => Step::CreateVolume,
         (Wanted::Running, false) => Step::Submit,
+        (Wanted::Running, true) if known.restart && known.state.is_rest() => Step::StartAgain,
         (Wanted::Running, true) if known.state.is_rest() => Step::Settle,
+        (Wanted::Running, true) if known.restart && !known.stop_asked => Step::Stop,
         (Wanted::Running, true) => Step::Nothing,
         // What may run must be known before it can be stopped.
         (Wanted::Stopped | Wanted::Deleted, false) if known.asked_for && !known.state.is_rest() => {
@@ -156,6 +162,7 @@ mod tests {
             asked_for: true,
             has_workload: true,
             stop_asked: false,
+            restart: false,
         }
     }
 
@@ -176,6 +183,38 @@ mod tests {
         assert_eq!(next(with_volume), Step::Submit);
         assert_eq!(next(known(W::Running, S::Running)), Step::Nothing);
         assert_eq!(next(known(W::Running, S::Failed)), Step::Settle);
+    }
+
+    #[test]
+    fn a_restart_stops_once_and_starts_when_it_has_stopped() {
+        use {State as S, Wanted as W};
+        let running = Known {
+            restart: true,
+            ..known(W::Running, S::Running)
+        };
+        assert_eq!(next(running), Step::Stop);
+        let told = Known {
+            stop_asked: true,
+            ..running
+        };
+        assert_eq!(next(told), Step::Nothing);
+        for over in [S::Stopped, S::Cancelled, S::Failed, S::Error] {
+            let over = Known {
+                state: over,
+                ..told
+            };
+            assert_eq!(next(over), Step::StartAgain, "however it ended");
+        }
+        let unanswered = Known {
+            has_workload: false,
+            ..running
+        };
+        assert_eq!(next(unanswered), Step::Submit, "to learn what to stop");
+        let stopped = Known {
+            wanted: W::Stopped,
+            ..running
+        };
+        assert_eq!(next(stopped), Step::Stop, "a stop is stronger");
     }
 
     #[test]

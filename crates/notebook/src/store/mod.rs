@@ -1,5 +1,6 @@
 //! Tables of the notebook service.
 
+pub(crate) mod closed_project;
 pub(crate) mod entity;
 pub(crate) mod idle_policy;
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "notebook_0001",
                 sql: include_str!("migrations/0001_notebook.sql"),
@@ -28,8 +30,20 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0003_trace.sql"),
             }),
             Box::new(SqlMigration {
-                name: "notebook_0004_idle",
-                sql: include_str!("migrations/0004_idle.sql"),
+                name: "notebook_0004_free",
+                sql: include_str!("migrations/0004_free.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0005_closed_projects",
+                sql: include_str!("migrations/0005_closed_projects.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0006_choice",
+                sql: include_str!("migrations/0006_choice.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0007_idle",
+                sql: include_str!("migrations/0007_idle.sql"),
             }),
         ]
     }

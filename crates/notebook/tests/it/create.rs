@@ -6,7 +6,7 @@ use contracts::to_wire_time;
 use futures::future::join_all;
 use kernel::Clock as _;
 use kernel::id::TeamId;
-use testkit::{Engine, person};
+use testkit::{Engine, eventually, person};
 use tonic::Code;
 
 use crate::house::{House, on};
@@ -87,6 +87,7 @@ async fn what_is_asked_is_given(engine: Engine) {
         idle_timeout_seconds: Some(0),
         shutdown_timeout_seconds: 600,
         request_id: String::new(),
+        ..CreateNotebookRequest::default()
     };
     let made = house.try_create(asked).await.unwrap();
     assert_eq!(
@@ -142,6 +143,30 @@ async fn a_request_makes_one_notebook(engine: Engine) {
     assert_ne!(theirs.notebook.unwrap().id, made[0].id);
 }
 
+async fn a_request_is_not_answered_with_what_is_deleted(engine: Engine) {
+    let house = House::open(engine).await;
+    let asked = CreateNotebookRequest {
+        request_id: "r1".to_owned(),
+        ..on("C3")
+    };
+    let made = house.try_create(asked.clone()).await.unwrap();
+    house.workload(&made.id, 1).await;
+    house.delete(&made.id).await;
+    let refused = || async {
+        let again = house.try_create(asked.clone()).await;
+        again
+            .err()
+            .filter(|refused| refused.code() == Code::AlreadyExists)
+    };
+    let refused = eventually("the end of the first", refused).await;
+    assert!(
+        refused
+            .message()
+            .contains("\"r1\" was used before for a notebook that is deleted"),
+        "{refused}"
+    );
+}
+
 async fn what_is_not_there_is_refused_with_what_is(engine: Engine) {
     let house = House::open(engine).await;
     let python2 = CreateNotebookRequest {
@@ -156,12 +181,12 @@ async fn what_is_not_there_is_refused_with_what_is(engine: Engine) {
         (
             on("Z9"),
             Code::InvalidArgument,
-            "machine_type: \"Z9\" is unknown; types that fit here: C1, Free-CPU, C3",
+            "machine_type: \"Z9\" is unknown; types that fit here: C1, Free-CPU, C3, V100, A100",
         ),
         (
             on("C10"),
             Code::FailedPrecondition,
-            "machine_type: no node could ever host \"C10\"; types that fit here: C1, Free-CPU, C3",
+            "no node could ever host the machine type \"C10\"; types that fit here: C1, Free-CPU, C3, V100, A100",
         ),
         (
             python2,
@@ -241,6 +266,7 @@ testkit::on_each_engine!(
     nothing_asked_gives_a_good_notebook,
     what_is_asked_is_given,
     a_request_makes_one_notebook,
+    a_request_is_not_answered_with_what_is_deleted,
     what_is_not_there_is_refused_with_what_is,
     what_is_asked_is_bounded,
 );

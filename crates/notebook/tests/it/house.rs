@@ -6,6 +6,7 @@ use bus::{Bus, Route, Routes as Bucket};
 use chassis::Address;
 use chassis::auth::Principal;
 use chrono::TimeDelta;
+use contracts::billing::v1::billing_service_server::BillingServiceServer;
 use contracts::common::v1::Role;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
@@ -29,7 +30,7 @@ use tonic::Status;
 use tonic::service::Routes;
 
 use crate::edge::Edge;
-use crate::neighbours::{Inventory, Volumes};
+use crate::neighbours::{Billing, Inventory, Volumes};
 use crate::scheduler::{self, Scheduler};
 
 pub(crate) type Client = NotebookServiceClient<TestChannel>;
@@ -45,13 +46,14 @@ pub(crate) struct House {
     pub(crate) inventory: Arc<Inventory>,
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) billing: Arc<Billing>,
     pub(crate) edge: Edge,
     pub(crate) team: TeamId,
     pub(crate) config: NotebookConfig,
     service: Option<Service>,
     database: Database,
     tables: OnceCell<DatabaseConnection>,
-    _played: [Service; 3],
+    _played: [Service; 4],
 }
 
 impl House {
@@ -74,11 +76,15 @@ impl House {
         let played_volume = identity.serve("volume", routes).await;
         let routes = Routes::new(SchedulerServiceServer::from_arc(scheduler.clone()));
         let played_scheduler = identity.serve("scheduler", routes).await;
+        let billing = Arc::<Billing>::default();
+        let routes = Routes::new(BillingServiceServer::from_arc(billing.clone()));
+        let played_billing = identity.serve("billing", routes).await;
         let config = NotebookConfig {
             service: identity.config("notebook", database.url(), &nats),
             inventory: played_inventory.address().clone(),
             volume: played_volume.address().clone(),
             scheduler: played_scheduler.address().clone(),
+            billing: played_billing.address().clone(),
             edge: "http://lab.example:7701".parse().unwrap(),
             master_key: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into(),
             edge_probe: Address::Http(edge.address.clone()),
@@ -94,13 +100,19 @@ impl House {
             inventory,
             volumes,
             scheduler,
+            billing,
             edge,
             team: TeamId::generate(),
             config,
             service: None,
             database,
             tables: OnceCell::new(),
-            _played: [played_inventory, played_volume, played_scheduler],
+            _played: [
+                played_inventory,
+                played_volume,
+                played_scheduler,
+                played_billing,
+            ],
         }
     }
 
@@ -182,6 +194,7 @@ impl House {
     pub(crate) async fn delete(&self, wanted: &str) -> String {
         let asked = DeleteNotebookRequest {
             notebook: wanted.to_owned(),
+            keep_volume: false,
         };
         self.member()
             .delete_notebook(asked)

@@ -34,6 +34,14 @@ async fn events_alone_tell_its_life(engine: Engine) {
         (running.started_at, running.reason.as_str()),
         (Some(to_wire_time(now)), "")
     );
+    let killed = "out of memory: limit 64 MiB, peak 64 MiB; a process was ended, the rest goes on";
+    house
+        .moves(&workload, |workload| workload.reason = killed.to_owned())
+        .await;
+    let told = house
+        .until(&id, "what its node says", |seen| seen.reason == killed)
+        .await;
+    assert_eq!(told.state(), Running, "it goes on");
     let since = to_wire_time(now);
     house
         .moves(&workload, |workload| {

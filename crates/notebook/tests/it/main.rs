@@ -6,7 +6,10 @@
     reason = "a test that finds something else fails"
 )]
 
+mod change;
+mod choice;
 mod create;
+mod delete_project;
 mod edge;
 mod house;
 mod idle;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use chassis::Error;
+use contracts::billing::v1 as billing;
+use contracts::billing::v1::billing_service_server::BillingService;
 use contracts::common::v1::Resources;
 use contracts::inventory::v1 as inventory;
 use contracts::inventory::v1::inventory_service_server::InventoryService;
@@ -18,6 +20,15 @@ pub(crate) struct Inventory {
     pub(crate) machine_types: Mutex<Vec<inventory::MachineType>>,
 }
 
+fn with_gpus(name: &str, model: &str, gpus: u32, available: bool) -> inventory::MachineType {
+    let mut machine = machine_type(name, 90_000, available);
+    if let Some(resources) = &mut machine.resources {
+        resources.gpus = gpus;
+        resources.gpu_model = model.to_owned();
+    }
+    machine
+}
+
 fn machine_type(name: &str, memory_mib: u32, available: bool) -> inventory::MachineType {
     inventory::MachineType {
         name: name.to_owned(),
@@ -30,7 +41,17 @@ fn machine_type(name: &str, memory_mib: u32, available: bool) -> inventory::Mach
         free: name.starts_with("Free"),
         max_duration_seconds: if name.starts_with("Free") { 21_600 } else { 0 },
         available,
+        hostable: available,
         ..inventory::MachineType::default()
+    }
+}
+
+impl Inventory {
+    /// All nodes are there, and none takes work.
+    pub(crate) fn close(&self) {
+        for machine_type in self.machine_types.lock().unwrap().iter_mut() {
+            machine_type.available = false;
+        }
     }
 }
 
@@ -41,6 +62,9 @@ impl Default for Inventory {
             machine_type("Free-CPU", 4_096, true),
             machine_type("C3", 4_096, true),
             machine_type("C10", 262_144, false),
+            with_gpus("V100", "V100", 1, true),
+            with_gpus("A100", "A100", 1, true),
+            with_gpus("A100x2", "A100", 2, false),
         ];
         Self {
             machine_types: Mutex::new(machine_types),
@@ -132,6 +156,8 @@ testkit::play! {
                 id: id.clone(),
                 team_id: asked.team_id,
                 project_id: asked.project_id,
+                owner_id: asked.owner_id,
+                state: volume::VolumeState::Ready.into(),
                 ..volume::Volume::default()
             };
             let volume = self.rows.lock().unwrap().entry(id.clone()).or_insert(new).clone();
@@ -144,6 +170,38 @@ testkit::play! {
         ) -> Result<Response<volume::GetVolumeResponse>, Status> {
             let volume = self.get(&request.get_ref().id)?;
             Ok(Response::new(volume::GetVolumeResponse { volume: Some(volume) }))
+        }
+
+        async fn claim_volume(
+            &self,
+            request: Request<volume::ClaimVolumeRequest>,
+        ) -> Result<Response<volume::ClaimVolumeResponse>, Status> {
+            let asked = request.into_inner();
+            self.get(&asked.id)?;
+            let mut rows = self.rows.lock().unwrap();
+            let row = rows.get_mut(&asked.id).unwrap();
+            if !row.owner_id.is_empty() && row.owner_id != asked.owner_id {
+                return Err(Error::Precondition(format!("used by {}", row.owner_id)).into());
+            }
+            row.owner_id = asked.owner_id;
+            let volume = Some(row.clone());
+            Ok(Response::new(volume::ClaimVolumeResponse { volume }))
+        }
+
+        async fn keep_volume(
+            &self,
+            request: Request<volume::KeepVolumeRequest>,
+        ) -> Result<Response<volume::KeepVolumeResponse>, Status> {
+            let asked = request.into_inner();
+            self.get(&asked.id)?;
+            let mut rows = self.rows.lock().unwrap();
+            let row = rows.get_mut(&asked.id).unwrap();
+            if row.owner_id == asked.owner_id {
+                row.owner_id.clear();
+                row.label = asked.label;
+            }
+            let volume = Some(row.clone());
+            Ok(Response::new(volume::KeepVolumeResponse { volume }))
         }
 
         async fn delete_volume(
@@ -183,4 +241,53 @@ testkit::play! {
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
+}
+
+/// Billing with a price list.
+#[derive(Debug)]
+pub(crate) struct Billing {
+    pub(crate) prices: Mutex<Vec<(&'static str, i64)>>,
+    pub(crate) away: Mutex<bool>,
+}
+
+impl Default for Billing {
+    fn default() -> Self {
+        let prices = vec![
+            ("C1", 4_500_000),
+            ("C3", 18_000_000),
+            ("V100", 2_300_000_000),
+            ("A100", 3_090_000_000),
+        ];
+        Self {
+            prices: Mutex::new(prices),
+            away: Mutex::default(),
+        }
+    }
+}
+
+testkit::play! {
+    BillingService as Billing, billing: {
+        async fn list_prices(
+            &self,
+            _: Request<billing::ListPricesRequest>,
+        ) -> Result<Response<billing::ListPricesResponse>, Status> {
+            if *self.away.lock().unwrap() {
+                return Err(Error::Unavailable("billing is away".to_owned()).into());
+            }
+            let price = |(machine_type, nanos_per_hour): &(&str, i64)| billing::Price {
+                machine_type: (*machine_type).to_owned(),
+                nanos_per_hour: *nanos_per_hour,
+                currency: "USD".to_owned(),
+                ..billing::Price::default()
+            };
+            let prices = self.prices.lock().unwrap().iter().map(price).collect();
+            Ok(Response::new(billing::ListPricesResponse { prices }))
+        }
+    }
+    without
+    set_price(SetPriceRequest) -> SetPriceResponse,
+    get_usage(GetUsageRequest) -> GetUsageResponse,
+    get_resource_costs(GetResourceCostsRequest) -> GetResourceCostsResponse,
+    get_invoice(GetInvoiceRequest) -> GetInvoiceResponse,
+    run_audit(RunAuditRequest) -> RunAuditResponse,
 }

@@ -77,7 +77,10 @@ async fn writes(client: &mut Client, of: &[Notebook]) -> Vec<Outcome> {
         .start_notebook(StartNotebookRequest { notebook: start })
         .await;
     let deleted = client
-        .delete_notebook(DeleteNotebookRequest { notebook: delete })
+        .delete_notebook(DeleteNotebookRequest {
+            notebook: delete,
+            keep_volume: false,
+        })
         .await;
     vec![
         outcome(&made),

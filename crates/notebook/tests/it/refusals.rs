@@ -4,7 +4,8 @@ use chassis::auth::Principal;
 use contracts::common::v1::{PageRequest, Role};
 use contracts::notebook::v1::{
     CreateNotebookRequest, DeleteNotebookRequest, ExplainNotebookRequest, GetNotebookRequest,
-    ListNotebooksRequest, StartNotebookRequest, StopNotebookRequest,
+    ListNotebooksRequest, RestartNotebookRequest, RotateNotebookTokenRequest, StartNotebookRequest,
+    StopNotebookRequest, UpdateNotebookRequest,
 };
 use kernel::id::TeamId;
 use testkit::{Engine, person};
@@ -49,7 +50,33 @@ async fn every_call(mut client: Client, id: &str) -> Vec<Result<(), Code>> {
         ),
         code(
             client
-                .delete_notebook(DeleteNotebookRequest { notebook })
+                .restart_notebook(RestartNotebookRequest {
+                    notebook: notebook.clone(),
+                })
+                .await,
+        ),
+        code(
+            client
+                .update_notebook(UpdateNotebookRequest {
+                    notebook: notebook.clone(),
+                    idle_timeout_seconds: Some(60),
+                    ..UpdateNotebookRequest::default()
+                })
+                .await,
+        ),
+        code(
+            client
+                .rotate_notebook_token(RotateNotebookTokenRequest {
+                    notebook: notebook.clone(),
+                })
+                .await,
+        ),
+        code(
+            client
+                .delete_notebook(DeleteNotebookRequest {
+                    notebook,
+                    keep_volume: false,
+                })
                 .await,
         ),
     ]
@@ -62,7 +89,7 @@ async fn teams_do_not_see_each_other(engine: Engine) {
     for wanted in [id.as_str(), "mine", &id[..20]] {
         assert_eq!(
             every_call(stranger.clone(), wanted).await,
-            [Err(Code::NotFound); 5]
+            [Err(Code::NotFound); 8]
         );
     }
     let theirs = stranger
@@ -88,7 +115,16 @@ async fn viewers_look_and_nothing_else(engine: Engine) {
     let denied = Err(Code::PermissionDenied);
     assert_eq!(
         every_call(viewer.clone(), &id).await,
-        [Ok(()), Ok(()), denied, denied, denied]
+        [
+            Ok(()),
+            Ok(()),
+            denied,
+            denied,
+            denied,
+            denied,
+            denied,
+            denied
+        ]
     );
     let created = viewer
         .clone()
@@ -97,7 +133,7 @@ async fn viewers_look_and_nothing_else(engine: Engine) {
         .unwrap_err();
     assert_eq!(created.code(), Code::PermissionDenied);
     let service = house.client(&Principal::Service("billing".to_owned()));
-    assert_eq!(every_call(service, &id).await, [denied; 5]);
+    assert_eq!(every_call(service, &id).await, [denied; 8]);
 }
 
 async fn the_beginning_of_a_name_is_enough(engine: Engine) {
@@ -135,7 +171,7 @@ async fn the_beginning_of_a_name_is_enough(engine: Engine) {
     ] {
         assert_eq!(
             every_call(house.member(), wanted).await,
-            [Err(code); 5],
+            [Err(code); 8],
             "{wanted}"
         );
     }

@@ -118,6 +118,7 @@ async fn a_start_that_nothing_can_host_is_refused(engine: Engine) {
         .unwrap()
         .retain_mut(|machine_type| {
             machine_type.available &= machine_type.name != "C3";
+            machine_type.hostable = machine_type.available;
             true
         });
     let refused = house.start(&id).await.unwrap_err();
@@ -167,7 +168,37 @@ async fn one_free_notebook_runs_at_a_time(engine: Engine) {
         NotebookState::Cancelled
     );
     house.delete(&second.id).await;
-    house.start(&first.id).await.unwrap();
+    let started = || async { house.start(&first.id).await.ok() };
+    eventually("the end of the second", started).await;
+}
+
+async fn a_free_notebook_that_still_stops_counts(engine: Engine) {
+    let house = House::open(engine).await;
+    let (first, workload) = house.running(on("Free-CPU")).await;
+    house.stop(&first.id).await;
+    let refused = house.try_create(on("Free-CPU")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let told = format!("{:?} is still stopping; wait for it", first.name);
+    assert!(refused.message().contains(&told), "{refused}");
+    house
+        .moves(&workload.id, |workload| {
+            end(workload, AttemptEnd::Stopped, Fault::Unspecified, "")
+        })
+        .await;
+    house.until_state(&first.id, NotebookState::Stopped).await;
+    house.try_create(on("Free-CPU")).await.unwrap();
+}
+
+/// All nodes are closed or silent for now: it waits for them, as everything does that could run.
+async fn a_start_waits_for_a_node_that_is_closed(engine: Engine) {
+    let house = House::open(engine).await;
+    house.inventory.close();
+    let notebook = house.create("mine").await;
+    house.workload(&notebook.id, 1).await;
+    assert_eq!(
+        house.notebook(&notebook.id).await.state(),
+        NotebookState::Pending
+    );
 }
 
 async fn deleting_leaves_nothing(engine: Engine) {
@@ -282,6 +313,8 @@ testkit::on_each_engine!(
     a_start_goes_on_with_the_same_files,
     a_start_that_nothing_can_host_is_refused,
     one_free_notebook_runs_at_a_time,
+    a_free_notebook_that_still_stops_counts,
+    a_start_waits_for_a_node_that_is_closed,
     deleting_leaves_nothing,
     a_lost_answer_leads_to_the_same_workload,
     a_stop_reaches_a_start_whose_answer_was_lost,

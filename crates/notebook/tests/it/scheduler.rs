@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) mute: bool,
     /// It refuses what is new.
     pub(crate) refuses: Option<String>,
+    /// Every node has room for what needs at most so much memory.
+    pub(crate) node_memory_mib: u32,
 }
 
 fn unavailable(why: &str) -> Status {
@@ -185,6 +187,19 @@ testkit::play! {
         ) -> Result<Response<wire::StopWorkloadResponse>, Status> {
             let workload = self.reachable()?.stop(request.get_ref())?;
             Ok(Response::new(wire::StopWorkloadResponse { workload: Some(workload) }))
+        }
+
+        async fn get_capacity(
+            &self,
+            request: Request<wire::GetCapacityRequest>,
+        ) -> Result<Response<wire::GetCapacityResponse>, Status> {
+            let asked = request.into_inner();
+            let has = self.reachable()?.node_memory_mib;
+            // A node has room for what needs at most so much.
+            let fits = |size: &contracts::common::v1::Resources| size.memory_mib <= has;
+            let capacity = |size| wire::Capacity { free: 0, total: fits(&size).into() };
+            let capacities = asked.sizes.into_iter().map(capacity).collect();
+            Ok(Response::new(wire::GetCapacityResponse { capacities }))
         }
 
         async fn explain_workload(

@@ -1,7 +1,9 @@
 //! The secret that opens a notebook: always the same, and nowhere to be read.
 
-use contracts::notebook::v1::{ListNotebooksRequest, NotebookState};
-use testkit::Engine;
+use contracts::notebook::v1::{
+    ListNotebooksRequest, NotebookReconfigured, NotebookState, RotateNotebookTokenRequest,
+};
+use testkit::{Engine, eventually};
 
 use crate::house::{House, on};
 
@@ -52,4 +54,33 @@ async fn it_stays_and_is_sealed(engine: Engine) {
     }
 }
 
-testkit::on_each_engine!(it_stays_and_is_sealed);
+async fn another_one_is_at_the_edges_before_the_answer(engine: Engine) {
+    let house = House::open(engine).await;
+    let (notebook, _) = house.running(on("C3")).await;
+    let before = house
+        .route_when(&notebook.id, "the route", |route| route.running)
+        .await;
+    let asked = RotateNotebookTokenRequest {
+        notebook: notebook.id.clone(),
+    };
+    let answer = house.member().rotate_notebook_token(asked).await.unwrap();
+    let rotated = answer.into_inner().notebook.unwrap();
+    assert_ne!(rotated.token, notebook.token);
+    assert_eq!(rotated.url, notebook.url);
+    let after = house.route(&notebook.id).await.unwrap();
+    assert_ne!(after.token_sha256, before.token_sha256);
+    assert!(after.running && after.target == before.target, "{after:?}");
+    assert_eq!(house.notebook(&notebook.id).await.token, rotated.token);
+    let told = eventually("the timeline's event", || async {
+        let events: Vec<NotebookReconfigured> = house.nats.events().await;
+        events.into_iter().next()
+    })
+    .await;
+    assert_eq!(told.what, "another token");
+    assert!(told.notebook.unwrap().token.is_empty());
+}
+
+testkit::on_each_engine!(
+    it_stays_and_is_sealed,
+    another_one_is_at_the_edges_before_the_answer
+);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use contracts::common::v1::PageRequest;
 use contracts::journal::v1::{
     DeadLetter, Event, EventFilter, ListDeadLettersRequest, ListEventsRequest,
@@ -132,23 +132,30 @@ fn from(args: &TailArgs) -> Result<Option<Timestamp>> {
     when::since("since", since, SystemClock.now()).map(Some)
 }
 
-/// The identifier that people may mean by `text`: a notebook's, when one is called so; else what they wrote.
+/// The identifier that people mean by `text`: a notebook's, when one is called so; else an identifier or its beginning.
 async fn find_object(api: &Api, text: &str) -> Result<String> {
     if text.is_empty() {
         bail!("--object: is empty; write an identifier or a notebook's name");
     }
-    if text.len() == ID_LENGTH && text.chars().nth(2) == Some('-') {
+    let is_identifier = text.chars().nth(2) == Some('-');
+    if is_identifier && text.len() == ID_LENGTH {
         return Ok(text.to_owned());
     }
     let request = GetNotebookRequest {
         notebook: text.to_owned(),
     };
-    let found = api.notebook().get_notebook(request).await;
-    let notebook = found
-        .ok()
-        .and_then(|answer| answer.into_inner().notebook)
-        .map(|notebook| notebook.id);
-    Ok(notebook.unwrap_or_else(|| text.to_owned()))
+    match api.notebook().get_notebook(request).await {
+        Ok(answer) => {
+            let notebook = answer.into_inner().notebook;
+            Ok(notebook.context("the answer holds no notebook")?.id)
+        }
+        // Of something else, such as a node or a notebook that was deleted.
+        Err(status) if status.code() == Code::NotFound && is_identifier => Ok(text.to_owned()),
+        Err(status) if status.code() == Code::NotFound => bail!(
+            "--object: no notebook is called {text:?}; write the identifier of anything else, or of a notebook that was deleted"
+        ),
+        Err(status) => Err(crate::failure(&status, api.server())),
+    }
 }
 
 /// Gives all that has happened to `each`, in the order of its time; tells where the journal ended then.

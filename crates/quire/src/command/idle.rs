@@ -1,60 +1,16 @@
-//! Idle notebooks: `quire notebook extend`, `quire idle-policy`, and the words for a stop that is near.
+//! `quire idle-policy`.
 
 use anyhow::Result;
-use chrono::{DateTime, Local};
-use contracts::from_wire_time;
 use contracts::notebook::v1::{
-    ExtendNotebookRequest, IdlePolicy, IdleScope, ListIdlePoliciesRequest, Notebook,
-    RemoveIdlePolicyRequest, SetIdlePolicyRequest, idle_scope::About,
+    IdlePolicy, IdleScope, ListIdlePoliciesRequest, RemoveIdlePolicyRequest, SetIdlePolicyRequest,
+    idle_scope::About,
 };
 use serde::Serialize;
 
 use crate::api::Api;
 use crate::cli::{IdlePolicyCommand, IdleScopeArgs, Output};
 use crate::print::{self, Row, out};
-
-/// What people are told of a notebook that will be stopped: when, why, and what it costs until then. Empty when it will not.
-pub(super) fn stop_words(notebook: &Notebook, price: Option<&str>) -> String {
-    let Some(at) = local(notebook.stops_at) else {
-        return String::new();
-    };
-    let (at, because) = (at.format("%H:%M"), &notebook.stops_because);
-    match price {
-        Some(price) => format!("will stop at {at} because {because}, costs {price} an hour"),
-        None => format!("will stop at {at} because {because}"),
-    }
-}
-
-fn local(wire: Option<prost_types::Timestamp>) -> Option<DateTime<Local>> {
-    let time = from_wire_time("time", wire?).ok()?;
-    Some(time.with_timezone(&Local))
-}
-
-/// Keeps a notebook from being stopped for being idle.
-pub(super) async fn extend(api: &Api, output: Output, id: String, seconds: u32) -> Result<()> {
-    let request = ExtendNotebookRequest {
-        notebook: id,
-        seconds,
-    };
-    let extended = api.ask(api.notebook().extend_notebook(request)).await?;
-    if output == Output::Json {
-        return print::json(&serde_json::json!({
-            "id": extended.id,
-            "keptUntil": print::time(extended.kept_until),
-            "note": extended.note,
-        }));
-    }
-    let until = local(extended.kept_until).map(|at| at.format("%Y-%m-%d %H:%M").to_string());
-    out!(
-        "{} is kept until {}",
-        extended.id,
-        until.unwrap_or_default()
-    );
-    if !extended.note.is_empty() {
-        out!("{}", extended.note);
-    }
-    Ok(())
-}
+use crate::when;
 
 /// An idle policy as programs see it. Fields are only added.
 #[derive(Debug, Serialize)]
@@ -92,11 +48,11 @@ impl Row for View {
     fn cells(&self) -> Vec<String> {
         let timeout = match self.timeout_seconds {
             0 => "never".to_owned(),
-            seconds => format!("{seconds} s"),
+            seconds => when::length(seconds.into()),
         };
         let warning = match self.warn_seconds {
             0 => "as usual".to_owned(),
-            seconds => format!("{seconds} s before"),
+            seconds => format!("{} before", when::length(seconds.into())),
         };
         vec![
             self.about.to_owned(),
@@ -160,27 +116,5 @@ pub(crate) async fn run(command: IdlePolicyCommand, api: &Api, output: Output) -
                 "no idle policies: notebooks that say nothing themselves are stopped after an hour without activity",
             )
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_that_is_near_is_told_with_its_price() {
-        let mut notebook = Notebook {
-            stops_because: "its kernels have been idle since 13:05 UTC".to_owned(),
-            ..Notebook::default()
-        };
-        assert_eq!(stop_words(&notebook, Some("0.018 USD")), "");
-        notebook.stops_at = Some(prost_types::Timestamp::default());
-        let at = DateTime::UNIX_EPOCH.with_timezone(&Local).format("%H:%M");
-        let words = format!("will stop at {at} because its kernels have been idle since 13:05 UTC");
-        assert_eq!(stop_words(&notebook, None), words);
-        assert_eq!(
-            stop_words(&notebook, Some("0.018 USD")),
-            format!("{words}, costs 0.018 USD an hour")
-        );
     }
 }

@@ -7,15 +7,25 @@ use anyhow::{Context, Result, anyhow, bail};
 use chassis::Address;
 use chassis::authority::{Description, fetch, offered_by};
 use contracts::identity::v1::GetSessionRequest;
+use serde::Serialize;
 
 use crate::api::Api;
 use crate::authority::read;
-use crate::cli::LoginArgs;
+use crate::cli::{LoginArgs, Output};
 use crate::print;
 use crate::profile::Profile;
 
+/// A login, for programs.
+#[derive(Debug, Serialize)]
+struct Login {
+    server: String,
+    email: String,
+    /// Namespace of the team.
+    team: String,
+}
+
 /// Checks the key with the server, then writes the profile.
-pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
+pub(crate) async fn login(args: LoginArgs, path: &Path, output: Output) -> Result<()> {
     let key = match &args.api_key {
         Some(key) => key.clone(),
         None => read_key()?,
@@ -37,12 +47,20 @@ pub(crate) async fn login(args: LoginArgs, path: &Path) -> Result<()> {
         Err(status) => return Err(explain(&status, &profile, &server).await),
     };
     profile.save(path)?;
-    let user = session.user.unwrap_or_default().email;
-    let team = session.team.unwrap_or_default().namespace;
-    print::note(&format!(
-        "logged in to {} as {user} of team {team}",
-        profile.server
-    ));
+    let login = Login {
+        server: profile.server,
+        email: session.user.unwrap_or_default().email,
+        team: session.team.unwrap_or_default().namespace,
+    };
+    if output == Output::Json {
+        return print::json(&login);
+    }
+    let Login {
+        server,
+        email,
+        team,
+    } = login;
+    print::note(&format!("logged in to {server} as {email} of team {team}"));
     Ok(())
 }
 

@@ -2,20 +2,23 @@
 
 mod authority;
 mod catalog;
+mod confirm;
 mod event;
 mod idle;
 mod login;
+mod machine_type;
 mod money;
 mod node;
 mod node_end;
 mod notebook;
 mod project;
 mod team;
+mod volume;
 
 use anyhow::Result;
 
 use crate::api::Api;
-use crate::cli::{Command, Output};
+use crate::cli::{Command, EnvironmentCommand, MachineTypeCommand, Output};
 
 pub(crate) use authority::run as authority;
 pub(crate) use login::login;
@@ -32,8 +35,11 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::Invoice(command) => money::invoice(api, output, command).await,
         Command::Audit => money::audit(api, output).await,
         Command::Price(command) => money::price(api, output, command).await,
-        Command::MachineType(_) => catalog::machine_types(api, output).await,
-        Command::Environment(_) => catalog::environments(api, output).await,
+        Command::MachineType(MachineTypeCommand::List { all }) => {
+            machine_type::list(api, output, all).await
+        }
+        Command::Environment(EnvironmentCommand::List) => catalog::environments(api, output).await,
+        Command::Volume(command) => volume::run(command, api, output).await,
         Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
         Command::Event(command) => event::run(command, api, output).await,
@@ -43,10 +49,11 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::ApiKey(command) => team::api_key(command, api, output).await,
         Command::Up(_)
         | Command::Down(_)
-        | Command::Doctor
+        | Command::Doctor(_)
         | Command::Agent(_)
         | Command::Login(_)
         | Command::Authority(_)
+        | Command::Completion { .. }
         | Command::Shim { .. }
         | Command::Stage { .. } => unreachable_command(),
     }

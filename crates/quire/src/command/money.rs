@@ -1,13 +1,17 @@
 //! `quire usage`, `quire invoice`, `quire audit`, `quire price`.
 
-use anyhow::{Result, bail};
+use std::collections::HashMap;
+
+use anyhow::{Result, anyhow, bail};
 use contracts::billing::v1::{
     GetInvoiceRequest, GetUsageRequest, InvoiceLine, ListPricesRequest, Price, RunAuditRequest,
     SetPriceRequest, UsageLine,
 };
+use contracts::inventory::v1::ListMachineTypesRequest;
 use kernel::{Micros, NanosPerHour};
 use serde::Serialize;
 
+use super::notebook;
 use crate::api::Api;
 use crate::cli::{InvoiceCommand, Output, PriceCommand};
 use crate::print::out;
@@ -19,6 +23,8 @@ use crate::when;
 #[serde(rename_all = "camelCase")]
 struct Usage {
     resource_id: String,
+    /// Empty when there is no notebook with this identifier any more.
+    resource_name: String,
     attempt_id: String,
     machine_type: String,
     from: String,
@@ -31,12 +37,13 @@ struct Usage {
     running: bool,
 }
 
-impl From<UsageLine> for Usage {
-    fn from(line: UsageLine) -> Self {
+impl Usage {
+    fn new(line: UsageLine, names: &HashMap<String, String>) -> Self {
         let amount = line.amount.unwrap_or_default();
         Self {
             from: print::time(line.from),
             until: print::time(line.until),
+            resource_name: names.get(&line.resource_id).cloned().unwrap_or_default(),
             resource_id: line.resource_id,
             attempt_id: line.attempt_id,
             machine_type: line.machine_type,
@@ -52,12 +59,13 @@ impl From<UsageLine> for Usage {
 
 impl Row for Usage {
     const COLUMNS: &'static [&'static str] = &[
-        "RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", "",
+        "NAME", "RESOURCE", "MACHINE", "FROM", "SECONDS", "PER HOUR", "AMOUNT", "",
     ];
 
     fn cells(&self) -> Vec<String> {
         let running = if self.running { "running" } else { "" };
         vec![
+            self.resource_name.clone(),
             self.resource_id.clone(),
             self.machine_type.clone(),
             self.from.clone(),
@@ -81,7 +89,13 @@ pub(crate) async fn usage(
     };
     let answer = api.ask(api.billing().get_usage(request)).await?;
     let total = answer.total.clone().unwrap_or_default();
-    let lines: Vec<_> = answer.lines.into_iter().map(Usage::from).collect();
+    let names = print::or_note("names of notebooks", notebook::names(api).await);
+    let names = names.unwrap_or_default();
+    let lines: Vec<_> = answer
+        .lines
+        .into_iter()
+        .map(|line| Usage::new(line, &names))
+        .collect();
     if output == Output::Json {
         return print::json(&serde_json::json!({
             "lines": lines,
@@ -257,7 +271,10 @@ pub(crate) async fn price(api: &Api, output: Output, command: PriceCommand) -> R
             machine_type,
             per_hour,
         } => {
-            let NanosPerHour(nanos_per_hour) = per_hour.parse()?;
+            let NanosPerHour(nanos_per_hour) = per_hour
+                .parse::<NanosPerHour>()
+                .map_err(|error| anyhow!("per hour: {error}"))?;
+            let machine_type = known_type(api, &machine_type).await?;
             let request = SetPriceRequest {
                 machine_type,
                 nanos_per_hour,
@@ -268,9 +285,52 @@ pub(crate) async fn price(api: &Api, output: Output, command: PriceCommand) -> R
     }
 }
 
+/// The machine type that `wanted` names, however its letters are written: one that nodes have, or that has a price already.
+async fn known_type(api: &Api, wanted: &str) -> Result<String> {
+    let types = api
+        .ask(
+            api.inventory()
+                .list_machine_types(ListMachineTypesRequest {}),
+        )
+        .await?;
+    let prices = api
+        .ask(api.billing().list_prices(ListPricesRequest {}))
+        .await?;
+    let types = types.machine_types.into_iter().map(|known| known.name);
+    let priced = prices.prices.into_iter().map(|price| price.machine_type);
+    named(wanted, types.chain(priced)).ok_or_else(|| {
+        anyhow!(
+            "machine type {wanted:?} is none that this installation has or has priced; see \"quire machine-type list\" and \
+             \"quire price list\""
+        )
+    })
+}
+
+/// Of `names` the one that `wanted` is, else the one that it is but for the size of its letters.
+fn named(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    let mut same: Vec<_> = names
+        .filter(|name| name.eq_ignore_ascii_case(wanted))
+        .collect();
+    same.sort_by_key(|name| name != wanted);
+    same.into_iter().next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_of_another_size_name_the_same_type() {
+        let names = || ["C1", "c3", "C3"].map(str::to_owned).into_iter();
+        for (wanted, found) in [
+            ("c1", Some("C1")),
+            ("C3", Some("C3")),
+            ("c3", Some("c3")),
+            ("C4", None),
+        ] {
+            assert_eq!(named(wanted, names()).as_deref(), found, "{wanted}");
+        }
+    }
 
     #[test]
     fn rounded_amounts_show_cents() {

@@ -171,14 +171,14 @@ pub(crate) async fn run(command: NodeCommand, api: &Api, output: Output) -> Resu
         ),
         NodeCommand::Show { node } => show(api, output, &node).await,
         NodeCommand::JoinToken { ttl } => join_token(api, output, ttl).await,
-        NodeCommand::Cordon { node } => set(api, output, node, NodeSchedulable::Cordoned, 0).await,
+        NodeCommand::Cordon { node } => set(api, output, &node, NodeSchedulable::Cordoned, 0).await,
         NodeCommand::Drain { node, deadline } => {
             let deadline = deadline.unwrap_or_default();
-            set(api, output, node, NodeSchedulable::Draining, deadline).await
+            set(api, output, &node, NodeSchedulable::Draining, deadline).await
         }
-        NodeCommand::Uncordon { node } => set(api, output, node, NodeSchedulable::Open, 0).await,
+        NodeCommand::Uncordon { node } => set(api, output, &node, NodeSchedulable::Open, 0).await,
         NodeCommand::GiveUp { node, yes } => node_end::give_up(api, output, &node, yes).await,
-        NodeCommand::Delete { node } => node_end::delete(api, output, node).await,
+        NodeCommand::Delete { node } => node_end::delete(api, output, &node).await,
     }
 }
 
@@ -250,12 +250,12 @@ async fn join_token(api: &Api, output: Output, ttl_seconds: u32) -> Result<()> {
 async fn set(
     api: &Api,
     output: Output,
-    node: String,
+    wanted: &str,
     schedulable: NodeSchedulable,
     deadline_seconds: u32,
 ) -> Result<()> {
     let request = SetNodeSchedulableRequest {
-        node,
+        node: find(api, wanted).await?.id,
         schedulable: schedulable.into(),
         deadline_seconds,
     };

@@ -48,12 +48,13 @@ async fn confirm(api: &Api, node: &NodeRow) -> Result<()> {
 }
 
 /// Takes a node off the list.
-pub(super) async fn delete(api: &Api, output: Output, node: String) -> Result<()> {
-    let request = DeleteNodeRequest { node: node.clone() };
+pub(super) async fn delete(api: &Api, output: Output, wanted: &str) -> Result<()> {
+    let node = node::find(api, wanted).await?;
+    let request = DeleteNodeRequest { node: node.id };
     let answer = api.ask(api.scheduler().delete_node(request)).await?;
     if output == Output::Json {
         return print::json(&serde_json::json!({ "id": answer.node_id }));
     }
-    print::note(&format!("node {node} is off the list"));
+    print::note(&format!("node {} is off the list", node.name));
     Ok(())
 }

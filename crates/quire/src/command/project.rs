@@ -4,8 +4,9 @@ use anyhow::Result;
 use contracts::common::v1::Role;
 use contracts::identity::v1::{
     CreateProjectRequest, ListProjectMembersRequest, ListProjectsRequest, Project, ProjectMember,
-    RemoveProjectMemberRequest, SetProjectMemberRequest,
+    RemoveProjectMemberRequest, RenameProjectRequest, SetProjectMemberRequest,
 };
+use contracts::notebook::v1::DeleteProjectRequest;
 use serde::Serialize;
 
 use super::team::role_name;
@@ -64,6 +65,24 @@ pub(crate) async fn run(command: ProjectCommand, api: &Api, output: Output) -> R
                 .await?;
             let rows: Vec<_> = answer.projects.into_iter().map(ProjectRow::from).collect();
             print::list(output, &rows, "there are no projects")
+        }
+        ProjectCommand::Rename { project, name } => {
+            let request = RenameProjectRequest { project, name };
+            let answer = api.ask(api.identity().rename_project(request)).await?;
+            print::one(
+                output,
+                &ProjectRow::from(answer.project.unwrap_or_default()),
+            )
+        }
+        ProjectCommand::Delete { project } => {
+            let request = DeleteProjectRequest { project };
+            let answer = api.ask(api.notebook().delete_project(request)).await?;
+            let row = ProjectRow {
+                id: answer.project_id,
+                name: answer.name,
+                created_at: print::time(answer.created_at),
+            };
+            print::one(output, &row)
         }
         ProjectCommand::Member(command) => member(command, api, output).await,
     }

@@ -4,7 +4,8 @@ use anyhow::Result;
 use contracts::common::v1::Role;
 use contracts::identity::v1::{
     ApiKey, CreateApiKeyRequest, CreateTeamRequest, CreateUserRequest, GetSessionRequest,
-    ListApiKeysRequest, ListTeamsRequest, ListUsersRequest, RevokeApiKeyRequest, Team, User,
+    ListApiKeysRequest, ListTeamsRequest, ListUsersRequest, RemoveUserRequest, RevokeApiKeyRequest,
+    Team, User,
 };
 use serde::Serialize;
 
@@ -234,6 +235,15 @@ pub(crate) async fn user(command: UserCommand, api: &Api, output: Output) -> Res
             let answer = api.ask(api.identity().list_users(request)).await?;
             let rows: Vec<_> = answer.users.into_iter().map(UserRow::from).collect();
             print::list(output, &rows, "there is nobody in this team")
+        }
+        UserCommand::Remove { user } => {
+            let request = RemoveUserRequest { user };
+            let answer = api.ask(api.identity().remove_user(request)).await?;
+            print::one(output, &UserRow::from(answer.user.unwrap_or_default()))?;
+            print::note(
+                "their keys for this team have ended; what was let in by one before is over within ten minutes",
+            );
+            Ok(())
         }
     }
 }

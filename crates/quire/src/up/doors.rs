@@ -131,11 +131,11 @@ impl Doors {
         self.address(local(self.edge).to_string())
     }
 
-    /// All addresses that are listened on.
-    pub(super) fn listeners(&self) -> Vec<SocketAddr> {
-        [self.gateway, self.edge]
+    /// All addresses that are listened on, each with the option that names another one.
+    pub(super) fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        [("--gateway", self.gateway), ("--edge", self.edge)]
             .into_iter()
-            .chain(self.relay)
+            .chain(self.relay.map(|relay| ("--relay", relay)))
             .collect()
     }
 

@@ -3,10 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::FlockOperation;
 use rustix::process::Pid;
+
+/// Longer than anybody takes to look whether the lock is held.
+const LOOKS: Duration = Duration::from_millis(200);
 
 /// The lock on a data folder, for as long as this value lives.
 #[derive(Debug)]
@@ -32,7 +36,13 @@ fn pid_in(file: &mut File) -> Option<Pid> {
 /// Locks `data_dir` for this process.
 pub(super) fn take(data_dir: &Path) -> Result<Lock> {
     let mut file = open(data_dir)?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let started = Instant::now();
+    // Who only looks holds it for a moment.
+    while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if started.elapsed() < LOOKS {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        }
         let holder = pid_in(&mut file).map_or_else(String::new, |pid| {
             format!(" (process {})", pid.as_raw_nonzero())
         });
@@ -53,7 +63,8 @@ pub(crate) fn running(data_dir: &Path) -> Result<Option<Pid>> {
         return Ok(None);
     }
     let mut file = open(data_dir)?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+    // Shared: others who look are not mistaken for the holder.
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return Ok(None);
     }
     Ok(pid_in(&mut file))

@@ -24,13 +24,15 @@ use contracts::notebook::v1::StopAllNotebooksRequest;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
 use kernel::time::SystemClock;
 use rustix::process::Signal;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::doors::Doors;
+use self::nats::Bus;
 use crate::authority::{Folder, read};
-use crate::cli::{DownArgs, UpArgs};
+use crate::cli::{DownArgs, Output, UpArgs};
 use crate::print::out;
 use crate::profile::Profile;
 use crate::{doctor, print, wait};
@@ -43,51 +45,69 @@ const STOP_NOTEBOOKS: Duration = Duration::from_secs(60);
 const BACKGROUND: &str = "QUIRE_BACKGROUND";
 
 /// Starts everything; with `--detach` returns once it answers, else runs until it is told to stop.
-pub(crate) async fn up(args: UpArgs, data_dir: &Path, profile: &Path) -> Result<()> {
+pub(crate) async fn up(
+    args: UpArgs,
+    data_dir: &Path,
+    profile: &Path,
+    output: Output,
+) -> Result<()> {
     let doors = Doors::of(&args)?;
     if let Some(pid) = running(data_dir)? {
         if args.detach {
             print::note(&format!("already up (process {})", pid.as_raw_nonzero()));
-            return say_addresses(&doors, data_dir);
+            return say_addresses(&doors, data_dir, None, output);
         }
         bail!(
             "already up (process {}); \"quire down\" stops it",
             pid.as_raw_nonzero()
         );
     }
-    doctor::refuse_errors(&doctor::examine(data_dir, &doors.listeners(), false))?;
+    let findings = doctor::examine(data_dir, &doors.listeners(), None, args.nats.is_some());
+    doctor::tell_warnings(&findings);
+    doctor::refuse_errors(&findings)?;
     fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700))?;
     if args.detach {
         detach::start(data_dir)?;
-        return greet(&doors, data_dir, profile);
+        return greet(&doors, data_dir, profile, output);
     }
-    run(args, doors, data_dir, profile).await
+    run(args, doors, data_dir, profile, output).await
 }
 
 /// Shows the first user's key, once, and tells where everything is.
-fn greet(doors: &Doors, data_dir: &Path, profile: &Path) -> Result<()> {
-    if let Some(key) = secrets::load(data_dir)?.first_key {
+fn greet(doors: &Doors, data_dir: &Path, profile: &Path, output: Output) -> Result<()> {
+    let first_key = secrets::load(data_dir)?.first_key;
+    if let Some(key) = &first_key {
         let authority = authority(data_dir);
         let first = Profile {
             server: doors.api().to_string(),
-            api_key: key,
+            api_key: key.clone(),
             authority: doors
                 .secure
                 .then(|| read(&authority.certificate()))
                 .transpose()?,
         };
-        print::note("the first user's key, shown this once:");
-        out!("{}", first.api_key.expose_secret());
+        if output == Output::Table {
+            print::note("the first user's key, shown this once:");
+            out!("{}", key.expose_secret());
+        }
         log_in(&first, profile)?;
         secrets::forget_first_key(data_dir)?;
     }
-    say_addresses(doors, data_dir)
+    say_addresses(doors, data_dir, first_key.as_ref(), output)
 }
 
 /// Where the installation's certificate authority lies.
 fn authority(data_dir: &Path) -> Folder {
     Folder::new(data_dir.join("authority"))
+}
+
+/// What others know that authority by.
+fn fingerprint(data_dir: &Path) -> Result<String> {
+    let pem = read(&authority(data_dir).certificate())?;
+    Ok(Description::of_pem("authority", &pem)?
+        .fingerprint
+        .to_string())
 }
 
 /// Logs the first user in, unless somebody is logged in to another Quire.
@@ -104,18 +124,50 @@ fn log_in(first: &Profile, profile: &Path) -> Result<()> {
     }
 }
 
-fn say_addresses(doors: &Doors, data_dir: &Path) -> Result<()> {
+/// Where an installation answers, for programs.
+#[derive(Debug, Serialize)]
+struct Reached<'a> {
+    /// Address of the API.
+    api: String,
+    /// Address below which every notebook has a host of its own.
+    notebooks: String,
+    /// SHA-256 of the authority that its certificates are of; absent where it speaks no TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
+    /// The first user's key; absent once it was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+/// `key` = the first user's, in the JSON only.
+fn say_addresses(
+    doors: &Doors,
+    data_dir: &Path,
+    key: Option<&SecretString>,
+    output: Output,
+) -> Result<()> {
     let (api, notebooks) = (doors.api(), doors.notebooks().to_string());
+    if output == Output::Json {
+        let authority = doors.secure.then(|| fingerprint(data_dir)).transpose()?;
+        return print::json(&Reached {
+            api: api.to_string(),
+            notebooks,
+            authority,
+            key: key.map(ExposeSecret::expose_secret),
+        });
+    }
     print::note(&format!(
         "API        {api}/v1   (document: /v1/openapi.json)"
+    ));
+    print::note(&format!(
+        "console    {api}/   (a key for it: quire api-key create browser)"
     ));
     print::note(&format!(
         "notebooks  {}/",
         notebooks.replacen("://", "://ID.", 1)
     ));
     if doors.secure {
-        let pem = read(&authority(data_dir).certificate())?;
-        let found = Description::of_pem("authority", &pem)?.fingerprint;
+        let found = fingerprint(data_dir)?;
         print::note(&format!("authority  {found}"));
         print::note(&format!(
             "others     quire login --server {api} --fingerprint {found}"
@@ -133,7 +185,13 @@ fn is_background() -> bool {
     std::env::var(BACKGROUND).is_ok()
 }
 
-async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Result<()> {
+async fn run(
+    args: UpArgs,
+    doors: Doors,
+    data_dir: &Path,
+    profile: &Path,
+    output: Output,
+) -> Result<()> {
     let _lock = lock::take(data_dir)?;
     let log = TelemetryConfig {
         log: args.log.clone(),
@@ -146,11 +204,20 @@ async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Res
     let run_dir = services::run_dir(data_dir)?;
     fs::create_dir_all(&run_dir)?;
     let secrets = secrets::load(data_dir)?;
-    let nats = nats::Nats::start(data_dir, &secrets).await?;
-    let bus = nats.bus();
     // The bus ends after everything that uses it.
     let end_of_bus = CancellationToken::new();
-    let keeper = tokio::spawn(nats.keep(end_of_bus.clone()));
+    let (bus, keeper) = match &args.nats {
+        Some(url) => {
+            let authority = args.nats_authority.clone();
+            let bus = Bus::of_others(url.clone(), authority, data_dir, &secrets).await?;
+            (bus, None)
+        }
+        None => {
+            let nats = nats::Nats::start(data_dir, &secrets).await?;
+            let bus = nats.bus();
+            (bus, Some(tokio::spawn(nats.keep(end_of_bus.clone()))))
+        }
+    };
     let cancel = CancellationToken::new();
     let mut tasks = Tasks::new(cancel.clone());
     if let Some(address) = args.metrics {
@@ -172,18 +239,25 @@ async fn run(args: UpArgs, doors: Doors, data_dir: &Path, profile: &Path) -> Res
         bus: &bus,
         clock: Arc::new(SystemClock),
     };
-    let outcome = serve(&plan, profile, tasks).await;
+    let outcome = serve(&plan, profile, tasks, output).await;
     cancel.cancel();
     end_of_bus.cancel();
-    keeper.await.context("ending the event bus")?;
+    if let Some(keeper) = keeper {
+        keeper.await.context("ending the event bus")?;
+    }
     telemetry.shutdown();
     outcome
 }
 
-async fn serve(plan: &services::Plan<'_>, profile: &Path, mut tasks: Tasks) -> Result<()> {
+async fn serve(
+    plan: &services::Plan<'_>,
+    profile: &Path,
+    mut tasks: Tasks,
+    output: Output,
+) -> Result<()> {
     let now = plan.clock.now();
     authority(plan.data_dir).load_or_create("Quire", now)?;
-    identity::bootstrap(&plan.identity(), plan.clock.as_ref()).await?;
+    identity::bootstrap(&plan.identity(), plan.clock.clone()).await?;
     tasks.start("signals", program::stop_on_signal(tasks.cancel()));
     plan.start(&mut tasks)?;
     let ready = async {
@@ -197,7 +271,7 @@ async fn serve(plan: &services::Plan<'_>, profile: &Path, mut tasks: Tasks) -> R
     if is_background() {
         out!("{}", detach::READY);
     } else {
-        greet(plan.doors, plan.data_dir, profile)?;
+        greet(plan.doors, plan.data_dir, profile, output)?;
         print::note("stop with Ctrl-C; notebooks go on and are taken over by the next start");
     }
     tasks.run().await.map_err(|failure| anyhow!(failure))
@@ -240,11 +314,25 @@ async fn stop_notebooks(data_dir: &Path) -> Result<()> {
         .map_err(|_| anyhow!("some have not stopped after {STOP_NOTEBOOKS:?}"))?
 }
 
+/// What `down` did, for programs.
+#[derive(Debug, Serialize)]
+struct Stopped {
+    /// False where nothing ran.
+    stopped: bool,
+}
+
+fn say_stopped(stopped: bool, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print::json(&Stopped { stopped });
+    }
+    print::note(if stopped { "down" } else { "nothing runs" });
+    Ok(())
+}
+
 /// Stops what `up` started.
-pub(crate) async fn down(args: DownArgs, data_dir: &Path) -> Result<()> {
+pub(crate) async fn down(args: DownArgs, data_dir: &Path, output: Output) -> Result<()> {
     let Some(pid) = running(data_dir)? else {
-        print::note("nothing runs");
-        return Ok(());
+        return say_stopped(false, output);
     };
     if !args.keep_notebooks {
         stop_notebooks(data_dir)
@@ -258,6 +346,5 @@ pub(crate) async fn down(args: DownArgs, data_dir: &Path) -> Result<()> {
     tokio::time::timeout(tasks::GRACE * 2, ends)
         .await
         .map_err(|_| anyhow!("process {} does not end", pid.as_raw_nonzero()))??;
-    print::note("down");
-    Ok(())
+    say_stopped(true, output)
 }

@@ -33,14 +33,19 @@ pub(super) struct Nats {
     folder: PathBuf,
 }
 
-fn configuration(folder: &Path, port: u16, secrets: &Secrets) -> String {
-    let authorization = bus::authorization(|user| {
+/// The users of Quire's services, as a server's configuration has them.
+fn users(secrets: &Secrets) -> String {
+    bus::authorization(|user| {
         let password = secrets.bus_passwords.get(user);
         Password::Text(password.map_or_else(String::new, |known| known.expose_secret().to_owned()))
-    });
+    })
+}
+
+fn configuration(folder: &Path, port: u16, secrets: &Secrets) -> String {
     format!(
-        "listen: \"127.0.0.1:{port}\"\nserver_name: \"quire\"\njetstream: {{ store_dir: \"{}\" }}\n{authorization}",
+        "listen: \"127.0.0.1:{port}\"\nserver_name: \"quire\"\njetstream: {{ store_dir: \"{}\" }}\n{}",
         folder.join("jetstream").display(),
+        users(secrets),
     )
 }
 
@@ -76,15 +81,42 @@ fn end_left_behind(pid_file: &Path, config: &Path) -> Result<()> {
 /// How the running server is reached.
 #[derive(Debug)]
 pub(super) struct Bus {
-    port: u16,
+    url: String,
+    /// File with the authority of its certificate.
+    authority: Option<PathBuf>,
 }
 
 impl Bus {
+    /// A server that somebody else runs, once it takes the users of Quire's services. Writes these down for whoever configures it.
+    pub(super) async fn of_others(
+        url: String,
+        authority: Option<PathBuf>,
+        data_dir: &Path,
+        secrets: &Secrets,
+    ) -> Result<Self> {
+        let file = data_dir.join("nats").join("users.conf");
+        fs::create_dir_all(data_dir.join("nats"))?;
+        write_private(&file, &users(secrets))?;
+        let bus = Self { url, authority };
+        let service = "identity";
+        let config = bus.config_for(service, secrets);
+        tokio::time::timeout(PATIENCE, bus::Bus::connect(&config, service))
+            .await
+            .context("--nats: the server does not answer")?
+            .with_context(|| {
+                format!(
+                    "--nats: Quire cannot use this server\n  it needs JetStream, and in its configuration the users in {}",
+                    file.display()
+                )
+            })?;
+        Ok(bus)
+    }
+
     /// How `service` reaches it.
     pub(super) fn config_for(&self, service: &str, secrets: &Secrets) -> BusConfig {
         BusConfig {
-            url: format!("nats://127.0.0.1:{}", self.port),
-            authority: None,
+            url: self.url.clone(),
+            authority: self.authority.clone(),
             user: service.to_owned(),
             password: secrets
                 .bus_passwords
@@ -117,8 +149,11 @@ impl Nats {
     }
 
     /// How it is reached.
-    pub(super) const fn bus(&self) -> Bus {
-        Bus { port: self.port }
+    pub(super) fn bus(&self) -> Bus {
+        Bus {
+            url: format!("nats://127.0.0.1:{}", self.port),
+            authority: None,
+        }
     }
 
     /// Keeps it running until `end`, then ends it. One that dies is started again with all that it had stored.

@@ -151,6 +151,7 @@ impl Plan<'_> {
             volume: self.socket("volume"),
             cpu_overcommit: self.args.cpu_overcommit,
             require_full_isolation: self.args.require_full_isolation,
+            denied_networks: self.args.denied_networks.clone(),
             ..AgentConfig::default()
         }
     }
@@ -161,6 +162,7 @@ impl Plan<'_> {
             inventory: self.socket("inventory"),
             volume: self.socket("volume"),
             scheduler: self.socket("scheduler"),
+            billing: self.socket("billing"),
             edge: self.doors.notebooks(),
             edge_probe: self.doors.local_edge(),
             master_key: self.secrets.master_key.clone(),

@@ -1,5 +1,6 @@
 //! Use cases of the scheduler.
 
+mod capacity;
 mod departure;
 mod dispatch;
 mod explain;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 
 pub(crate) use leadership::Leadership;
 pub(crate) use links::{Link, Links};
+pub(crate) use overdue::Told;
 pub(crate) use submit::NewWorkload;
 
 use crate::metrics::Metrics;
@@ -49,6 +51,7 @@ pub(crate) struct App {
     /// A node may have fallen silent or come back, is drained, or is gone.
     pub(crate) node_changes: Arc<Notify>,
     pub(crate) metrics: Metrics,
+    pub(crate) told: Told,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -236,6 +236,11 @@ fn leftover(node: &NodeView, request: &Request) -> u64 {
             request.resources.memory_mib,
             node.total.memory_mib,
         )
+        + share(
+            node.free.disk_gib,
+            request.resources.disk_gib,
+            node.total.disk_gib,
+        )
 }
 
 #[cfg(test)]

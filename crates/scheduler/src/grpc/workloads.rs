@@ -4,9 +4,9 @@ use chassis::auth::{Principal, User, caller};
 use contracts::scheduler::v1::scheduler_service_server::SchedulerService;
 use contracts::scheduler::v1::{
     DeleteNodeRequest, DeleteNodeResponse, ExplainWorkloadRequest, ExplainWorkloadResponse,
-    GetNodeWorkRequest, GetNodeWorkResponse, GetWorkloadRequest, GetWorkloadResponse,
-    ListAttemptsRequest, ListAttemptsResponse, StopWorkloadRequest, StopWorkloadResponse,
-    SubmitWorkloadRequest, SubmitWorkloadResponse,
+    GetCapacityRequest, GetCapacityResponse, GetNodeWorkRequest, GetNodeWorkResponse,
+    GetWorkloadRequest, GetWorkloadResponse, ListAttemptsRequest, ListAttemptsResponse,
+    StopWorkloadRequest, StopWorkloadResponse, SubmitWorkloadRequest, SubmitWorkloadResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -77,6 +77,15 @@ impl SchedulerService for WorkloadsApi {
                 .explain(&request.get_ref().id, person(&principal))
                 .await?,
         ))
+    }
+
+    async fn get_capacity(
+        &self,
+        request: Request<GetCapacityRequest>,
+    ) -> Result<Response<GetCapacityResponse>, Status> {
+        let GetCapacityRequest { sizes, node_id } = request.into_inner();
+        let capacities = self.0.capacities(sizes, &node_id).await?;
+        Ok(Response::new(GetCapacityResponse { capacities }))
     }
 
     async fn get_node_work(

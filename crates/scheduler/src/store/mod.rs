@@ -15,6 +15,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "scheduler_0001",
                 sql: include_str!("migrations/0001_scheduler.sql"),

@@ -1,8 +1,9 @@
 //! Nothing is given twice: seen from the tables, whoever races.
 
 use chrono::TimeDelta;
-use contracts::scheduler::v1::{AttemptEnd, Fault, WorkloadState};
+use contracts::scheduler::v1::{AttemptEnd, Fault, GetCapacityRequest, WorkloadState};
 use futures::future::join_all;
+use kernel::id::TeamId;
 use sea_orm::ConnectionTrait as _;
 use testkit::{Engine, eventually};
 
@@ -157,6 +158,39 @@ async fn processors_may_be_promised_more_than_once_and_gpus_not(engine: Engine) 
     assert_eq!(house.number("SELECT free_milli_cores FROM nodes").await, 0);
 }
 
+/// What a viewer is told of the room there is, before and after something took of it.
+async fn the_room_is_told_for_each_size_and_node(engine: Engine) {
+    let house = House::open(engine).await;
+    let gpu_node = house.tell(node("box", 4_000, 8_192, 2)).await;
+    house.node("small", 2_000, 2_048).await;
+    let sizes = [spec(1_000, 1_024), gpu_spec(1), gpu_spec(4)];
+    let room = async |node_id: &str| {
+        let asked = GetCapacityRequest {
+            sizes: sizes
+                .iter()
+                .map(|spec| spec.resources.clone().unwrap())
+                .collect(),
+            node_id: node_id.to_owned(),
+        };
+        let answer = house.viewer(TeamId::generate()).get_capacity(asked).await;
+        let capacities = answer.unwrap().into_inner().capacities;
+        let counts = capacities.iter().map(|room| (room.free, room.total));
+        counts.collect::<Vec<_>>()
+    };
+    assert_eq!(room("").await, [(6, 6), (2, 2), (0, 0)]);
+    let mut agent = house.agent(&gpu_node).await;
+    house.submit("r1", gpu_spec(1)).await;
+    agent.assigned().await;
+    assert_eq!(room("").await, [(5, 6), (1, 2), (0, 0)]);
+    assert_eq!(room(&gpu_node.id).await, [(3, 4), (1, 2), (0, 0)]);
+    let wrong = GetCapacityRequest {
+        node_id: "box".to_owned(),
+        ..GetCapacityRequest::default()
+    };
+    let refused = house.client().get_capacity(wrong).await.unwrap_err();
+    assert!(refused.message().starts_with("node_id: "), "{refused}");
+}
+
 /// Somebody took memory out while work ran on it.
 async fn a_node_that_shrank_gives_nothing_until_enough_ended(engine: Engine) {
     let house = House::open(engine).await;
@@ -190,4 +224,5 @@ testkit::on_each_engine!(
     the_last_gpu_is_given_once_in_a_race,
     processors_may_be_promised_more_than_once_and_gpus_not,
     a_node_that_shrank_gives_nothing_until_enough_ended,
+    the_room_is_told_for_each_size_and_node,
 );

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use contracts::common::v1::Resources;
 use contracts::scheduler::v1::{
-    Attempt, AttemptEnd, AttemptEnded, AttemptStarted, AttemptState, Fault, OnSilence,
+    Attempt, AttemptEnd, AttemptEnded, AttemptStarted, AttemptState, Fault, OnSilence, Workload,
     WorkloadChanged, WorkloadSpec, WorkloadState,
 };
 use contracts::to_wire_time;
@@ -20,7 +20,12 @@ async fn a_workload_lives_and_costs_what_it_ran(engine: Engine) {
     let node = house.node("box", 4_000, 8_192).await;
     let mut agent = house.agent(&node).await;
     assert_eq!(agent.wanted().await, Default::default());
-    let workload = house.submit("r1", spec(1_000, 1_024)).await;
+    let lock = "jupyterlab==4.5.0\n".to_owned();
+    let asked = WorkloadSpec {
+        environment_lock: lock.clone(),
+        ..spec(1_000, 1_024)
+    };
+    let workload = house.submit("r1", asked).await;
     assert_eq!(workload.created_at, Some(to_wire_time(house.clock.now())));
 
     let mut run = agent.assigned().await;
@@ -29,7 +34,16 @@ async fn a_workload_lives_and_costs_what_it_ran(engine: Engine) {
         (told.workload_id.as_str(), told.generation),
         (workload.id.as_str(), 1)
     );
-    assert_eq!(told.spec, workload.spec);
+    // The lock is large: the node gets it, and nobody else.
+    let spec = workload.spec.clone().unwrap();
+    assert_eq!(spec.environment_lock, "");
+    assert_eq!(
+        told.spec,
+        Some(WorkloadSpec {
+            environment_lock: lock,
+            ..spec
+        })
+    );
     house.clock.advance(TimeDelta::seconds(5));
     agent.say(run.starting()).await;
     let seen = house.workload(&workload.id).await;
@@ -100,6 +114,12 @@ async fn the_bus_has_its_life(house: &House, workload_id: &str, ended: &Attempt)
     let revisions: Vec<_> = changes.iter().map(|workload| workload.revision).collect();
     assert_eq!(revisions, (1..=changes.len() as u64).collect::<Vec<_>>());
     assert!(changes.iter().all(|workload| workload.id == workload_id));
+    let spec_of = |workload: &Workload| workload.spec.clone().unwrap();
+    assert!(
+        changes
+            .iter()
+            .all(|workload| spec_of(workload).environment_lock.is_empty())
+    );
     let states: Vec<_> = changes
         .iter()
         .filter_map(|workload| workload.attempt.as_ref().map(Attempt::state))

@@ -165,6 +165,8 @@ testkit::play! {
     }
     without
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
+    claim_volume(ClaimVolumeRequest) -> ClaimVolumeResponse,
+    keep_volume(KeepVolumeRequest) -> KeepVolumeResponse,
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
     delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,

@@ -1,6 +1,8 @@
 //! How files go: marked by their owner, removed by their node.
 
+use chassis::auth::Principal;
 use chassis::{Error, Result};
+use contracts::common::v1::Role;
 use kernel::id::{NodeId, VolumeId};
 
 use super::App;
@@ -9,12 +11,19 @@ use crate::domain::volume::Volume;
 use crate::store::volumes;
 
 impl App {
-    /// Marks a volume for deletion.
-    pub(crate) async fn delete(&self, id: VolumeId) -> Result<Volume> {
+    /// Marks a volume for deletion: its owner's service may always, a person who is a member of its project when nobody uses it.
+    pub(crate) async fn delete(&self, caller: &Principal, id: VolumeId) -> Result<Volume> {
+        if let Ok(user) = caller.user() {
+            let seen = self.get(caller, id).await?;
+            user.require_in(&seen.project, Role::Member)?;
+        }
         let transaction = self.database.begin().await?;
         let mut volume = volumes::lock(&transaction, id)
             .await?
             .ok_or_else(|| not_found(id))?;
+        if caller.user().is_ok() {
+            volume.check_unused()?;
+        }
         let change = volume.delete()?;
         self.record(&transaction, &volume, change).await?;
         self.commit(transaction).await?;

@@ -6,11 +6,11 @@ use kernel::id::{ProjectId, TeamId, VolumeId};
 use kernel::text;
 
 use super::App;
-use crate::domain::volume::Volume;
+use crate::domain::volume::{Change, Volume};
 use crate::store::volumes;
 
-/// Longest identifier of a request, in characters.
-const LONGEST_REQUEST_ID: usize = 200;
+/// Longest identifier of a request or an owner, and longest label, in characters.
+const LONGEST_TEXT: usize = 200;
 
 impl App {
     /// A new volume of a team; the same request gives the same one.
@@ -18,6 +18,7 @@ impl App {
         &self,
         team: TeamId,
         project: String,
+        owner: String,
         request_id: &str,
     ) -> Result<Volume> {
         if !project.is_empty() && project.parse::<ProjectId>().is_err() {
@@ -26,13 +27,43 @@ impl App {
                 "is not the identifier of a project",
             ));
         }
-        let request_id = text::name("request_id", request_id, LONGEST_REQUEST_ID)?;
-        let new = Volume::new(team, project, self.clock.now());
+        let request_id = text::name("request_id", request_id, LONGEST_TEXT)?;
+        let new = Volume::new(team, project, owner, self.clock.now());
         let transaction = self.database.begin().await?;
         let volume = volumes::insert_or_find(&transaction, &new, &request_id).await?;
         if volume.id == new.id {
             self.publish(&transaction, &volume).await?;
         }
+        self.commit(transaction).await?;
+        Ok(volume)
+    }
+
+    /// Notes who uses a volume.
+    pub(crate) async fn claim(&self, id: VolumeId, owner: &str) -> Result<Volume> {
+        let owner = text::name("owner_id", owner, LONGEST_TEXT)?;
+        self.change(id, |volume| volume.claim(&owner)).await
+    }
+
+    /// The owner needs it no more; the files stay.
+    pub(crate) async fn keep(&self, id: VolumeId, owner: &str, label: &str) -> Result<Volume> {
+        let owner = text::name("owner_id", owner, LONGEST_TEXT)?;
+        let label = text::name("label", label, LONGEST_TEXT)?;
+        self.change(id, |volume| Ok(volume.keep(&owner, &label)))
+            .await
+    }
+
+    /// Locks a volume, lets `change` decide, writes and tells what it changed.
+    async fn change(
+        &self,
+        id: VolumeId,
+        change: impl FnOnce(&mut Volume) -> Result<Change> + Send,
+    ) -> Result<Volume> {
+        let transaction = self.database.begin().await?;
+        let mut volume = volumes::lock(&transaction, id)
+            .await?
+            .ok_or_else(|| not_found(id))?;
+        let change = change(&mut volume)?;
+        self.record(&transaction, &volume, change).await?;
         self.commit(transaction).await?;
         Ok(volume)
     }

@@ -35,6 +35,10 @@ pub(crate) struct Volume {
     /// Why it is lost; empty otherwise.
     pub(crate) reason: String,
     pub(crate) attachment: Option<Attachment>,
+    /// What uses it, such as a notebook; empty = nobody does.
+    pub(crate) owner: String,
+    /// Where kept files come from; empty before they were kept.
+    pub(crate) label: String,
     pub(crate) revision: u64,
     pub(crate) created_at: Timestamp,
 }
@@ -49,7 +53,7 @@ pub(crate) enum Change {
 }
 
 impl Volume {
-    pub(crate) fn new(team: TeamId, project: String, now: Timestamp) -> Self {
+    pub(crate) fn new(team: TeamId, project: String, owner: String, now: Timestamp) -> Self {
         Self {
             id: VolumeId::generate(),
             team,
@@ -58,9 +62,59 @@ impl Volume {
             state: State::Ready,
             reason: String::new(),
             attachment: None,
+            owner,
+            label: String::new(),
             revision: 1,
             created_at: now,
         }
+    }
+
+    /// Notes who uses it.
+    pub(crate) fn claim(&mut self, owner: &str) -> Result<Change> {
+        if self.owner == owner {
+            return Ok(Change::None);
+        }
+        let id = self.id;
+        if !self.owner.is_empty() {
+            let other = &self.owner;
+            return Err(Error::Precondition(format!(
+                "volume {id} is used by {other}"
+            )));
+        }
+        match self.state {
+            State::Ready => {
+                owner.clone_into(&mut self.owner);
+                Ok(self.changed())
+            }
+            State::Lost => Err(Error::Precondition(format!(
+                "volume {id} is lost: {}; it can only be deleted",
+                self.reason
+            ))),
+            State::Deleting | State::Deleted => Err(Error::Precondition(format!(
+                "volume {id} is being deleted; its files cannot be used any more"
+            ))),
+        }
+    }
+
+    /// `owner` needs it no more: the files stay, with a word about where they come from.
+    pub(crate) fn keep(&mut self, owner: &str, label: &str) -> Change {
+        if self.owner != owner {
+            return Change::None;
+        }
+        self.owner.clear();
+        label.clone_into(&mut self.label);
+        self.changed()
+    }
+
+    /// Refuses a person who would delete what somebody uses.
+    pub(crate) fn check_unused(&self) -> Result<()> {
+        if self.owner.is_empty() {
+            return Ok(());
+        }
+        let (id, owner) = (self.id, &self.owner);
+        Err(Error::Precondition(format!(
+            "volume {id} holds the files of {owner}; delete that, and the files go with it"
+        )))
     }
 
     /// Gives the volume to an attempt on `node`. The first one fixes where it lies.
@@ -176,7 +230,12 @@ mod tests {
     use super::*;
 
     fn volume() -> Volume {
-        Volume::new(TeamId::generate(), String::new(), from_micros(1))
+        Volume::new(
+            TeamId::generate(),
+            String::new(),
+            String::new(),
+            from_micros(1),
+        )
     }
 
     fn attempt() -> Attachment {
@@ -184,6 +243,43 @@ mod tests {
             attempt: AttemptId::generate(),
             generation: 1,
         }
+    }
+
+    #[test]
+    fn one_owner_at_a_time_and_what_is_kept_can_be_claimed() {
+        let mut volume = volume();
+        assert!(volume.check_unused().is_ok());
+        assert_eq!(volume.claim("nb-1").unwrap(), Change::Made);
+        assert_eq!(volume.claim("nb-1").unwrap(), Change::None);
+        for refused in [
+            volume.claim("nb-2").unwrap_err(),
+            volume.check_unused().unwrap_err(),
+        ] {
+            assert!(
+                refused.to_string().contains("nb-1"),
+                "the owner is named: {refused}"
+            );
+        }
+        assert_eq!(volume.keep("nb-2", "not theirs"), Change::None);
+        assert_eq!(volume.keep("nb-1", "files of first"), Change::Made);
+        assert_eq!(
+            (volume.owner.as_str(), volume.label.as_str()),
+            ("", "files of first")
+        );
+        assert_eq!(volume.keep("nb-1", "again"), Change::None);
+        assert_eq!(volume.claim("nb-2").unwrap(), Change::Made);
+    }
+
+    #[test]
+    fn what_goes_cannot_be_claimed() {
+        let mut deleted = volume();
+        deleted.delete().unwrap();
+        assert!(deleted.claim("nb-1").is_err());
+        let mut lost = volume();
+        lost.attach(attempt(), NodeId::generate()).unwrap();
+        lost.lose("its node was given up");
+        let refused = lost.claim("nb-1").unwrap_err().to_string();
+        assert!(refused.contains("its node was given up"), "{refused}");
     }
 
     #[test]

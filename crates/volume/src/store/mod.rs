@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
         vec![
             chassis::database::foundation(),
             bus::foundation(),
+            bus::refusals(),
             Box::new(SqlMigration {
                 name: "volume_0001",
                 sql: include_str!("migrations/0001_volume.sql"),
@@ -26,6 +27,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "volume_0002_lost",
                 sql: include_str!("migrations/0002_lost.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "volume_0003_owner",
+                sql: include_str!("migrations/0003_owner.sql"),
             }),
         ]
     }

@@ -190,6 +190,8 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
         }),
         project_id: Set(volume.project.clone()),
         reason: Set(volume.reason.clone()),
+        owner_id: Set(volume.owner.clone()),
+        label: Set(volume.label.clone()),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
         generation: Set(volume
             .attachment
@@ -216,6 +218,8 @@ fn read(row: volume::Model) -> Result<Volume> {
         team: row.team_id.parse().map_err(|_| broken("team_id"))?,
         project: row.project_id,
         reason: row.reason,
+        owner: row.owner_id,
+        label: row.label,
         node: node.transpose()?,
         state: match row.state.as_str() {
             READY => State::Ready,

@@ -3,7 +3,8 @@
 use chassis::auth::Principal;
 use contracts::common::v1::Role;
 use contracts::volume::v1::{
-    ConfirmDeletionRequest, ListNodeDeletionsRequest, ListVolumesRequest, VolumeState,
+    ClaimVolumeRequest, ConfirmDeletionRequest, DeleteVolumeRequest, KeepVolumeRequest,
+    ListNodeDeletionsRequest, ListVolumesRequest, VolumeState,
 };
 use kernel::id::{AttemptId, NodeId, TeamId};
 use testkit::{Engine, person};
@@ -145,4 +146,53 @@ async fn files_that_are_written_stay(engine: Engine) {
     }
 }
 
-testkit::on_each_engine!(a_node_removes_the_files, files_that_are_written_stay);
+/// People delete what nobody uses, and only there where they are members; a notebook keeps others off its files.
+async fn people_delete_what_is_kept(engine: Engine) {
+    let house = House::open(engine).await;
+    let team = TeamId::generate();
+    let volume = house.create(team, "nb-1").await;
+    let mut notebook = house.client(&Principal::Service("notebook".to_owned()));
+    let claim = |owner: &str| ClaimVolumeRequest {
+        id: volume.id.clone(),
+        owner_id: owner.to_owned(),
+    };
+    notebook.claim_volume(claim("nb-1")).await.unwrap();
+    let other = notebook.claim_volume(claim("nb-2")).await.unwrap_err();
+    assert!(other.message().contains("is used by nb-1"), "{other}");
+
+    let delete = || DeleteVolumeRequest {
+        id: volume.id.clone(),
+    };
+    let mut member = house.client(&person(team, Role::Member));
+    let used = member.delete_volume(delete()).await.unwrap_err();
+    assert_eq!(used.code(), Code::FailedPrecondition);
+    assert!(used.message().contains("holds the files of nb-1"), "{used}");
+
+    let keep = KeepVolumeRequest {
+        id: volume.id.clone(),
+        owner_id: "nb-1".to_owned(),
+        label: "files of first".to_owned(),
+    };
+    notebook.keep_volume(keep).await.unwrap();
+    let kept = house.volume(&volume.id).await;
+    assert_eq!(
+        (kept.state(), kept.owner_id.as_str(), kept.label.as_str()),
+        (VolumeState::Ready, "", "files of first")
+    );
+    let mut stranger = house.client(&person(TeamId::generate(), Role::Owner));
+    let hidden = stranger.delete_volume(delete()).await.unwrap_err();
+    assert_eq!(hidden.code(), Code::NotFound);
+    let mut viewer = house.client(&person(team, Role::Viewer));
+    let denied = viewer.delete_volume(delete()).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let gone = member.delete_volume(delete()).await.unwrap().into_inner();
+    assert_eq!(gone.volume.unwrap().state(), VolumeState::Deleted);
+    let late = notebook.claim_volume(claim("nb-2")).await.unwrap_err();
+    assert_eq!(late.code(), Code::FailedPrecondition);
+}
+
+testkit::on_each_engine!(
+    a_node_removes_the_files,
+    files_that_are_written_stay,
+    people_delete_what_is_kept
+);

@@ -112,6 +112,7 @@ async fn projects_hide_their_volumes(engine: Engine) {
         team_id: team.into(),
         request_id: format!("of {project_id}"),
         project_id: project_id.to_owned(),
+        ..CreateVolumeRequest::default()
     };
     let made = notebook.create_volume(asked(&project.to_string())).await;
     let secret = made.unwrap().into_inner().volume.unwrap();

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use contracts::scheduler::v1::scheduler_service_server::SchedulerService;
 use contracts::scheduler::v1::{
     Attempt, AttemptEnd, AttemptState, DeleteNodeRequest, DeleteNodeResponse,
-    ExplainWorkloadRequest, ExplainWorkloadResponse, GetNodeWorkRequest, GetNodeWorkResponse,
-    GetWorkloadRequest, GetWorkloadResponse, ListAttemptsRequest, ListAttemptsResponse,
-    StopWorkloadRequest, StopWorkloadResponse, SubmitWorkloadRequest, SubmitWorkloadResponse,
+    ExplainWorkloadRequest, ExplainWorkloadResponse, GetCapacityRequest, GetCapacityResponse,
+    GetNodeWorkRequest, GetNodeWorkResponse, GetWorkloadRequest, GetWorkloadResponse,
+    ListAttemptsRequest, ListAttemptsResponse, StopWorkloadRequest, StopWorkloadResponse,
+    SubmitWorkloadRequest, SubmitWorkloadResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -112,6 +113,13 @@ impl SchedulerService for Scheduler {
         _: Request<GetNodeWorkRequest>,
     ) -> Result<Response<GetNodeWorkResponse>, Status> {
         absent("get node work")
+    }
+
+    async fn get_capacity(
+        &self,
+        _: Request<GetCapacityRequest>,
+    ) -> Result<Response<GetCapacityResponse>, Status> {
+        absent("get capacity")
     }
 
     async fn delete_node(

@@ -171,7 +171,8 @@ impl ProcessRuntime {
     }
 }
 
-fn limits(spec: &WorkloadSpec) -> Limits {
+/// What a workload may use.
+pub(super) fn limits(spec: &WorkloadSpec) -> Limits {
     let resources = spec.resources.clone().unwrap_or_default();
     Limits {
         milli_cores: resources.milli_cores,

@@ -25,7 +25,7 @@ use contracts::scheduler::v1::WorkloadSpec;
 use self::cgroup::Group;
 use self::user::Users;
 use self::variables::Passed;
-use super::{Ending, Job, Progress, Runtime, Status};
+use super::{Ending, Job, Memory, Progress, Runtime, Status};
 use crate::config::AgentConfig;
 use crate::environment::{Environment, Environments};
 use crate::files;
@@ -131,6 +131,13 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn status(&self, job: &Job) -> Status {
         shims::status(&job.folder)
+    }
+
+    fn memory(&self, job: &Job) -> Option<Memory> {
+        let group = self.isolation.group(job.id())?;
+        let (events, peak) = (&group.memory_events, &group.memory_peak);
+        let limit = furnish::limits(job.spec()).memory_bytes();
+        Some(Memory::read(Some(events), Some(peak), limit))
     }
 
     async fn ended(&self, job: &Job) -> Ending {

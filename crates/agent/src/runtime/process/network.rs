@@ -68,6 +68,19 @@ impl Networks {
         self.uplinks.is_empty().then(|| lack.to_owned())
     }
 
+    /// Keeps workloads from more addresses, those that run among them.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn deny(&self, addresses: &[String]) -> Result<(), String> {
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let (table, addresses) = (self.table(), addresses.join(", "));
+        let element = format!("add element inet {table} denied {{ {addresses} }}\n");
+        tool::run("nft", &["-f", "-"], &element).map(drop)
+    }
+
     /// Takes the firewall away again.
     ///
     /// # Errors

@@ -67,10 +67,34 @@ impl Passed {
             let harmless =
                 paths.filter(|path| !secret.iter().any(|secret| secret.starts_with(path)));
             passed.binds.extend(harmless.map(Bind::in_place));
-            passed.variables.insert(name, value);
+            let shown = without_users(&value);
+            if shown != value {
+                tracing::warn!(
+                    name,
+                    "this variable names a user or a password: workloads get it without, so give packages to them in a way that needs none"
+                );
+            }
+            passed.variables.insert(name, shown);
         }
         passed
     }
+}
+
+/// Addresses, each as a word, without `user:password@`: what opens the operator's index or proxy is no workload's business.
+fn without_users(words: &str) -> String {
+    let strip = |word: &str| {
+        let (scheme, rest) = match word.split_once("://") {
+            Some((scheme, rest)) => (format!("{scheme}://"), rest),
+            None => (String::new(), word),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        format!("{scheme}{host}{path}")
+    };
+    words.split(' ').map(strip).collect::<Vec<_>>().join(" ")
 }
 
 /// What the variables of one workload are made of.
@@ -191,6 +215,41 @@ mod tests {
         assert!(
             text.contains("\nCUDA_VISIBLE_DEVICES=\n")
                 || text.starts_with("CUDA_VISIBLE_DEVICES=\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn nobody_is_given_the_operators_passwords() {
+        let table = [
+            (
+                "https://me:secret@index.lan/simple/",
+                "https://index.lan/simple/",
+            ),
+            (
+                "https://a.lan/ https://token@b.lan",
+                "https://a.lan/ https://b.lan",
+            ),
+            (
+                "own=https://me:p@ss@b.lan:8443/x",
+                "own=https://b.lan:8443/x",
+            ),
+            ("me:secret@proxy.lan:3128", "proxy.lan:3128"),
+            (
+                "https://index.lan/@scope/a?b=c@d",
+                "https://index.lan/@scope/a?b=c@d",
+            ),
+            ("/etc/ssl/a@b.pem", "/etc/ssl/a@b.pem"),
+            ("localhost,.lan", "localhost,.lan"),
+        ];
+        for (value, shown) in table {
+            assert_eq!(without_users(value), shown, "{value}");
+        }
+        let own = [(OsString::from("HTTPS_PROXY"), OsString::from(table[0].0))];
+        let passed = Passed::choose(own.into_iter(), &[]);
+        let text = encode(&[], &passed).unwrap();
+        assert!(
+            text.contains("HTTPS_PROXY=https://index.lan/simple/\n"),
             "{text}"
         );
     }

@@ -12,6 +12,7 @@ pub struct Model {
     pub user_id: String,
     pub team_id: String,
     pub role: i32,
+    pub created_at: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

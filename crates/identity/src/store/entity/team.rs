@@ -11,6 +11,7 @@ pub struct Model {
     pub name: String,
     pub namespace: String,
     pub created_at: i64,
+    pub revision: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

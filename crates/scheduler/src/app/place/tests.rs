@@ -15,7 +15,7 @@ use kernel::time::{ManualClock, from_micros};
 use testkit::Engine;
 
 use super::*;
-use crate::app::{Leadership, Links, Metrics, NewWorkload};
+use crate::app::{Leadership, Links, Metrics, NewWorkload, Told};
 use crate::store::Migrator;
 
 const NODES: usize = 50;
@@ -53,6 +53,7 @@ async fn leader(engine: Engine) -> (App, Arc<Mutex<Vec<String>>>, testkit::Datab
         dispatchable: Arc::default(),
         node_changes: Arc::default(),
         metrics: Metrics::new(),
+        told: Told::default(),
     };
     (app, seen, url)
 }

@@ -168,6 +168,30 @@ proptest! {
         }
     }
 
+    /// Of nodes that are alike but for what is free of one thing, the one with the least free of it is taken.
+    #[test]
+    fn the_least_is_left_over_of_each_thing(
+        frees in prop::collection::vec(10..=1_000_u32, 1..6),
+        thing in 0..3_usize,
+    ) {
+        let mut nodes: Vec<_> = (0..frees.len()).map(|index| NodeView {
+            total: Resources { disk_gib: 1_000, ..resources(1_000, 1_000, 0) },
+            ..node(&index.to_string(), 1_000, 1_000, 0)
+        }).collect();
+        for (node, free) in nodes.iter_mut().zip(&frees) {
+            node.free = node.total.clone();
+            match thing {
+                0 => node.free.milli_cores = *free,
+                1 => node.free.memory_mib = *free,
+                _ => node.free.disk_gib = *free,
+            }
+        }
+        let Decision::Place { node_id, .. } = place(&nodes, &ask(10, 10, 0)) else {
+            panic!("all have room")
+        };
+        prop_assert_eq!(Some(&frees[node_id.parse::<usize>().unwrap()]), frees.iter().min());
+    }
+
     #[test]
     fn nothing_is_given_that_is_not_free(
         sizes in prop::collection::vec((0..8_000_u32, 0..8_000_u32, 0..4_u32), 0..8),

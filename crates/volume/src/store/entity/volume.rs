@@ -16,6 +16,8 @@ pub struct Model {
     pub state: String,
     pub attempt_id: Option<String>,
     pub generation: Option<i64>,
+    pub owner_id: String,
+    pub label: String,
     pub revision: i64,
     pub created_at: i64,
 }

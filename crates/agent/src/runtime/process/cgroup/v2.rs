@@ -1,5 +1,6 @@
 //! Version 2: one tree for all.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -7,6 +8,11 @@ use super::{CPU_PERIOD_US, Cgroups, Group, Limits, PIDS_MAX, make, names_in, set
 
 /// What must be handed down from the root to a workload's group.
 const CONTROLLERS: &str = "+cpu +memory +pids";
+
+/// Where processes go that were in a folder which hands controllers down.
+const LEAF: &str = "init";
+/// How often they are moved before it is given up.
+const VACATED_AT_MOST: u32 = 10;
 
 /// Groups of version 2.
 #[derive(Debug)]
@@ -28,6 +34,30 @@ impl V2 {
     }
 }
 
+/// Lets the groups below `folder` have controllers. A folder with processes of its own may not do that (kernel documentation, "Control
+/// Group v2", No Internal Process Constraint), such as the root that a container sees: they move into a leaf first. Some may be born
+/// meanwhile.
+fn hand_down(folder: &Path, controllers: &str) -> io::Result<()> {
+    for _ in 0..VACATED_AT_MOST {
+        match set(folder, "cgroup.subtree_control", controllers) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => vacate(folder)?,
+            done => return done,
+        }
+    }
+    set(folder, "cgroup.subtree_control", controllers)
+}
+
+/// Moves the processes of `folder` itself into a leaf.
+fn vacate(folder: &Path) -> io::Result<()> {
+    let leaf = folder.join(LEAF);
+    make(&leaf)?;
+    for pid in fs::read_to_string(folder.join("cgroup.procs"))?.lines() {
+        // One that has ended meanwhile need not move, and one of the kernel's own cannot.
+        set(&leaf, "cgroup.procs", pid).ok();
+    }
+    Ok(())
+}
+
 impl Cgroups for V2 {
     fn group(&self, name: &str) -> Group {
         let folder = self.parent().join(name);
@@ -43,7 +73,7 @@ impl Cgroups for V2 {
     fn create(&self, name: &str, limits: Limits) -> io::Result<Group> {
         make(&self.parent())?;
         for folder in [&self.root, &self.root.join("quire"), &self.parent()] {
-            set(folder, "cgroup.subtree_control", CONTROLLERS)?;
+            hand_down(folder, CONTROLLERS)?;
         }
         let folder = self.parent().join(name);
         make(&folder)?;
@@ -72,6 +102,68 @@ impl Cgroups for V2 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A group of the real kernel, as a child of the root, that may have `controller`; the tree is left as it was found.
+    struct Real {
+        folder: PathBuf,
+        controller: &'static str,
+    }
+
+    impl Real {
+        /// `None` where there is no version 2 tree whose controllers this process may use.
+        fn make() -> Option<Self> {
+            let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+            let (root, there) = roots.into_iter().find_map(|root| {
+                let there = fs::read_to_string(root.join("cgroup.controllers")).ok()?;
+                Some((root, there))
+            })?;
+            // One that cannot be handed down by a group with processes, and that limits nothing here.
+            let controller = ["hugetlb", "misc", "rdma"]
+                .into_iter()
+                .find(|name| there.split_whitespace().any(|one| one == *name))?;
+            set(root, "cgroup.subtree_control", format!("+{controller}")).ok()?;
+            let folder = root.join(format!("quire-trial-{}", std::process::id()));
+            make(&folder).unwrap();
+            Some(Self { folder, controller })
+        }
+    }
+
+    impl Drop for Real {
+        fn drop(&mut self) {
+            fs::remove_dir(self.folder.join(LEAF)).ok();
+            fs::remove_dir(&self.folder).ok();
+            let root = self.folder.parent().unwrap();
+            set(
+                root,
+                "cgroup.subtree_control",
+                format!("-{}", self.controller),
+            )
+            .ok();
+        }
+    }
+
+    #[test]
+    fn a_real_group_with_processes_hands_controllers_down() {
+        let Some(real) = Real::make() else {
+            eprintln!("skipped: this machine has no version 2 group to try it in");
+            return;
+        };
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        set(&real.folder, "cgroup.procs", child.id()).unwrap();
+        let controllers = format!("+{}", real.controller);
+        let refused = set(&real.folder, "cgroup.subtree_control", &controllers).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ResourceBusy, "{refused}");
+
+        let handed = hand_down(&real.folder, &controllers);
+        let moved = fs::read_to_string(real.folder.join(LEAF).join("cgroup.procs"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        handed.unwrap();
+        assert_eq!(moved.unwrap().trim(), child.id().to_string());
+    }
 
     #[test]
     fn limits_go_to_one_folder() {

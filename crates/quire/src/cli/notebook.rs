@@ -1,0 +1,149 @@
+//! `quire notebook`.
+
+use clap::{Args, Subcommand};
+use kernel::size::{GpuRequest, parse_memory_mib};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotebookCommand {
+    /// Make a notebook and start it.
+    #[command(after_help = "\
+A machine is named, or chosen by what it must have: the cheapest type that is available here and has it. Types that are free of charge
+have limits and are taken by name only.
+
+Examples:
+  quire notebook create
+  quire notebook create --name first --machine-type C3 --environment python
+  quire notebook create --gpu 1 --memory 32GiB        the cheapest with a GPU
+  quire notebook create --gpu A100:2 --dry-run        what that would be and cost; makes nothing
+  quire notebook create --volume vo-019f              on the files of a deleted one that were kept")]
+    Create(CreateArgs),
+    /// All notebooks of your team, with what they cost so far.
+    List,
+    /// One notebook.
+    Show { id: String },
+    /// Open a notebook in the browser.
+    Open { id: String },
+    /// What a notebook's server writes.
+    Logs {
+        id: String,
+        /// Go on as more is written.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only the last lines.
+        #[arg(long, value_name = "LINES")]
+        tail: Option<u32>,
+    },
+    /// Stop a notebook; its files stay.
+    Stop {
+        id: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Start a stopped notebook on the same files.
+    Start {
+        id: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Stop a notebook and start it again on the same files.
+    Restart {
+        id: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Keep a notebook from being stopped for being idle, for so long from now.
+    #[command(after_help = "Example:\n  quire notebook extend first --for 2h")]
+    Extend {
+        id: String,
+        /// How long, such as 30m, 2h or 1d.
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::when::seconds)]
+        length: u32,
+    },
+    /// Change a notebook: its name and idle timeout at any time, its machine only while it is stopped.
+    #[command(
+        after_help = "Example:\n  quire notebook stop first\n  quire notebook update first --machine-type C5\n  quire notebook start first"
+    )]
+    Update(UpdateArgs),
+    /// The token that opens a notebook.
+    Token {
+        id: String,
+        /// Another one: the old one opens nothing any more, and browsers and programs that used it must be given the new one.
+        #[arg(long)]
+        rotate: bool,
+    },
+    /// Remove a notebook with its files, or without them.
+    Delete {
+        id: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Keep the files, as a volume that another notebook can be made with.
+        #[arg(long)]
+        keep_volume: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Do not wait until it has come about. Ctrl-C while waiting does the same.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Name, unique in your team [default: one is made up].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Machine type [default: the smallest comfortable one that is available].
+    #[arg(long, conflicts_with_all = ["gpu", "cpu", "memory"])]
+    pub(crate) machine_type: Option<String>,
+    /// GPUs that it needs at least: 1, A100 or A100:2. A model is named by a part that only one has.
+    #[arg(long, value_name = "N | MODEL[:N]")]
+    pub(crate) gpu: Option<GpuRequest>,
+    /// CPU cores that it needs at least.
+    #[arg(long, value_name = "CORES", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) cpu: Option<u32>,
+    /// Memory that it needs at least, such as 16GiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory_mib)]
+    pub(crate) memory: Option<u32>,
+    /// Environment [default: python].
+    #[arg(long)]
+    pub(crate) environment: Option<String>,
+    /// Project, by identifier or name [default: the first].
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+    /// Files that nobody uses, from `quire volume list` [default: new ones].
+    #[arg(long, value_name = "ID")]
+    pub(crate) volume: Option<String>,
+    /// Stop after so many minutes without activity; 0 = never [default: as the idle policies say, else 60].
+    #[arg(long, value_name = "MINUTES", value_parser = idle_minutes())]
+    pub(crate) idle_timeout: Option<u32>,
+    /// Stop after so many hours of running [default: the machine type's limit].
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=744))]
+    pub(crate) shutdown_timeout: Option<u32>,
+    /// Check everything and say what it would be and cost; make nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    pub(crate) id: String,
+    /// Another name, unique in your team.
+    #[arg(long, required_unless_present_any = ["machine_type", "idle_timeout"])]
+    pub(crate) name: Option<String>,
+    /// Another machine type, from the next start on.
+    #[arg(long)]
+    pub(crate) machine_type: Option<String>,
+    /// Stop after so many minutes without activity; 0 = never.
+    #[arg(long, value_name = "MINUTES", value_parser = idle_minutes())]
+    pub(crate) idle_timeout: Option<u32>,
+}
+
+/// Up to a month.
+fn idle_minutes() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=44_640)
+}

@@ -1,0 +1,44 @@
+//! Notebooks as the service tells of them.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use contracts::common::v1::PageRequest;
+use contracts::notebook::v1::{GetNotebookRequest, ListNotebooksRequest, Notebook};
+
+use crate::api::Api;
+
+pub(super) async fn get(api: &Api, id: &str) -> Result<Notebook> {
+    let request = GetNotebookRequest {
+        notebook: id.to_owned(),
+    };
+    let answer = api.ask(api.notebook().get_notebook(request)).await?;
+    answer.notebook.context("the answer holds no notebook")
+}
+
+pub(super) async fn all(api: &Api) -> Result<Vec<Notebook>> {
+    let mut notebooks = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = Some(PageRequest { after, limit: 120 });
+        let request = ListNotebooksRequest {
+            page,
+            name: String::new(),
+        };
+        let answer = api.ask(api.notebook().list_notebooks(request)).await?;
+        notebooks.extend(answer.notebooks);
+        let info = answer.page.unwrap_or_default();
+        if !info.has_more {
+            return Ok(notebooks);
+        }
+        after = info.next_page;
+    }
+}
+
+/// Names of all notebooks, by identifier.
+pub(in crate::command) async fn names(api: &Api) -> Result<HashMap<String, String>> {
+    let notebooks = all(api).await?.into_iter();
+    Ok(notebooks
+        .map(|notebook| (notebook.id, notebook.name))
+        .collect())
+}

@@ -1,0 +1,39 @@
+//! `quire notebook open`.
+
+use anyhow::{Result, bail};
+use contracts::notebook::v1::NotebookState;
+
+use super::find::get;
+use super::view::state_name;
+use crate::api::Api;
+use crate::cli::Output;
+use crate::print;
+use crate::print::out;
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whether there is a display is a matter of the terminal, not of configuration"
+)]
+fn has_display() -> bool {
+    std::env::var("DISPLAY").is_ok() || std::env::var("WAYLAND_DISPLAY").is_ok()
+}
+
+pub(super) async fn open(api: &Api, output: Output, id: &str) -> Result<()> {
+    let notebook = get(api, id).await?;
+    if notebook.state() != NotebookState::Running {
+        let (name, state) = (&notebook.name, state_name(notebook.state()));
+        bail!("{name} is {state}; start it with \"quire notebook start {name}\"");
+    }
+    let url = format!("{}?token={}", notebook.url, notebook.token);
+    if output == Output::Json {
+        return print::json(&serde_json::json!({ "url": url }));
+    }
+    out!("{url}");
+    if has_display() {
+        std::process::Command::new("xdg-open")
+            .arg(&url)
+            .spawn()
+            .ok();
+    }
+    Ok(())
+}

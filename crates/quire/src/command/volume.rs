@@ -1,0 +1,140 @@
+//! `quire volume`.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+use contracts::volume::v1::{DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, Volume};
+use serde::Serialize;
+
+use super::confirm::confirm;
+use super::notebook;
+use crate::api::Api;
+use crate::cli::{Output, VolumeCommand};
+use crate::print::{self, Row, out};
+
+/// A volume as programs see it. Fields are only added.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VolumeRow {
+    id: String,
+    state: String,
+    reason: String,
+    /// What uses it; empty = nobody does.
+    owner_id: String,
+    owner_name: String,
+    label: String,
+    node_id: String,
+    project_id: String,
+    created_at: String,
+}
+
+impl VolumeRow {
+    fn new(volume: Volume, names: &HashMap<String, String>) -> Self {
+        let state = volume.state().as_str_name();
+        Self {
+            state: state.trim_start_matches("VOLUME_STATE_").to_lowercase(),
+            owner_name: names.get(&volume.owner_id).cloned().unwrap_or_default(),
+            created_at: print::time(volume.created_at),
+            id: volume.id,
+            reason: volume.reason,
+            owner_id: volume.owner_id,
+            label: volume.label,
+            node_id: volume.node_id,
+            project_id: volume.project_id,
+        }
+    }
+}
+
+impl Row for VolumeRow {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "USED BY", "STATE", "KEPT FROM", "NODE", "CREATED"];
+
+    fn cells(&self) -> Vec<String> {
+        let used_by = match (self.owner_name.as_str(), self.owner_id.as_str()) {
+            ("", "") => "nobody",
+            ("", id) => id,
+            (name, _) => name,
+        };
+        let state = match self.reason.as_str() {
+            "" => self.state.clone(),
+            reason => format!("{}: {reason}", self.state),
+        };
+        vec![
+            self.id.clone(),
+            used_by.to_owned(),
+            state,
+            self.label.clone(),
+            self.node_id.clone(),
+            self.created_at.clone(),
+        ]
+    }
+}
+
+pub(super) async fn run(command: VolumeCommand, api: &Api, output: Output) -> Result<()> {
+    match command {
+        VolumeCommand::List => {
+            let names = notebook::names(api).await?;
+            let rows: Vec<_> = all(api)
+                .await?
+                .into_iter()
+                .map(|volume| VolumeRow::new(volume, &names))
+                .collect();
+            print::list(
+                output,
+                &rows,
+                "no files yet; notebooks get some when they start",
+            )
+        }
+        VolumeCommand::Show { id } => {
+            let names = notebook::names(api).await?;
+            print::one(output, &VolumeRow::new(find(api, &id).await?, &names))
+        }
+        VolumeCommand::Delete { id, yes } => delete(api, output, &id, yes).await,
+    }
+}
+
+async fn all(api: &Api) -> Result<Vec<Volume>> {
+    let answer = api
+        .ask(api.volume().list_volumes(ListVolumesRequest {}))
+        .await?;
+    Ok(answer.volumes)
+}
+
+/// The one volume with this identifier or beginning of it.
+async fn find(api: &Api, wanted: &str) -> Result<Volume> {
+    if wanted.parse::<kernel::id::VolumeId>().is_ok() {
+        let request = GetVolumeRequest {
+            id: wanted.to_owned(),
+        };
+        let answer = api.ask(api.volume().get_volume(request)).await?;
+        return answer.volume.context("the answer holds no volume");
+    }
+    let matching = |volume: &Volume| volume.id.starts_with(wanted);
+    let mut found: Vec<_> = all(api).await?.into_iter().filter(matching).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(volume), true) => Ok(volume),
+        (None, _) => bail!("volume {wanted:?} not found; see \"quire volume list\""),
+        (Some(_), false) => bail!("{wanted:?} could be several volumes; give more of it"),
+    }
+}
+
+async fn delete(api: &Api, output: Output, wanted: &str, yes: bool) -> Result<()> {
+    let volume = find(api, wanted).await?;
+    let id = volume.id;
+    if !yes {
+        let label = match volume.label.as_str() {
+            "" => String::new(),
+            label => format!(" ({label})"),
+        };
+        confirm(&format!(
+            "Delete volume {id}{label} with its files? They cannot be had back."
+        ))?;
+    }
+    let request = DeleteVolumeRequest { id: id.clone() };
+    api.ask(api.volume().delete_volume(request)).await?;
+    if output == Output::Json {
+        return print::json(&serde_json::json!({ "id": id, "deleted": true }));
+    }
+    out!("volume {id} is deleted");
+    Ok(())
+}
