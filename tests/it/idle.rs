@@ -48,6 +48,19 @@ async fn use_one(rest: &Rest, name: &str) -> Used {
     }
 }
 
+/// `JupyterLab` offers its pages the notice, whose script comes from the door.
+async fn the_page_has_the_notice(jupyter: &Jupyter) {
+    let page = jupyter.try_get("/lab").await.unwrap().text().await.unwrap();
+    let begin = page.find("\"federated_extensions\"").expect(&page);
+    let script = "../../../.quire/notice.js";
+    assert!(page[begin..].contains(script), "{page}");
+    // As a page sees it.
+    let path = format!("/lab/extensions/quire-idle/{script}");
+    let answer = jupyter.try_get(&path).await.unwrap();
+    assert_eq!(answer.url().path(), "/.quire/notice.js");
+    assert_eq!(answer.status(), 200);
+}
+
 async fn status(rest: &Rest, id: &str) -> Value {
     let path = format!("/v1/notebooks/{id}/status");
     rest.insist(Method::GET, &path, None).await.1
@@ -98,6 +111,7 @@ async fn only_what_nobody_uses_is_stopped() {
     let cell = tokio::spawn(async move { busy_kernel.run(silent).await });
     let began = Instant::now();
     let open = use_one(&rest, "open").await;
+    the_page_has_the_notice(&open.jupyter).await;
     let open_id = open.id.clone();
     let tab = open_tab(open);
     let abandoned = use_one(&rest, "abandoned").await;
@@ -109,7 +123,8 @@ async fn only_what_nobody_uses_is_stopped() {
         rest.wait_for(id, "Stopped").await;
         assert_eq!(status(&rest, id).await["reason"], "stopped: idle for 30 s");
     }
-    assert!(!tab.is_finished() || tab.await.is_ok());
+    // It was open until its notebook ended.
+    tab.await.unwrap();
     // All that time one kernel was silent, and busy.
     assert!(began.elapsed().as_secs() > 2 * IDLE_SECONDS);
     let seen = status(&rest, &busy).await;

@@ -27,7 +27,7 @@ pub struct Route {
     pub reason: String,
     /// Where its newest attempt is or was; `None` before the first.
     pub target: Option<Target>,
-    /// Whether and why it will stop for being idle.
+    /// When and why it will stop.
     #[serde(default)]
     pub idle: RouteIdle,
     /// SHA-256 of the token that opens it, hexadecimal.
@@ -40,12 +40,16 @@ pub struct Route {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteIdle {
-    /// When it will stop; `None` while it will not.
+    /// When it will stop for being idle; `None` while it will not.
     pub stops_at: Option<Timestamp>,
     /// Why, in words.
     pub because: String,
+    /// What an hour until then costs, such as `0.018 USD`; empty = not known.
+    pub costs: String,
     /// Until when somebody keeps it.
     pub kept_until: Option<Timestamp>,
+    /// When its maximum duration is over: it stops then, used or not. `None` = it has none.
+    pub run_until: Option<Timestamp>,
 }
 
 /// Where a workload runs.

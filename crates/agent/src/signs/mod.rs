@@ -67,7 +67,7 @@ impl Signs {
         }
     }
 
-    /// The signs of an attempt; empty before its first measurement, and where this node can measure nothing.
+    /// The signs of an attempt; `None` before its first measurement, empty where this node can measure nothing.
     pub(crate) fn of(&self, attempt: &str) -> Option<Vec<Sign>> {
         let longest = self.every.saturating_mul(MISSED).as_millis();
         let longest = u64::try_from(longest).unwrap_or(u64::MAX);

@@ -4,13 +4,13 @@
 use http::Method;
 
 /// Whether a request is use. As long as it is open, Jupyter's own page asks for news (kernels, sessions, terminals, files), every
-/// 10 s, and as often `JupyterLab` writes down how it looks, whether anybody touched it or not. All else that changes something is
-/// use, and all that a program behind the notebook is asked for.
+/// 10 s, and as often `JupyterLab` writes down how it looks (its workspace), whether anybody touched it or not. All else that
+/// changes something is use, and all that a program behind the notebook is asked for.
 pub(crate) fn is_use(method: &Method, path: &str) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     match path {
-        path if path.starts_with("/lab/api/") => false,
-        path if path.starts_with("/api/") => !reads,
+        path if path.starts_with("/lab/api/workspaces") => false,
+        path if path.starts_with("/api/") || path.starts_with("/lab/api/") => !reads,
         _ => true,
     }
 }
@@ -98,6 +98,12 @@ mod tests {
             (Method::HEAD, "/api/status", false),
             (Method::GET, "/lab/api/workspaces/default", false),
             (Method::PUT, "/lab/api/workspaces/default", false),
+            (Method::GET, "/lab/api/settings", false),
+            (
+                Method::PUT,
+                "/lab/api/settings/@jupyterlab/apputils-extension:themes",
+                true,
+            ),
             (Method::POST, "/api/kernels", true),
             (Method::PUT, "/api/contents/a.ipynb", true),
             (Method::PATCH, "/api/sessions/1", true),

@@ -37,7 +37,9 @@ pub(super) fn status(route: &Route) -> Response<Body> {
         "reason": route.reason,
         "stopsAt": route.idle.stops_at,
         "because": route.idle.because,
+        "costs": route.idle.costs,
         "keptUntil": route.idle.kept_until,
+        "runUntil": route.idle.run_until,
     }))
 }
 

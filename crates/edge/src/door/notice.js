@@ -9,6 +9,8 @@
   const KEEP_SECONDS = 2 * 3600;
   // So long it is said that the wish was heard.
   const SAID_MS = 15000;
+  // So long before its maximum duration is over it is said, whether it is used or not.
+  const END_IS_NEAR_MS = 5 * 60000;
 
   const clock = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 
@@ -49,8 +51,12 @@
       } catch {
         return; // not known now: what was said last stays
       }
-      if (status.stopsAt) {
-        show(`This notebook will stop at ${clock(status.stopsAt)} because ${status.because}.`, true);
+      const end = status.runUntil && Date.parse(status.runUntil) - Date.now() <= END_IS_NEAR_MS;
+      const costs = status.costs ? ` Until then it costs ${status.costs} an hour.` : '';
+      if (end) {
+        show(`This notebook will stop at ${clock(status.runUntil)} because its maximum duration is over then: save what you work on.`, false);
+      } else if (status.stopsAt) {
+        show(`This notebook will stop at ${clock(status.stopsAt)} because ${status.because}.${costs}`, true);
       } else if (Date.now() >= saidUntil) {
         show('', false);
       }

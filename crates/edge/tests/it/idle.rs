@@ -28,6 +28,8 @@ async fn what_is_known_is_told_and_needs_the_token() {
         .publish(&mut route, |route| {
             route.idle.stops_at = Some(stops_at);
             route.idle.because = "its kernels have been idle since 13:05 UTC".to_owned();
+            route.idle.costs = "0.018 USD".to_owned();
+            route.idle.run_until = Some(stops_at);
         })
         .await;
     let client = house.client(&route);
@@ -37,7 +39,14 @@ async fn what_is_known_is_told_and_needs_the_token() {
         status["because"],
         "its kernels have been idle since 13:05 UTC"
     );
-    assert_eq!(status["keptUntil"], json!(null));
+    assert_eq!(
+        (&status["costs"], &status["runUntil"], &status["keptUntil"]),
+        (
+            &json!("0.018 USD"),
+            &json!("2026-01-01T00:00:00Z"),
+            &json!(null)
+        )
+    );
     let signs = client.get("/.quire/signs").await;
     assert_eq!((signs.status, signs.text()), (StatusCode::OK, SIGNS));
     let notice = client.get("/.quire/notice.js").await;

@@ -198,6 +198,7 @@ impl App {
             idle_warn_seconds: idle.warn_seconds.into(),
             stops_at: None,
             stops_because: String::new(),
+            stops_costs: String::new(),
             kept_until: None,
             shutdown_timeout_seconds: new.shutdown_timeout_seconds.into(),
             request_id: new.request_id.clone(),

@@ -3,8 +3,8 @@
 use chassis::Result;
 use contracts::notebook::v1::{NotebookIdleWarned, NotebookState};
 use futures::StreamExt as _;
-use kernel::Timestamp;
 use kernel::time::from_micros;
+use kernel::{NanosPerHour, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::policy::subject;
@@ -66,12 +66,21 @@ impl App {
     /// Takes a verdict over into the notebook that it is about: the start that was looked at, as it was looked at.
     async fn take_over(&self, seen: &Model, policy: Policy, verdict: &Verdict) -> Result<()> {
         let now = self.clock.now();
-        let change =
-            |row: &mut Model| Ok(is_as_seen(row, seen) && settle(row, policy, verdict, now));
+        let mut after = seen.clone();
         // Most looks change nothing: those take no lock.
-        if !change(&mut seen.clone())? {
+        if !settle(&mut after, policy, verdict, now) {
             return Ok(());
         }
+        if seen.stops_at.is_none() && after.stops_at.is_some() {
+            after.stops_costs = self.costs(&seen.machine_type).await;
+        }
+        let change = |row: &mut Model| {
+            if !is_as_seen(row, seen) || !settle(row, policy, verdict, now) {
+                return Ok(false);
+            }
+            row.stops_costs.clone_from(&after.stops_costs);
+            Ok(true)
+        };
         self.update_saying(&seen.id, change, |before, notebook| {
             let warned = before.stops_at.is_none() && notebook.stops_at.is_some();
             warned.then_some(NotebookIdleWarned {
@@ -80,6 +89,20 @@ impl App {
         })
         .await?;
         Ok(())
+    }
+
+    /// What an hour on this machine type costs, in words; empty while billing does not answer, which holds no warning up.
+    async fn costs(&self, machine_type: &str) -> String {
+        let prices = self.prices().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "warning of a stop without saying what it costs until then");
+            Vec::new()
+        });
+        let price = prices
+            .into_iter()
+            .find(|price| price.machine_type == machine_type);
+        price.map_or_else(String::new, |price| {
+            format!("{} {}", NanosPerHour(price.nanos_per_hour), price.currency)
+        })
     }
 
     /// People and programs that come by the door, as edges tell of them. Nobody knows what was before this program listened: it
@@ -142,8 +165,13 @@ fn settle(row: &mut Model, policy: Policy, verdict: &Verdict, now: Timestamp) ->
     if told_so {
         return follows;
     }
-    row.stops_at = at;
-    because.clone_into(&mut row.stops_because);
+    match at {
+        None => forget_warning(row),
+        Some(at) => {
+            row.stops_at = Some(at);
+            because.clone_into(&mut row.stops_because);
+        }
+    }
     true
 }
 
@@ -151,6 +179,7 @@ fn settle(row: &mut Model, policy: Policy, verdict: &Verdict, now: Timestamp) ->
 pub(super) fn forget_warning(row: &mut Model) {
     row.stops_at = None;
     row.stops_because.clear();
+    row.stops_costs.clear();
 }
 
 /// Takes over what the policies say by now; `false` when that is what the row says.

@@ -9,7 +9,8 @@ use contracts::to_wire_time;
 use kernel::time::from_micros;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder,
 };
 
 use super::{App, unsigned_32};
@@ -68,6 +69,35 @@ pub(super) fn subject(row: &entity::Model) -> Subject<'_> {
     }
 }
 
+async fn check_room(transaction: &DatabaseTransaction, new: &Model) -> Result<()> {
+    let others = Entity::find()
+        .filter(Column::TeamId.eq(&new.team_id))
+        .filter(Column::Name.ne(&new.name))
+        .count(transaction)
+        .await?;
+    if others < MOST {
+        return Ok(());
+    }
+    Err(Error::Exhausted(format!(
+        "there are {others} idle policies already; remove one first"
+    )))
+}
+
+/// Takes the policy of a project away, which takes no notebook any more.
+pub(super) async fn forget_project(
+    transaction: &DatabaseTransaction,
+    team_id: &str,
+    project_id: &str,
+) -> Result<()> {
+    let key = (
+        number(Kind::Project),
+        team_id.to_owned(),
+        project_id.to_owned(),
+    );
+    Entity::delete_by_id(key).exec(transaction).await?;
+    Ok(())
+}
+
 impl App {
     /// Every policy that there is.
     pub(super) async fn policies(&self) -> Result<Vec<Set>> {
@@ -103,7 +133,8 @@ impl App {
             warn_seconds: new.warn_seconds.into(),
             modified_at: self.clock.now().timestamp_micros(),
         };
-        self.check_room(&row).await?;
+        let transaction = self.database.begin().await?;
+        check_room(&transaction, &row).await?;
         let key = [Column::Kind, Column::TeamId, Column::Name];
         let values = [
             Column::TimeoutSeconds,
@@ -113,8 +144,9 @@ impl App {
         let or_change = OnConflict::columns(key).update_columns(values).to_owned();
         Entity::insert(row.clone().into_active_model().reset_all())
             .on_conflict(or_change)
-            .exec_without_returning(self.database.reader())
+            .exec_without_returning(&transaction)
             .await?;
+        transaction.commit().await?;
         self.idle_changed.notify_one();
         Ok(wire(&row))
     }
@@ -131,21 +163,6 @@ impl App {
         }
         self.idle_changed.notify_one();
         Ok(())
-    }
-
-    async fn check_room(&self, new: &Model) -> Result<()> {
-        use sea_orm::PaginatorTrait as _;
-        let others = Entity::find()
-            .filter(Column::TeamId.eq(&new.team_id))
-            .filter(Column::Name.ne(&new.name))
-            .count(self.database.reader())
-            .await?;
-        if others < MOST {
-            return Ok(());
-        }
-        Err(Error::Exhausted(format!(
-            "there are {others} idle policies already; remove one first"
-        )))
     }
 
     /// What a policy is about, for somebody who may decide about it.

@@ -29,7 +29,9 @@ fn route(row: &Model) -> Route {
         idle: RouteIdle {
             stops_at: row.stops_at.map(from_micros),
             because: row.stops_because.clone(),
+            costs: row.stops_costs.clone(),
             kept_until: row.kept_until.map(from_micros),
+            run_until: row.run_until.map(from_micros),
         },
         token_sha256: row.token_sha256.clone(),
         revision: unsigned(row.revision),

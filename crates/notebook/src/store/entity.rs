@@ -53,6 +53,7 @@ pub struct Model {
     pub idle_warn_seconds: i64,
     pub stops_at: Option<i64>,
     pub stops_because: String,
+    pub stops_costs: String,
     pub kept_until: Option<i64>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bus::Route;
 use chrono::{SecondsFormat, TimeDelta};
 use contracts::notebook::v1::{CreateNotebookRequest, Notebook, NotebookIdleWarned, NotebookState};
 use kernel::{Clock as _, Timestamp};
@@ -53,7 +54,7 @@ pub(crate) async fn running(house: &House, idle_seconds: Option<u32>) -> Noteboo
 }
 
 /// Waits until each of these has been looked at again, twice: then a whole round has passed.
-async fn a_round(house: &House, notebooks: &[&Notebook]) {
+pub(crate) async fn a_round(house: &House, notebooks: &[&Notebook]) {
     for notebook in notebooks {
         let asked = || {
             house
@@ -109,6 +110,12 @@ async fn what_rests_is_warned_and_stopped(engine: Engine) {
                 .starts_with("its kernels, terminals, CPU and visitors have been idle since "),
             "{}",
             seen.stops_because
+        );
+        let told = |route: &Route| route.idle.stops_at.is_some();
+        let route = house.route_when(&notebook.id, "its door", told).await;
+        assert_eq!(
+            (&route.idle.because, route.idle.costs.as_str()),
+            (&seen.stops_because, "0.018 USD")
         );
     }
     house.advance(300);

@@ -4,9 +4,10 @@ use chassis::auth::Principal;
 use chrono::TimeDelta;
 use contracts::common::v1::Role;
 use contracts::notebook::v1::{
-    CreateNotebookRequest, ExtendNotebookRequest, ExtendNotebookResponse,
+    CreateNotebookRequest, DeleteProjectRequest, ExtendNotebookRequest, ExtendNotebookResponse,
     ExtendVisitedNotebookRequest, IdlePolicy, IdleScope, ListIdlePoliciesRequest, Notebook,
-    NotebookExtended, RemoveIdlePolicyRequest, SetIdlePolicyRequest, idle_scope::About,
+    NotebookExtended, RemoveIdlePolicyRequest, RestartNotebookRequest, SetIdlePolicyRequest,
+    UpdateNotebookRequest, idle_scope::About,
 };
 use contracts::to_wire_time;
 use kernel::Clock as _;
@@ -15,7 +16,7 @@ use testkit::{Engine, eventually, person};
 use tonic::{Code, Status};
 
 use crate::house::{Client, House, on};
-use crate::idle::{activities, running, stopping, that_answers, warned};
+use crate::idle::{a_round, activities, running, stopping, that_answers, warned};
 
 async fn extend(house: &House, id: &str, seconds: u32) -> Result<ExtendNotebookResponse, Status> {
     let asked = ExtendNotebookRequest {
@@ -210,6 +211,64 @@ async fn the_most_specific_policy_counts(engine: Engine) {
     assert_eq!(house.notebook(&own.id).await.idle_timeout_seconds, 900);
 }
 
+/// What somebody says of the notebook itself beats all policies from then on.
+async fn what_is_changed_later_is_the_notebooks_own_wish(engine: Engine) {
+    let house = House::open(engine).await;
+    let admin = house.client(&person(house.team, Role::Admin));
+    let notebook = running(&house, None).await;
+    let update = UpdateNotebookRequest {
+        notebook: notebook.id.clone(),
+        // As the policies say by now, too.
+        idle_timeout_seconds: Some(3_600),
+        ..UpdateNotebookRequest::default()
+    };
+    house.member().update_notebook(update).await.unwrap();
+    let other = running(&house, None).await;
+    let project = About::Project(notebook.project_id.clone());
+    set(&admin, project, 600, 30).await.unwrap();
+    let follows = |seen: &Notebook| seen.idle_timeout_seconds == 600;
+    house.until(&other.id, "the policy", follows).await;
+    let seen = house.notebook(&notebook.id).await;
+    assert_eq!(
+        (seen.idle_timeout_seconds, seen.idle_warn_seconds),
+        (3_600, 300)
+    );
+}
+
+async fn a_policy_goes_with_its_project(engine: Engine) {
+    let house = House::open(engine).await;
+    let admin = house.client(&person(house.team, Role::Admin));
+    let project = About::Project("default".to_owned());
+    set(&admin, project, 600, 30).await.unwrap();
+    set(&admin, About::Team(true), 900, 30).await.unwrap();
+    let ended = DeleteProjectRequest {
+        project: "default".to_owned(),
+    };
+    admin.clone().delete_project(ended).await.unwrap();
+    let left = house.texts("SELECT name FROM idle_policies").await;
+    assert_eq!(left, [""], "the team's");
+}
+
+/// What is stopped anyway is not warned of, and not stopped for being idle.
+async fn a_restart_forgets_the_warning(engine: Engine) {
+    let house = House::open(engine).await;
+    let notebook = that_answers(&house, None, activities(&[], &[])).await;
+    let other = that_answers(&house, None, activities(&[], &[])).await;
+    house.advance(3_300);
+    warned(&house, &notebook).await;
+    warned(&house, &other).await;
+    let restart = RestartNotebookRequest {
+        notebook: notebook.id.clone(),
+    };
+    let answer = house.member().restart_notebook(restart).await.unwrap();
+    let seen = answer.into_inner().notebook.unwrap();
+    assert_eq!((seen.stops_at, seen.stops_because.as_str()), (None, ""));
+    house.advance(10);
+    a_round(&house, &[&other]).await;
+    let seen = house.notebook(&notebook.id).await;
+    assert_eq!((seen.stops_at, seen.restarting), (None, true));
+}
+
 async fn who_may_not_or_asks_wrongly_is_refused(engine: Engine) {
     let house = House::open(engine).await;
     let admin = house.client(&person(house.team, Role::Admin));
@@ -280,5 +339,8 @@ testkit::on_each_engine!(
     who_is_kept_is_not_stopped,
     nobody_is_kept_beyond_the_longest_time,
     the_most_specific_policy_counts,
+    what_is_changed_later_is_the_notebooks_own_wish,
+    a_policy_goes_with_its_project,
+    a_restart_forgets_the_warning,
     who_may_not_or_asks_wrongly_is_refused,
 );

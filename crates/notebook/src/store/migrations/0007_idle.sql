@@ -5,6 +5,8 @@ ALTER TABLE notebooks ADD COLUMN idle_warn_seconds BIGINT NOT NULL DEFAULT 0;
 -- when and why it will be stopped for being idle, as its users have been warned
 ALTER TABLE notebooks ADD COLUMN stops_at BIGINT;
 ALTER TABLE notebooks ADD COLUMN stops_because TEXT NOT NULL DEFAULT '';
+-- what an hour until then costs, in words, as it was when they were warned; empty = not known
+ALTER TABLE notebooks ADD COLUMN stops_costs TEXT NOT NULL DEFAULT '';
 -- until when somebody extended it
 ALTER TABLE notebooks ADD COLUMN kept_until BIGINT;
 
