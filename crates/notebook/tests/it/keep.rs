@@ -229,9 +229,10 @@ async fn what_is_changed_later_is_the_notebooks_own_wish(engine: Engine) {
     let follows = |seen: &Notebook| seen.idle_timeout_seconds == 600;
     house.until(&other.id, "the policy", follows).await;
     let seen = house.notebook(&notebook.id).await;
+    // Only when it is warned the policy still says.
     assert_eq!(
         (seen.idle_timeout_seconds, seen.idle_warn_seconds),
-        (3_600, 300)
+        (3_600, 30)
     );
 }
 
