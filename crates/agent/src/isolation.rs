@@ -231,6 +231,7 @@ fn try_sandbox(
         network: None,
         seccomp: seccomp.map(Path::to_owned),
         folder: PathBuf::from("/"),
+        errand: false,
         binds: Vec::new(),
     };
     let status = run_inside(config, &sandbox, &["cat", "/proc/self/status"])?;

@@ -184,6 +184,7 @@ impl Agent {
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
             signs,
+            errands: relay::errands(),
         }
     }
 

@@ -112,8 +112,16 @@ fn open_to_inherit(path: &Path) -> io::Result<File> {
 struct Drop {
     user: Option<u32>,
     folder: Option<PathBuf>,
+    /// Its input is the command's own, and no variables come by it.
+    keeps_input: bool,
     command: Vec<OsString>,
 }
+
+/// What a command is given whose input does not bring variables.
+const PLAIN: [(&str, &str); 2] = [
+    ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+    ("LANG", "C.UTF-8"),
+];
 
 impl Drop {
     fn parse(mut args: impl Iterator<Item = OsString>) -> io::Result<Self> {
@@ -127,6 +135,7 @@ impl Drop {
             match name.to_str() {
                 Some("--user") => step.user = Some(number(&value)?),
                 Some("--folder") => step.folder = Some(value.into()),
+                Some("--input") if value == "kept" => step.keeps_input = true,
                 _ => return Err(wrong(&name)),
             }
         }
@@ -134,7 +143,13 @@ impl Drop {
     }
 
     fn run(self) -> io::Result<Never> {
-        let variables = take_variables()?;
+        let variables = if self.keeps_input {
+            PLAIN
+                .map(|(name, value)| (name.into(), value.into()))
+                .into()
+        } else {
+            take_variables()?
+        };
         set_parent_process_death_signal(Some(Signal::KILL))?;
         setrlimit(
             Resource::Core,
@@ -152,11 +167,10 @@ impl Drop {
             .split_first()
             .ok_or_else(|| wrong(OsStr::new("--")))?;
         let mut command = Command::new(program);
-        command
-            .args(args)
-            .stdin(Stdio::null())
-            .env_clear()
-            .envs(variables);
+        command.args(args).env_clear().envs(variables);
+        if !self.keeps_input {
+            command.stdin(Stdio::null());
+        }
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }

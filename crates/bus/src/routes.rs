@@ -61,6 +61,9 @@ pub struct Target {
     pub workload_id: String,
     /// Generation of its attempt.
     pub generation: u64,
+    /// Its files; empty where nobody said.
+    #[serde(default)]
+    pub volume_id: String,
 }
 
 /// A change of the bucket.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod grpc;
 pub mod lease;
 pub mod page;
+pub mod pick;
 pub mod program;
 pub mod seal;
 pub mod socket;

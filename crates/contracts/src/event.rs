@@ -34,6 +34,7 @@ events! {
     identity::ProjectMemberChanged,
     identity::ApiKeyChanged,
     inventory::NodeChanged,
+    inventory::EnvironmentChanged,
     volume::VolumeChanged,
     scheduler::WorkloadChanged,
     scheduler::AttemptStarted,

@@ -46,6 +46,18 @@ impl Passing {
         .boxed_unsync()
     }
 
+    /// From the visitor, without counting as use of the notebook.
+    pub(crate) fn unseen(inner: Incoming) -> Body {
+        Self {
+            inner,
+            direction: Direction::In,
+            visit: None,
+            lease: None,
+            ended: false,
+        }
+        .boxed_unsync()
+    }
+
     /// To the visitor; without `visit`, it does not count as use of the notebook.
     pub(crate) fn outwards(
         inner: Incoming,

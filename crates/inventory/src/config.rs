@@ -16,6 +16,10 @@ pub struct InventoryConfig {
     pub heartbeat_ms: u32,
     /// A node that was not heard for so long is silent, in milliseconds; at least two heartbeats.
     pub silence_timeout_ms: u32,
+    /// Program that resolves the packages of environments.
+    pub uv: String,
+    /// Longest time that resolving one environment may take, in seconds.
+    pub resolve_seconds: u32,
 }
 
 impl Default for InventoryConfig {
@@ -24,6 +28,8 @@ impl Default for InventoryConfig {
             service: ServiceConfig::default(),
             heartbeat_ms: 2_000,
             silence_timeout_ms: 8_000,
+            uv: "uv".to_owned(),
+            resolve_seconds: 180,
         }
     }
 }

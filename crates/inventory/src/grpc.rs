@@ -4,12 +4,15 @@ use chassis::Error;
 use chassis::auth::{Principal, caller};
 use contracts::inventory::v1::inventory_service_server::InventoryService;
 use contracts::inventory::v1::{
-    CreateJoinTokenRequest, CreateJoinTokenResponse, DeleteNodeRequest, DeleteNodeResponse,
+    CreateEnvironmentRequest, CreateEnvironmentResponse, CreateJoinTokenRequest,
+    CreateJoinTokenResponse, DeleteEnvironmentRequest, DeleteEnvironmentResponse,
+    DeleteNodeRequest, DeleteNodeResponse, GetEnvironmentRequest, GetEnvironmentResponse,
     GiveUpNodeRequest, GiveUpNodeResponse, HeartbeatRequest, HeartbeatResponse, JoinNodeRequest,
     JoinNodeResponse, ListEnvironmentsRequest, ListEnvironmentsResponse, ListMachineTypesRequest,
     ListMachineTypesResponse, ListNodesRequest, ListNodesResponse, RegisterEdgeRequest,
     RegisterEdgeResponse, RenewNodeCertificateRequest, RenewNodeCertificateResponse,
-    SetNodeSchedulableRequest, SetNodeSchedulableResponse,
+    SetNodeSchedulableRequest, SetNodeSchedulableResponse, ShareEnvironmentRequest,
+    ShareEnvironmentResponse,
 };
 use contracts::to_wire_time;
 use secrecy::ExposeSecret;
@@ -17,7 +20,6 @@ use tonic::{Request, Response, Status};
 
 use crate::app::{App, Joined};
 use crate::domain::edge::{Edge, REGISTER_EVERY};
-use crate::domain::environment;
 use crate::domain::node::{NewNode, Report};
 use crate::wire;
 
@@ -194,12 +196,66 @@ impl InventoryService for App {
 
     async fn list_environments(
         &self,
-        _: Request<ListEnvironmentsRequest>,
+        request: Request<ListEnvironmentsRequest>,
     ) -> Result<Response<ListEnvironmentsResponse>, Status> {
-        let environments = environment::all()
-            .into_iter()
-            .map(wire::environment)
-            .collect();
+        let team = caller(&request)?.team(&request.get_ref().team_id)?;
+        let environments = App::list_environments(self, team).await?;
         Ok(Response::new(ListEnvironmentsResponse { environments }))
+    }
+
+    async fn get_environment(
+        &self,
+        request: Request<GetEnvironmentRequest>,
+    ) -> Result<Response<GetEnvironmentResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.into_inner();
+        // Whose it is was checked when it was chosen.
+        let by_digest = matches!(principal, Principal::Service(_)) && !asked.digest.is_empty();
+        let environment = if by_digest {
+            self.environment_with(&asked.digest).await?
+        } else {
+            let team = principal.team(&asked.team_id)?;
+            self.environment(team, &asked.environment).await?
+        };
+        Ok(Response::new(GetEnvironmentResponse {
+            environment: Some(environment),
+        }))
+    }
+
+    async fn create_environment(
+        &self,
+        request: Request<CreateEnvironmentRequest>,
+    ) -> Result<Response<CreateEnvironmentResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.into_inner();
+        let made = App::create_environment(self, principal.user()?, asked).await?;
+        Ok(Response::new(CreateEnvironmentResponse {
+            environment: Some(made),
+        }))
+    }
+
+    async fn delete_environment(
+        &self,
+        request: Request<DeleteEnvironmentRequest>,
+    ) -> Result<Response<DeleteEnvironmentResponse>, Status> {
+        let principal = caller(&request)?;
+        let wanted = request.into_inner().environment;
+        let deleted = App::delete_environment(self, principal.user()?, &wanted).await?;
+        Ok(Response::new(DeleteEnvironmentResponse {
+            environment: Some(deleted),
+        }))
+    }
+
+    async fn share_environment(
+        &self,
+        request: Request<ShareEnvironmentRequest>,
+    ) -> Result<Response<ShareEnvironmentResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.into_inner();
+        let (wanted, shared) = (&asked.environment, asked.shared);
+        let changed = App::share_environment(self, principal.user()?, wanted, shared).await?;
+        Ok(Response::new(ShareEnvironmentResponse {
+            environment: Some(changed),
+        }))
     }
 }

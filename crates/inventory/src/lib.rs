@@ -6,10 +6,12 @@ mod domain;
 mod grpc;
 mod metrics;
 mod reconcile;
+mod resolver;
 mod store;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::Foundation;
 use chassis::{Address, Result};
@@ -44,6 +46,11 @@ pub async fn run(
         remembered: app::Remembered::default(),
         departures: Arc::default(),
         edges: app::LastRead::default(),
+        resolver: resolver::Resolver {
+            uv: config.uv.clone(),
+            limit: Duration::from_secs(config.resolve_seconds.into()),
+        },
+        unresolved: Arc::default(),
         heartbeat_ms: config.heartbeat_ms,
         metrics: metrics::Metrics::new(),
     };
@@ -57,6 +64,8 @@ pub async fn run(
         foundation.tasks.cancel(),
     );
     foundation.tasks.start("observer", observer);
+    let resolving = reconcile::resolve(app.clone(), config.heartbeat(), foundation.tasks.cancel());
+    foundation.tasks.start("environments", resolving);
     let counting = reconcile::count(app.clone(), foundation.tasks.cancel());
     foundation.tasks.start("count", counting);
     foundation

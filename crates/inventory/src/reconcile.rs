@@ -16,6 +16,8 @@ use crate::app::App;
 use crate::domain::silence::{Verdict, Watch, judge};
 
 const LEASE: &str = "silence";
+/// Its holder resolves; should two do so, the first one's answer holds.
+const RESOLVER: &str = "environments";
 /// Looks are at most so far apart: the lease must not end between two of them.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -70,6 +72,23 @@ pub(crate) async fn end_keys(app: App, period: Duration, cancel: CancellationTok
     let nudge = app.departures.clone();
     repeat("ending the keys of nodes", nudge, period, cancel, || {
         app.end_keys()
+    })
+    .await
+}
+
+/// Resolves the packages of environments, one replica at a time, until `cancel`.
+///
+/// # Errors
+/// Never.
+pub(crate) async fn resolve(app: App, period: Duration, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.unresolved.clone();
+    let name: String = EventId::generate().into();
+    repeat("resolving environments", nudge, period, cancel, || async {
+        let now = app.clock.now();
+        match lease::acquire(&app.database, RESOLVER, &name, now).await? {
+            Some(_) => app.resolve_waiting().await,
+            None => Ok(()),
+        }
     })
     .await
 }

@@ -2,11 +2,18 @@
 
 use contracts::inventory::v1 as wire;
 use contracts::to_wire_time;
+use kernel::time::from_micros;
 
 use crate::domain::edge::Edge;
 use crate::domain::environment::Environment;
+use crate::domain::lock;
 use crate::domain::machine_type::{MachineType, Offer};
 use crate::domain::node::{Gpu, Hardware, Liveness, Node, Schedulable};
+use crate::domain::requirements::Wanted;
+use crate::store::environments::Model;
+
+/// Longest description, in characters.
+const LONGEST_DESCRIPTION: usize = 200;
 
 pub(crate) fn node(node: Node) -> wire::Node {
     wire::Node {
@@ -58,6 +65,51 @@ pub(crate) fn environment(environment: Environment) -> wire::Environment {
         description: environment.description.to_owned(),
         digest: environment.digest,
         lock: environment.lock.to_owned(),
+        state: wire::EnvironmentState::Ready.into(),
+        packages: lock::packages(environment.lock),
+        ..wire::Environment::default()
+    }
+}
+
+/// An environment of a team, with its lock.
+pub(crate) fn team_environment(row: Model) -> wire::Environment {
+    let wanted = wanted(&row);
+    let described = format!("{} with {}", row.base, wanted.requirements.join(", "));
+    wire::Environment {
+        name: row.name,
+        description: described.chars().take(LONGEST_DESCRIPTION).collect(),
+        digest: row.digest,
+        lock: row.lock,
+        id: row.id,
+        state: row.state,
+        reason: row.reason,
+        team_id: row.team_id,
+        requirements: wanted.requirements,
+        base: wanted.base,
+        python_version: wanted.python_version,
+        shared: row.shared,
+        packages: u32::try_from(row.packages).unwrap_or(0),
+        created_at: Some(to_wire_time(from_micros(row.created_at))),
+        revision: u64::try_from(row.revision).unwrap_or(0),
+    }
+}
+
+/// The same without its lock, which is long.
+pub(crate) fn listed_environment(mut row: Model) -> wire::Environment {
+    row.lock.clear();
+    team_environment(row)
+}
+
+pub(crate) fn environment_state(row: &Model) -> wire::EnvironmentState {
+    wire::EnvironmentState::try_from(row.state).unwrap_or_default()
+}
+
+/// What was asked for.
+pub(crate) fn wanted(row: &Model) -> Wanted {
+    Wanted {
+        base: row.base.clone(),
+        python_version: row.python_version.clone(),
+        requirements: row.requirements.lines().map(str::to_owned).collect(),
     }
 }
 

@@ -1,14 +1,12 @@
 //! One line for people: what happened, to what, where it stands now, and why.
 
+mod notebooks;
 mod people;
 
 use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
-use contracts::inventory::v1::{Node, NodeChanged};
-use contracts::notebook::v1::{
-    Notebook, NotebookChanged, NotebookExtended, NotebookIdleWarned, NotebookReconfigured,
-};
+use contracts::inventory::v1::{Environment, EnvironmentChanged, Node, NodeChanged};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
@@ -23,56 +21,47 @@ const LONGEST: usize = 300;
 
 /// The line of an event whose content can be read.
 pub(crate) fn of(delivery: &Delivery) -> String {
-    let known = line(delivery, |event: NotebookChanged| {
-        notebook(event.deleted, &event.notebook.unwrap_or_default())
-    })
-    .or_else(|| {
-        line(delivery, |event: NotebookIdleWarned| {
-            warned(&event.notebook.unwrap_or_default())
+    let known = notebooks::line(delivery)
+        .or_else(|| {
+            line(delivery, |event: WorkloadChanged| {
+                workload(&event.workload.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| line(delivery, |event: NotebookExtended| extended(&event)))
-    .or_else(|| {
-        line(delivery, |event: NotebookReconfigured| {
-            let name = event.notebook.unwrap_or_default().name;
-            format!("notebook {name:?} was changed: {}", event.what)
+        .or_else(|| {
+            line(delivery, |event: AttemptStarted| {
+                started(&event.attempt.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: WorkloadChanged| {
-            workload(&event.workload.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: AttemptEnded| {
+                ended(&event.attempt.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: AttemptStarted| {
-            started(&event.attempt.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: VolumeChanged| {
+                volume(&event.volume.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: AttemptEnded| {
-            ended(&event.attempt.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: NodeChanged| {
+                node(&event.node.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: VolumeChanged| {
-            volume(&event.volume.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: EnvironmentChanged| {
+                environment(event.deleted, &event.environment.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: NodeChanged| {
-            node(&event.node.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: PriceChanged| {
+                price(&event.price.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: PriceChanged| {
-            price(&event.price.unwrap_or_default())
-        })
-    })
-    .or_else(|| {
-        line(delivery, |event: ApiKeyRevoked| {
-            format!("API key {} was revoked", event.api_key_id)
-        })
-    });
+        .or_else(|| {
+            line(delivery, |event: ApiKeyRevoked| {
+                format!("API key {} was revoked", event.api_key_id)
+            })
+        });
     let known = known.or_else(|| people::line(delivery));
     let text = known.unwrap_or_else(|| format!("{} {}", short(&delivery.ce_type), delivery.about));
     text.chars()
@@ -111,48 +100,20 @@ fn because(reason: &str) -> String {
     }
 }
 
-fn notebook(deleted: bool, notebook: &Notebook) -> String {
-    let name = &notebook.name;
+fn environment(deleted: bool, environment: &Environment) -> String {
+    let name = &environment.name;
     if deleted {
-        return format!("notebook {name:?} was deleted");
+        return format!("environment {name:?} was deleted");
     }
-    let state = word(notebook.state().as_str_name(), "NOTEBOOK_STATE_");
-    let mut state_letters = state.chars();
-    // As people see it everywhere else: "Running".
-    let state: String = state_letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(state_letters)
-        .collect();
-    format!("notebook {name:?} is {state}{}", because(&notebook.reason))
-}
-
-fn warned(notebook: &Notebook) -> String {
-    let at = minute(notebook.stops_at.as_ref());
-    let (name, why) = (&notebook.name, &notebook.stops_because);
-    format!("notebook {name:?} will stop at {at} because {why}")
-}
-
-fn extended(event: &NotebookExtended) -> String {
-    let notebook = event.notebook.clone().unwrap_or_default();
-    let until = minute(notebook.kept_until.as_ref());
-    let who = match event.user_id.as_str() {
-        "" => "a visitor",
-        user => user,
+    let state = word(environment.state().as_str_name(), "ENVIRONMENT_STATE_");
+    let shared = if environment.shared {
+        ", shared with all teams"
+    } else {
+        ""
     };
     format!(
-        "notebook {:?} is kept until {until}, as {who} wishes",
-        notebook.name
-    )
-}
-
-/// A time as people read it.
-fn minute(time: Option<&Timestamp>) -> String {
-    let known = time.and_then(|time| from_wire_time("time", *time).ok());
-    known.map_or_else(
-        || "a time that is not said".to_owned(),
-        |time| time.format("%Y-%m-%d %H:%M UTC").to_string(),
+        "environment {name:?} is {state}{shared}{}",
+        because(&environment.reason)
     )
 }
 
@@ -235,6 +196,7 @@ fn price(price: &Price) -> String {
 #[cfg(test)]
 mod tests {
     use bus::Envelope;
+    use contracts::notebook::v1::{Notebook, NotebookChanged};
     use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
     use kernel::time::from_micros;
 
@@ -248,34 +210,6 @@ mod tests {
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp { seconds, nanos: 0 })
-    }
-
-    #[test]
-    fn idle_notebooks_are_told_of_with_time_and_reason() {
-        let notebook = Notebook {
-            name: "mine".to_owned(),
-            stops_at: at(50_700),
-            stops_because: "its kernels have been idle since 13:05 UTC".to_owned(),
-            kept_until: at(54_000),
-            ..Notebook::default()
-        };
-        let warned = NotebookIdleWarned {
-            notebook: Some(notebook.clone()),
-        };
-        assert_eq!(
-            line_of(&warned),
-            "notebook \"mine\" will stop at 1970-01-01 14:05 UTC because its kernels have been idle since 13:05 UTC"
-        );
-        let mut extended = NotebookExtended {
-            notebook: Some(notebook),
-            asked_seconds: 7_200,
-            user_id: "us-1".to_owned(),
-            extended_at: at(46_800),
-        };
-        let kept = "notebook \"mine\" is kept until 1970-01-01 15:00 UTC, as";
-        assert_eq!(line_of(&extended), format!("{kept} us-1 wishes"));
-        extended.user_id.clear();
-        assert_eq!(line_of(&extended), format!("{kept} a visitor wishes"));
     }
 
     #[test]

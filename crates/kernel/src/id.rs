@@ -103,6 +103,8 @@ ids! {
     KeyId = "ak";
     /// A host that runs workloads.
     NodeId = "no";
+    /// A set of packages that a team made.
+    EnvironmentId = "en";
     /// Persistent files.
     VolumeId = "vo";
     /// Something that runs or waits to run.

@@ -34,6 +34,8 @@ const UNWANTED: &[&str] = &[
 pub(super) struct Build {
     pub(super) folder: PathBuf,
     pub(super) cache: PathBuf,
+    /// Where Pythons are kept that the node did not have.
+    pub(super) pythons: PathBuf,
     pub(super) uv: String,
     pub(super) python: String,
     pub(super) lock: String,
@@ -79,7 +81,8 @@ impl Build {
     }
 
     async fn make_folder(&self, turn: &File) -> Result<(), String> {
-        let mut args = vec!["venv", "--quiet", "--no-project", "--python", &self.python];
+        let python = python_of(&self.lock).unwrap_or(&self.python);
+        let mut args = vec!["venv", "--quiet", "--no-project", "--python", python];
         // Notebooks install packages by pip, which an environment need not list.
         if !self.lists("pip") {
             args.push("--seed");
@@ -125,6 +128,10 @@ impl Build {
         for name in UNWANTED {
             command.env_remove(name);
         }
+        // Pythons that are fetched are for workloads, too.
+        if std::env::var_os("UV_PYTHON_INSTALL_DIR").is_none() {
+            command.env("UV_PYTHON_INSTALL_DIR", &self.pythons);
+        }
         // Who has named a cache of his own wants that one used.
         if std::env::var_os("UV_CACHE_DIR").is_none() {
             command.env("UV_CACHE_DIR", &self.cache);
@@ -162,6 +169,15 @@ impl Build {
     }
 }
 
+/// The version of Python that a lock names in its first line; `None` = the node's own.
+fn python_of(lock: &str) -> Option<&str> {
+    let version = lock.lines().next()?.strip_prefix("# python: ")?;
+    let plain = version
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    (plain && !version.is_empty()).then_some(version)
+}
+
 async fn remove(folder: PathBuf) -> std::io::Result<()> {
     tokio::task::spawn_blocking(move || files::remove_folder(&folder)).await?
 }
@@ -186,4 +202,23 @@ fn size(folder: &Path) -> u64 {
         }
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_may_name_its_python() {
+        assert_eq!(python_of("# python: 3.12\nsix==1.17.0\n"), Some("3.12"));
+        for lock in [
+            "six==1.17.0\n",
+            "",
+            "# python: \n",
+            "# python: ../x\n",
+            "six\n# python: 3.12\n",
+        ] {
+            assert_eq!(python_of(lock), None, "{lock}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ type Built = Result<Environment, String>;
 pub(crate) struct Environments {
     root: PathBuf,
     cache: PathBuf,
+    pythons: PathBuf,
     uv: String,
     python: String,
     building: Mutex<HashMap<String, Building>>,
@@ -63,6 +64,7 @@ impl Environments {
             root: data_dir.join("environments"),
             // On the same file system, so that packages are shared by hard links.
             cache: data_dir.join("cache/uv"),
+            pythons: data_dir.join("pythons"),
             uv: uv.to_owned(),
             python: python.to_owned(),
             building: Mutex::default(),
@@ -121,6 +123,7 @@ impl Environments {
         let build = Build {
             folder: self.root.join(digest),
             cache: self.cache.clone(),
+            pythons: self.pythons.clone(),
             uv: self.uv.clone(),
             python: self.python.clone(),
             lock: lock.to_owned(),

@@ -4,6 +4,7 @@
 
 mod dial;
 mod edges;
+mod files;
 mod local;
 mod logs;
 mod metrics;
@@ -21,6 +22,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use chassis::Error;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
@@ -41,6 +43,13 @@ pub(crate) struct Relay {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) signs: Arc<Signs>,
+    /// How many errands over files may still begin.
+    pub(crate) errands: Arc<Semaphore>,
+}
+
+/// As many errands as may run at once.
+pub(crate) fn errands() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(files::MOST))
 }
 
 /// What shows that a workload works.
@@ -69,10 +78,12 @@ impl Relay {
         let upstream = get(upstream);
         let logs = get(read_logs);
         let signs = get(read_signs);
+        let files = get(files::list).post(files::pack).put(files::unpack);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
             .route("/v1/workloads/{workload}/{generation}/signs", signs)
+            .route("/v1/volumes/{volume}/files", files)
             .with_state(self)
     }
 

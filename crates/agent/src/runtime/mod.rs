@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use contracts::agent::v1::Assignment;
 use contracts::scheduler::v1::WorkloadSpec;
 use serde::Deserialize;
+use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use self::process::cgroup::Group;
@@ -131,6 +132,12 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// Whether the workload's own program was begun: all that stands around it is made.
     fn has_begun(&self, job: &Job) -> bool;
 
+    /// A program over the files of a volume of this node, as their owner and without a network, whether a workload runs or not. It
+    /// begins in their root, with the streams that it is given.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the volume is not here; why its sandbox cannot be made.
+    fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command>;
     /// The control group that the workload's processes are in; `None` where there are none on this machine.
     fn group(&self, job: &Job) -> Option<Group>;
 

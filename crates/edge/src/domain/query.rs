@@ -68,6 +68,19 @@ pub(crate) fn forwarded(asked: &PathAndQuery) -> Option<PathAndQuery> {
     }
 }
 
+/// A value as it may stand in a query (RFC 3986, section 2.3).
+pub(crate) fn encode(value: &str) -> String {
+    let mut encoded = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// Percent escapes and "+" decoded; what is no escape stays as it is.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());

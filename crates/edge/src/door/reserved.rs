@@ -1,4 +1,5 @@
-//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, and what belongs to idle notebooks ([`super::idle`]).
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, and what belongs to
+//! idle notebooks ([`super::idle`]).
 
 use bus::Route;
 use http::{Method, Request, Response};
@@ -8,7 +9,7 @@ use serde_json::json;
 use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
 use crate::body::{Body, Passing};
-use crate::domain::query::Query;
+use crate::domain::query::{Query, encode};
 use crate::refusal::Refusal;
 use crate::upstream::{LogsQuery, UpstreamError};
 
@@ -30,8 +31,12 @@ impl Door {
         route: &Route,
         query: &Query,
     ) -> Result<Response<Body>, Refusal> {
-        let path = request.uri().path().strip_prefix(PREFIX);
-        if path == Some("/extend") && *request.method() == Method::POST {
+        let path = request.uri().path().to_owned();
+        let page = path.strip_prefix(PREFIX);
+        if page == Some("/files") {
+            return self.files(request, route, query).await;
+        }
+        if page == Some("/extend") && *request.method() == Method::POST {
             return self.extend(request, route).await;
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -40,7 +45,7 @@ impl Door {
                 request.method()
             )));
         }
-        match path {
+        match page {
             Some("/health") => Ok(json_answer(
                 &json!({ "running": route.running, "state": route.state, "reason": route.reason }),
             )),
@@ -49,6 +54,48 @@ impl Door {
             Some("/signs") => self.signs(route).await,
             Some("/notice.js") => Ok(idle::notice()),
             _ => Err(Refusal::NoPage),
+        }
+    }
+
+    /// The notebook's files, whether it runs or not: GET lists, POST packs, PUT unpacks.
+    async fn files(
+        &self,
+        request: Request<Incoming>,
+        route: &Route,
+        query: &Query,
+    ) -> Result<Response<Body>, Refusal> {
+        let method = request.method().clone();
+        let kind = match method {
+            Method::GET => "application/octet-stream",
+            Method::POST => "application/x-tar",
+            Method::PUT => "application/json",
+            _ => {
+                return Err(Refusal::Malformed(format!(
+                    "{method} is not understood here; use GET, POST or PUT"
+                )));
+            }
+        };
+        let target = route.target.as_ref().ok_or(Refusal::NothingThere(
+            "the notebook has not run yet: its files are nowhere",
+        ))?;
+        let path = query.value("path").unwrap_or_default();
+        let path = encode(&path);
+        let body = Passing::unseen(request.into_body());
+        match self.upstream.files(target, method, &path, body).await {
+            Ok((answer, lease)) => {
+                let body = Passing::outwards(answer.into_body(), None, lease);
+                let mut response = Response::new(body);
+                own_headers(response.headers_mut(), kind);
+                Ok(response)
+            }
+            Err(UpstreamError::NotThere(_)) => {
+                Err(Refusal::NothingThere("there is no such file on its node"))
+            }
+            Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
+            Err(error) => {
+                self.failed(&error);
+                Err(Refusal::Unreachable)
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bus::Target;
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -76,6 +76,16 @@ enum Asked {
     Connected,
 }
 
+impl Asked {
+    /// The connection that the answer comes on, to be used again after it.
+    fn lease(self) -> Option<Lease> {
+        match self {
+            Self::Here(lease) => Some(lease),
+            Self::Connected => None,
+        }
+    }
+}
+
 impl Agents {
     /// Those whose relays are in `folder`, and `relays`.
     pub(crate) fn new(folder: PathBuf, relays: Arc<Relays>, pool: Arc<Pool>) -> Self {
@@ -116,11 +126,7 @@ impl Agents {
             .unwrap_or_default();
         let what = format!("logs?follow={}{tail}", query.follow);
         let (answer, asked) = in_time(self.ask(target, &what)).await?;
-        let lease = match asked {
-            Asked::Here(lease) => Some(lease),
-            Asked::Connected => None,
-        };
-        Ok((answer, lease))
+        Ok((answer, asked.lease()))
     }
 
     /// Asks for the signs that a workload works.
@@ -142,27 +148,54 @@ impl Agents {
         relay.ok_or_else(|| UpstreamError::NoAgent(node.to_owned()))
     }
 
+    /// Asks for files of a notebook to be listed (GET), packed (POST) or unpacked (PUT); an answer may take as long as they do.
+    pub(crate) async fn files(
+        &self,
+        target: &Target,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+        let path = format!(
+            "/v1/volumes/{}/files?path={path}",
+            one_name(&target.volume_id)?
+        );
+        let (answer, asked) = self.send(target, method, path, body).await?;
+        Ok((answer, asked.lease()))
+    }
+
     async fn ask(
         &self,
         target: &Target,
         what: &str,
     ) -> Result<(Response<Incoming>, Asked), UpstreamError> {
-        let node = one_name(&target.node_id)?;
         let path = format!(
             "/v1/workloads/{}/{}/{what}",
             one_name(&target.workload_id)?,
             target.generation
         );
+        self.send(target, Method::GET, path, full(Bytes::new()))
+            .await
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        method: Method,
+        path: String,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Asked), UpstreamError> {
+        let node = one_name(&target.node_id)?;
         let socket = Way::Socket(self.folder.join(format!("{node}.sock")).into());
         let (answer, asked) = match self.pool.connect(&socket).await {
             Ok(mut lease) => {
-                let request = question(path)?;
+                let request = question(method, path, body)?;
                 let answer = lease.send(request).await.map_err(|failed| failed.error)?;
                 (answer, Asked::Here(lease))
             }
             Err(UpstreamError::Connect { .. }) => {
                 let relay = self.relay(node).await?;
-                let request = question(format!("http://relay{path}"))?;
+                let request = question(method, format!("http://relay{path}"), body)?;
                 (relay.send(request).await?, Asked::Connected)
             }
             Err(error) => return Err(error),
@@ -171,10 +204,12 @@ impl Agents {
     }
 }
 
-fn question(uri: String) -> Result<Request<Body>, UpstreamError> {
-    Request::get(uri)
+fn question(method: Method, uri: String, body: Body) -> Result<Request<Body>, UpstreamError> {
+    Request::builder()
+        .method(method)
+        .uri(uri)
         .header(HOST, "relay")
-        .body(full(Bytes::new()))
+        .body(body)
         .map_err(|error| UpstreamError::BadAnswer(error.to_string()))
 }
 
@@ -185,6 +220,9 @@ pub(super) async fn accepted(
     match answer.status() {
         StatusCode::OK => Ok(answer),
         StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
+        StatusCode::BAD_REQUEST | StatusCode::TOO_MANY_REQUESTS => {
+            Err(UpstreamError::Refused(refusal(answer).await))
+        }
         other => Err(UpstreamError::BadAnswer(format!(
             "{other}: {}",
             refusal(answer).await

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::Target;
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 
 pub(crate) use agents::LogsQuery;
@@ -22,6 +22,8 @@ use pool::Pool;
 pub(crate) use pool::{Lease, SendError};
 pub(crate) use relays::{RelayListener, Relays};
 use way::{Attempt, Way};
+
+use crate::body::Body;
 
 /// A notebook cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,9 @@ pub(crate) enum UpstreamError {
     /// The agent does not run this attempt.
     #[error("the agent does not run it: {0}")]
     NotThere(String),
+    /// The agent refuses what was asked for.
+    #[error("the agent refuses it: {0}")]
+    Refused(String),
     /// The agent's answer cannot be used.
     #[error("the agent's answer: {0}")]
     BadAnswer(String),
@@ -66,6 +71,7 @@ impl UpstreamError {
             Self::Broken { .. } => "broken",
             Self::NoAgent(_) => "no_agent",
             Self::NotThere(_) => "not_there",
+            Self::Refused(_) => "refused",
             Self::BadAnswer(_) => "bad_answer",
             Self::Slow => "slow",
         }
@@ -163,6 +169,20 @@ impl Upstream {
     /// [`UpstreamError`] when the agent does not answer or does not know the attempt.
     pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
         self.agents.signs(target).await
+    }
+
+    /// Files of a notebook, listed (GET), packed (POST) or unpacked (PUT) by its agent at `path`, which is encoded.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the agent cannot be asked, does not have them, or refuses.
+    pub(crate) async fn files(
+        &self,
+        target: &Target,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+        self.agents.files(target, method, path, body).await
     }
 
     /// Forgets the places of all but `targets`, and connections that were not used for a while.

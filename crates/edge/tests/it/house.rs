@@ -59,6 +59,9 @@ pub(crate) struct Notebook {
     pub(crate) played: Arc<Played>,
 }
 
+/// The files of every notebook here.
+pub(crate) const VOLUME: &str = "vo-1";
+
 impl Notebook {
     /// Where it runs.
     pub(crate) fn target(&self) -> Target {
@@ -127,6 +130,7 @@ impl House {
             node_id: agent.node.to_string(),
             workload_id: WorkloadId::generate().to_string(),
             generation: 1,
+            volume_id: VOLUME.to_owned(),
         };
         let route = Route {
             id: NotebookId::generate().to_string(),

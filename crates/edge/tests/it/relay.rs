@@ -263,6 +263,10 @@ testkit::play! {
     delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
+    get_environment(GetEnvironmentRequest) -> GetEnvironmentResponse,
+    create_environment(CreateEnvironmentRequest) -> CreateEnvironmentResponse,
+    delete_environment(DeleteEnvironmentRequest) -> DeleteEnvironmentResponse,
+    share_environment(ShareEnvironmentRequest) -> ShareEnvironmentResponse,
 }
 
 #[tokio::test]

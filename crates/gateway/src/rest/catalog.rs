@@ -1,13 +1,10 @@
-//! What can be launched: machine types and environments.
+//! Machine types.
 
 use std::collections::HashMap;
 
 use axum::Json;
 use contracts::billing::v1::ListPricesRequest;
-use contracts::inventory::v1::{
-    Environment as WireEnvironment, ListEnvironmentsRequest, ListMachineTypesRequest,
-    MachineType as WireMachineType,
-};
+use contracts::inventory::v1::{ListMachineTypesRequest, MachineType as WireMachineType};
 use contracts::scheduler::v1::{Capacity, GetCapacityRequest};
 use kernel::NanosPerHour;
 use serde::Serialize;
@@ -127,53 +124,4 @@ pub(super) async fn list_machine_types(
         format!("{place:06}")
     });
     Ok(Json(list.map(|(_, machine_type)| machine_type)))
-}
-
-/// A set of packages that a notebook starts in.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Environment {
-    name: String,
-    /// What it is for.
-    description: String,
-    /// Hash of its lock.
-    digest: String,
-    /// Exact versions, one requirement a line.
-    lock: String,
-}
-
-impl From<WireEnvironment> for Environment {
-    fn from(wire: WireEnvironment) -> Self {
-        Self {
-            name: wire.name,
-            description: wire.description,
-            digest: wire.digest,
-            lock: wire.lock,
-        }
-    }
-}
-
-/// List environments
-#[utoipa::path(
-    get, path = "/v1/environments", tag = "Catalog",
-    params(PageQuery), responses((status = 200, body = List<Environment>))
-)]
-pub(super) async fn list_environments(
-    caller: Caller,
-    Params(page): Params<PageQuery>,
-) -> Answer<List<Environment>> {
-    let page = page.read(["name"], Order::Ascending)?;
-    let answer = caller
-        .inventory()
-        .list_environments(ListEnvironmentsRequest {})
-        .await?
-        .into_inner();
-    let environments = answer
-        .environments
-        .into_iter()
-        .map(Environment::from)
-        .collect();
-    Ok(Json(page.cut(environments, |environment: &Environment| {
-        environment.name.clone()
-    })))
 }

@@ -14,6 +14,7 @@ mod catalog;
 mod collaborators;
 mod console;
 mod document;
+mod environments;
 mod events;
 mod extract;
 mod failure;
@@ -121,7 +122,15 @@ fn routes() -> OpenApiRouter<App> {
             idle::remove_idle_policy
         ))
         .routes(routes!(catalog::list_machine_types))
-        .routes(routes!(catalog::list_environments))
+        .routes(routes!(
+            environments::list_environments,
+            environments::create_environment
+        ))
+        .routes(routes!(
+            environments::get_environment,
+            environments::delete_environment
+        ))
+        .routes(routes!(environments::share_environment))
         .routes(routes!(nodes::list_nodes))
         .routes(routes!(nodes::create_join_token))
         .routes(routes!(nodes::cordon_node))

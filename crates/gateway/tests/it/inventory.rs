@@ -12,6 +12,28 @@ type Reply<T> = Result<Response<T>, Status>;
 #[derive(Default)]
 pub(crate) struct Inventory;
 
+fn environment(name: &str) -> Environment {
+    Environment {
+        name: name.to_owned(),
+        state: EnvironmentState::Ready.into(),
+        ..Environment::default()
+    }
+}
+
+/// One of a team.
+fn frames() -> Environment {
+    Environment {
+        id: "en-1".to_owned(),
+        team_id: "te-1".to_owned(),
+        requirements: vec!["polars".to_owned()],
+        base: "python".to_owned(),
+        digest: "aa".to_owned(),
+        packages: 97,
+        created_at: Some(prost_types::Timestamp::default()),
+        ..environment("frames")
+    }
+}
+
 fn node(schedulable: NodeSchedulable) -> Node {
     let time = Some(prost_types::Timestamp {
         seconds: 1_790_000_000,
@@ -136,11 +158,55 @@ impl InventoryService for Inventory {
         &self,
         _: Request<ListEnvironmentsRequest>,
     ) -> Reply<ListEnvironmentsResponse> {
-        let environments = vec![Environment {
-            name: "python".to_owned(),
-            ..Environment::default()
-        }];
+        let environments = vec![environment("python"), frames()];
         Ok(Response::new(ListEnvironmentsResponse { environments }))
+    }
+
+    async fn get_environment(
+        &self,
+        request: Request<GetEnvironmentRequest>,
+    ) -> Reply<GetEnvironmentResponse> {
+        if request.into_inner().environment == "nowhere" {
+            return Err(Error::not_found("environment", "it").into());
+        }
+        let environment = Some(frames());
+        Ok(Response::new(GetEnvironmentResponse { environment }))
+    }
+
+    async fn create_environment(
+        &self,
+        request: Request<CreateEnvironmentRequest>,
+    ) -> Reply<CreateEnvironmentResponse> {
+        let asked = request.into_inner();
+        let environment = Some(Environment {
+            name: asked.name,
+            requirements: asked.requirements,
+            base: asked.base,
+            python_version: asked.python_version,
+            state: EnvironmentState::Resolving.into(),
+            digest: String::new(),
+            ..frames()
+        });
+        Ok(Response::new(CreateEnvironmentResponse { environment }))
+    }
+
+    async fn delete_environment(
+        &self,
+        _: Request<DeleteEnvironmentRequest>,
+    ) -> Reply<DeleteEnvironmentResponse> {
+        let environment = Some(frames());
+        Ok(Response::new(DeleteEnvironmentResponse { environment }))
+    }
+
+    async fn share_environment(
+        &self,
+        request: Request<ShareEnvironmentRequest>,
+    ) -> Reply<ShareEnvironmentResponse> {
+        let environment = Some(Environment {
+            shared: request.into_inner().shared,
+            ..frames()
+        });
+        Ok(Response::new(ShareEnvironmentResponse { environment }))
     }
 
     async fn give_up_node(&self, request: Request<GiveUpNodeRequest>) -> Reply<GiveUpNodeResponse> {

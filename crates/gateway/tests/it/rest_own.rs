@@ -205,7 +205,13 @@ async fn what_can_be_launched_keeps_its_order() {
     })
     .await;
     let environments = house.client.get("/v1/environments", VIEWER).await.ok();
-    assert_eq!(environments["items"][0]["name"], "python");
+    let names = ["frames", "python"].map(|name| json!(name));
+    assert_eq!(
+        [0, 1].map(|at| environments["items"][at]["name"].clone()),
+        names
+    );
+    let nowhere = house.client.get("/v1/environments/nowhere", VIEWER).await;
+    assert_eq!(nowhere.status, 404);
 }
 
 #[tokio::test]

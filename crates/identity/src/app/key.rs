@@ -1,6 +1,7 @@
 //! Keys and the tokens that they are exchanged for.
 
 use chassis::auth::{Claims, Principal, TOKEN_LIFETIME, User};
+use chassis::pick::pick;
 use chassis::{Error, Result};
 use contracts::common::v1::Role;
 use contracts::identity::v1::ApiKeyRevoked;
@@ -17,7 +18,6 @@ use super::project_member::roles_of;
 use super::request::{Request, Secret};
 use super::{App, time};
 use crate::domain::key::{self, Kind};
-use crate::domain::pick::pick;
 use crate::store::entity;
 
 /// Most keys listed at once.

@@ -1,6 +1,7 @@
 //! Members of a team: other roles, and the end of a membership.
 
 use chassis::auth::User;
+use chassis::pick::pick;
 use chassis::{Error, Result};
 use kernel::Timestamp;
 use kernel::id::TeamId;
@@ -12,7 +13,6 @@ use sea_orm::{
 use super::change::{Change, require};
 use super::{App, key, role};
 use crate::domain::key::Kind;
-use crate::domain::pick::pick;
 use crate::domain::role::{Role, check_change};
 use crate::store::entity::{self, member, project_member, user};
 

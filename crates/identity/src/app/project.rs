@@ -2,6 +2,7 @@
 
 use chassis::auth::User;
 use chassis::database::is_unique_violation;
+use chassis::pick::pick;
 use chassis::{Error, Result};
 use contracts::common::v1::Role as Wire;
 use kernel::id::{ProjectId, TeamId};
@@ -14,7 +15,6 @@ use sea_orm::{
 use super::App;
 use super::change::{Change, require};
 use super::request::Request;
-use crate::domain::pick::pick;
 use crate::domain::role::Role;
 use crate::store::entity::{project, project_member};
 

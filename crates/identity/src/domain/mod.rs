@@ -1,5 +1,4 @@
 //! The rules of identity: what keys look like, who may give which role, what a text names.
 
 pub(crate) mod key;
-pub(crate) mod pick;
 pub(crate) mod role;

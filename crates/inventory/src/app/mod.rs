@@ -3,10 +3,12 @@
 mod catalogue;
 mod departure;
 mod edge;
+mod environment;
 mod heartbeat;
 mod join;
 mod liveness;
 mod node;
+mod resolve;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use tokio::sync::Notify;
 use crate::domain::machine_type::MachineType;
 use crate::domain::node::Node;
 use crate::metrics::Metrics;
+use crate::resolver::Resolver;
 use crate::wire;
 
 pub(crate) use edge::LastRead;
@@ -40,6 +43,9 @@ pub(crate) struct App {
     /// A node is gone, and its keys must end.
     pub(crate) departures: Arc<Notify>,
     pub(crate) edges: LastRead,
+    pub(crate) resolver: Resolver,
+    /// An environment waits to be resolved.
+    pub(crate) unresolved: Arc<Notify>,
     /// How often nodes are asked to say that they live.
     pub(crate) heartbeat_ms: u32,
     pub(crate) metrics: Metrics,

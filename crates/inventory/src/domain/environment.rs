@@ -11,6 +11,18 @@ pub(crate) struct Environment {
     pub(crate) digest: String,
     /// Exact versions and hashes, as `pip` and `uv` read them.
     pub(crate) lock: &'static str,
+    /// What the lock was made of: a requirements file without references to others.
+    pub(crate) requirements: String,
+}
+
+/// The environment of who names none.
+pub(crate) const DEFAULT: &str = "python";
+
+/// The environment of this name.
+pub(crate) fn named(name: &str) -> Option<Environment> {
+    all()
+        .into_iter()
+        .find(|environment| environment.name == name)
 }
 
 /// All environments, by name.
@@ -20,26 +32,41 @@ pub(crate) fn all() -> Vec<Environment> {
             "datascience",
             "Python with JupyterLab, NumPy, pandas, Polars, SciPy, scikit-learn, statsmodels, Matplotlib and seaborn",
             include_str!("../../environments/datascience/lock.txt"),
+            include_str!("../../environments/datascience/requirements.in"),
         ),
         environment(
             "python",
             "Python with JupyterLab, and nothing else",
             include_str!("../../environments/python/lock.txt"),
+            "",
         ),
         environment(
             "pytorch",
             "Python with JupyterLab, PyTorch for CUDA, torchvision, Transformers, Accelerate and Datasets",
             include_str!("../../environments/pytorch/lock.txt"),
+            include_str!("../../environments/pytorch/requirements.in"),
         ),
     ]
 }
 
-fn environment(name: &'static str, description: &'static str, lock: &'static str) -> Environment {
+/// What every environment holds.
+const PYTHON: &str = include_str!("../../environments/python/requirements.in");
+/// How the others refer to it.
+const REFERENCE: &str = "-r ../python/requirements.in";
+
+fn environment(
+    name: &'static str,
+    description: &'static str,
+    lock: &'static str,
+    own: &'static str,
+) -> Environment {
+    let own = own.lines().filter(|line| *line != REFERENCE);
     Environment {
         name,
         description,
         digest: sha256_hex(lock),
         lock,
+        requirements: PYTHON.lines().chain(own).collect::<Vec<_>>().join("\n"),
     }
 }
 
@@ -94,6 +121,23 @@ mod tests {
                 environment.name
             );
             assert_eq!(environment.digest, sha256_hex(environment.lock));
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_whole_and_locked() {
+        for environment in all() {
+            let pins = pins(environment.lock);
+            let asked = environment.requirements.lines();
+            let asked: Vec<_> = asked.filter(|line| !line.starts_with('#')).collect();
+            assert!(asked.contains(&"jupyterlab"), "{asked:?}");
+            for package in asked {
+                assert!(
+                    pins.contains_key(package),
+                    "{package} of {}",
+                    environment.name
+                );
+            }
         }
     }
 

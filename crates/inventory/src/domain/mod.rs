@@ -4,6 +4,8 @@ pub(crate) mod departure;
 pub(crate) mod edge;
 pub(crate) mod environment;
 pub(crate) mod join;
+pub(crate) mod lock;
 pub(crate) mod machine_type;
 pub(crate) mod node;
+pub(crate) mod requirements;
 pub(crate) mod silence;

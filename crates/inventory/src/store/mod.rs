@@ -2,6 +2,7 @@
 
 pub(crate) mod edges;
 mod entity;
+pub(crate) mod environments;
 pub(crate) mod join_tokens;
 pub(crate) mod nodes;
 pub(crate) mod token_requests;
@@ -31,6 +32,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "inventory_0003_edges",
                 sql: include_str!("migrations/0003_edges.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "inventory_0005_environments",
+                sql: include_str!("migrations/0005_environments.sql"),
             }),
         ]
     }

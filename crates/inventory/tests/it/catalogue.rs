@@ -86,7 +86,7 @@ async fn environments_come_with_their_locks(engine: Engine) {
     let house = House::open(engine).await;
     let mut viewer = house.client(&person(TeamId::generate(), Role::Viewer));
     let answer = viewer
-        .list_environments(ListEnvironmentsRequest {})
+        .list_environments(ListEnvironmentsRequest::default())
         .await
         .unwrap()
         .into_inner();

@@ -1,5 +1,7 @@
 //! Two replicas of inventory on one database, and the people and programs that call them.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use chassis::auth::Principal;
@@ -14,6 +16,7 @@ use contracts::inventory::v1::{
 use inventory::InventoryConfig;
 use kernel::id::{NodeId, TeamId};
 use kernel::time::{ManualClock, from_micros};
+use tempfile::TempDir;
 use testkit::{Database, Engine, Identity, Nats, Service, TestChannel, person};
 use tonic::Status;
 
@@ -26,6 +29,23 @@ pub(crate) struct House {
     pub(crate) nats: Nats,
     pub(crate) database: Database,
     replicas: Vec<Service>,
+    _resolver: TempDir,
+}
+
+/// Plays the resolver of packages, as a program: all can be had in version 1.0, except `impossible`.
+fn stand_in() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "#!/bin/sh\n\
+        if grep -q impossible requirements.in; then\n\
+        printf 'warning: a stand-in\\nerror: No solution found:\\n  cause: there is no version of impossible\\n' >&2\n\
+        exit 1\nfi\n\
+        for name in polars duckdb; do\n\
+        if grep -q \"^$name\" requirements.in; then\n\
+        printf '%s==1.0 \\\\\\n    --hash=sha256:aa\\n' $name >> lock.txt\nfi\ndone\n";
+    let file = folder.path().join("uv");
+    fs::write(&file, script).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }
 
 impl House {
@@ -33,6 +53,7 @@ impl House {
         let clock = Arc::new(ManualClock::new(from_micros(1_700_000_000_000_000)));
         let identity = Identity::start(clock.clone()).await;
         let (nats, database) = (Nats::start(), engine.database());
+        let resolver = stand_in();
         let mut replicas = Vec::new();
         for _ in 0..2 {
             let service = identity.config("inventory", database.url(), &nats);
@@ -40,6 +61,8 @@ impl House {
                 service,
                 heartbeat_ms: 20,
                 silence_timeout_ms: 8_000,
+                uv: resolver.path().join("uv").display().to_string(),
+                ..InventoryConfig::default()
             };
             let clock = clock.clone();
             replicas.push(
@@ -52,6 +75,7 @@ impl House {
             nats,
             database,
             replicas,
+            _resolver: resolver,
         }
     }
 

@@ -10,6 +10,7 @@ mod catalogue;
 mod certificate;
 mod departure;
 mod edges;
+mod environments;
 mod heartbeat;
 mod house;
 mod join;

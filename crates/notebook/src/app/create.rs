@@ -5,19 +5,19 @@ use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result, telemetry};
 use contracts::common::v1::Resources;
 use contracts::common::v1::Role;
-use contracts::inventory::v1::{ListEnvironmentsRequest, MachineType};
+use contracts::inventory::v1::MachineType;
 use contracts::notebook::v1::{Notebook, NotebookPlan, NotebookState};
 use kernel::id::NotebookId;
 use kernel::text;
 use secrecy::ExposeSecret;
 
+use super::environment::kept_digest;
 use super::machine::needs;
 use super::{App, view};
 use crate::domain::policy::{self, MOST_SECONDS, Subject};
 use crate::domain::state::Wanted;
 use crate::store::entity::Model;
 
-const DEFAULT_ENVIRONMENT: &str = "python";
 /// Longest text that is looked up or kept beside the name.
 pub(super) const MAX_TEXT: usize = 200;
 
@@ -153,7 +153,9 @@ impl App {
             Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
             None => self.machine(&new.machine_type).await?,
         };
-        let environment = self.environment(&new.environment).await?;
+        let environment = self
+            .choose_environment(caller.team, &new.environment)
+            .await?;
         let team_id = caller.team.to_string();
         let idle = policy::effective(
             &self.policies().await?,
@@ -177,7 +179,8 @@ impl App {
                 new.name.clone()
             },
             machine_type: machine.name.clone(),
-            environment,
+            environment_digest: kept_digest(&environment),
+            environment: environment.name,
             free: machine.free,
             wanted: view::wanted_number(Wanted::Running),
             stop_reason: String::new(),
@@ -241,30 +244,5 @@ impl App {
             )),
             _ => Ok(project_id),
         }
-    }
-
-    async fn environment(&self, wanted: &str) -> Result<String> {
-        let wanted = if wanted.is_empty() {
-            DEFAULT_ENVIRONMENT
-        } else {
-            wanted
-        };
-        let mut inventory = self.inventory.clone();
-        let known = inventory
-            .list_environments(ListEnvironmentsRequest {})
-            .await?
-            .into_inner()
-            .environments;
-        if known.iter().any(|environment| environment.name == wanted) {
-            return Ok(wanted.to_owned());
-        }
-        let names: Vec<_> = known
-            .into_iter()
-            .map(|environment| environment.name)
-            .collect();
-        Err(Error::invalid(
-            "environment",
-            format!("{wanted:?} is unknown; there are {}", names.join(", ")),
-        ))
     }
 }

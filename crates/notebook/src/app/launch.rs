@@ -1,7 +1,6 @@
 //! What a start of a notebook asks of the scheduler.
 
 use chassis::{Error, Result};
-use contracts::inventory::v1::ListEnvironmentsRequest;
 use contracts::scheduler::v1::{OnSilence, SubmitWorkloadRequest, WorkloadSpec};
 use contracts::volume::v1::VolumeState;
 
@@ -34,16 +33,7 @@ impl App {
             .into_iter()
             .find(|machine| machine.name == row.machine_type)
             .ok_or_else(|| Error::not_found("machine type", &row.machine_type))?;
-        let mut inventory = self.inventory.clone();
-        let environments = inventory
-            .list_environments(ListEnvironmentsRequest {})
-            .await?
-            .into_inner()
-            .environments;
-        let environment = environments
-            .into_iter()
-            .find(|environment| environment.name == row.environment)
-            .ok_or_else(|| Error::not_found("environment", &row.environment))?;
+        let environment = self.environment_of(row).await?;
         let volume = self.claim_volume(row).await?;
         if volume.state() == VolumeState::Lost {
             return Err(Error::Precondition(lost(&volume.reason)));

@@ -3,6 +3,7 @@
 mod cost;
 mod count;
 mod create;
+mod environment;
 mod explain;
 mod extend;
 mod find;

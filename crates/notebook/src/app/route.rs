@@ -18,6 +18,7 @@ fn route(row: &Model) -> Route {
         node_id: row.node_id.clone(),
         workload_id: row.workload_id.clone(),
         generation: unsigned(row.generation),
+        volume_id: row.volume_id.clone(),
     });
     let state = view::state(row);
     Route {

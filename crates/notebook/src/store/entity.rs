@@ -19,6 +19,7 @@ pub struct Model {
     pub name: String,
     pub machine_type: String,
     pub environment: String,
+    pub environment_digest: String,
     pub free: bool,
     pub wanted: i32,
     pub stop_reason: String,

@@ -45,6 +45,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0007_idle",
                 sql: include_str!("migrations/0007_idle.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0008_environment",
+                sql: include_str!("migrations/0008_environment.sql"),
+            }),
         ]
     }
 }

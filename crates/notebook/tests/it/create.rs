@@ -76,6 +76,28 @@ async fn nothing_asked_gives_a_good_notebook(engine: Engine) {
     );
 }
 
+async fn an_environment_of_the_team_stays_what_it_was(engine: Engine) {
+    let house = House::open(engine).await;
+    let in_environment = |name: &str| CreateNotebookRequest {
+        environment: name.to_owned(),
+        ..CreateNotebookRequest::default()
+    };
+    let made = house.try_create(in_environment("frames")).await.unwrap();
+    assert_eq!(made.environment, "frames");
+    house.workload(&made.id, 1).await;
+    let (asked, _) = house.scheduler.state().submitted[&format!("{}/1", made.id)].clone();
+    // Started by its digest: nobody need find the name any more.
+    assert_eq!(asked.spec.unwrap().environment_digest, "sha256:frames");
+    for (name, told) in [
+        ("soon", "environment soon is still being resolved"),
+        ("never", "environment never cannot be had: no such version"),
+    ] {
+        let refused = house.try_create(in_environment(name)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().starts_with(told), "{refused}");
+    }
+}
+
 async fn what_is_asked_is_given(engine: Engine) {
     let house = House::open(engine).await;
     let first = house.create("first").await;
@@ -264,6 +286,7 @@ async fn what_is_asked_is_bounded(engine: Engine) {
 
 testkit::on_each_engine!(
     nothing_asked_gives_a_good_notebook,
+    an_environment_of_the_team_stays_what_it_was,
     what_is_asked_is_given,
     a_request_makes_one_notebook,
     a_request_is_not_answered_with_what_is_deleted,

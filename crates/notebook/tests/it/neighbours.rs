@@ -121,14 +121,24 @@ testkit::play! {
             &self,
             _: Request<inventory::ListEnvironmentsRequest>,
         ) -> Result<Response<inventory::ListEnvironmentsResponse>, Status> {
-            let environment = |name: &str| inventory::Environment {
-                name: name.to_owned(),
-                digest: format!("sha256:{name}"),
-                lock: "jupyterlab==4.5.1".to_owned(),
-                ..inventory::Environment::default()
-            };
-            let environments = ["python", "torch"].map(environment).to_vec();
+            let environments = environments();
             Ok(Response::new(inventory::ListEnvironmentsResponse { environments }))
+        }
+
+        async fn get_environment(
+            &self,
+            request: Request<inventory::GetEnvironmentRequest>,
+        ) -> Result<Response<inventory::GetEnvironmentResponse>, Status> {
+            let asked = request.into_inner();
+            let fits = |one: &inventory::Environment| match asked.digest.as_str() {
+                "" => one.name == asked.environment,
+                digest => one.digest == digest,
+            };
+            let known = environments().into_iter().chain(team_environments());
+            let found = known.into_iter().find(fits);
+            let missing = || Error::not_found("environment", &asked.environment);
+            let environment = Some(found.ok_or_else(missing)?);
+            Ok(Response::new(inventory::GetEnvironmentResponse { environment }))
         }
     }
     without
@@ -136,11 +146,43 @@ testkit::play! {
     join_node(JoinNodeRequest) -> JoinNodeResponse,
     renew_node_certificate(RenewNodeCertificateRequest) -> RenewNodeCertificateResponse,
     heartbeat(HeartbeatRequest) -> HeartbeatResponse,
+    create_environment(CreateEnvironmentRequest) -> CreateEnvironmentResponse,
+    delete_environment(DeleteEnvironmentRequest) -> DeleteEnvironmentResponse,
+    share_environment(ShareEnvironmentRequest) -> ShareEnvironmentResponse,
     list_nodes(ListNodesRequest) -> ListNodesResponse,
     register_edge(RegisterEdgeRequest) -> RegisterEdgeResponse,
     set_node_schedulable(SetNodeSchedulableRequest) -> SetNodeSchedulableResponse,
     give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
     delete_node(DeleteNodeRequest) -> DeleteNodeResponse,
+}
+
+fn environment(name: &str) -> inventory::Environment {
+    inventory::Environment {
+        name: name.to_owned(),
+        digest: format!("sha256:{name}"),
+        lock: "jupyterlab==4.5.1".to_owned(),
+        state: inventory::EnvironmentState::Ready.into(),
+        ..inventory::Environment::default()
+    }
+}
+
+/// Those that come with Quire.
+fn environments() -> Vec<inventory::Environment> {
+    ["python", "torch"].map(environment).to_vec()
+}
+
+/// Those of a team: one that is ready, one that is not yet, and one that never will be.
+fn team_environments() -> Vec<inventory::Environment> {
+    use inventory::EnvironmentState::{Failed, Ready, Resolving};
+    let of_team = |(name, state): (&str, inventory::EnvironmentState)| inventory::Environment {
+        team_id: "te-any".to_owned(),
+        state: state.into(),
+        reason: "no such version".to_owned(),
+        ..environment(name)
+    };
+    [("frames", Ready), ("soon", Resolving), ("never", Failed)]
+        .map(of_team)
+        .to_vec()
 }
 
 testkit::play! {

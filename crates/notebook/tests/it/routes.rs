@@ -33,6 +33,7 @@ async fn routes_follow_the_notebook(engine: Engine) {
         node_id: "no-1".to_owned(),
         workload_id: workload.clone(),
         generation: 1,
+        volume_id: house.notebook(&made.id).await.volume_id,
     });
     assert_eq!((placed.running, &placed.target), (false, &target));
     let now = house.clock.now();

@@ -1,10 +1,11 @@
 //! What can be typed, one file a noun.
 
-mod catalog;
+mod environment;
 mod event;
 mod host;
 mod idle;
 mod login;
+mod machine_type;
 mod money;
 mod node;
 mod notebook;
@@ -18,11 +19,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use catalog::{EnvironmentCommand, MachineTypeCommand};
+pub(crate) use environment::{EnvironmentCommand, PackageArgs};
 pub(crate) use event::{DeadCommand, EventCommand, TailArgs};
 pub(crate) use host::{AgentArgs, DoctorArgs, DownArgs, UpArgs};
 pub(crate) use idle::{IdlePolicyCommand, IdleScopeArgs};
 pub(crate) use login::{AuthorityCommand, LoginArgs};
+pub(crate) use machine_type::MachineTypeCommand;
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
 pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};

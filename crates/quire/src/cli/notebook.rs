@@ -1,7 +1,11 @@
 //! `quire notebook`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use kernel::size::{GpuRequest, parse_memory_mib};
+
+use super::environment::PackageArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotebookCommand {
@@ -13,10 +17,11 @@ have limits and are taken by name only.
 Examples:
   quire notebook create
   quire notebook create --name first --machine-type C3 --environment python
+  quire notebook create --package polars --package 'duckdb>=1'
   quire notebook create --gpu 1 --memory 32GiB        the cheapest with a GPU
   quire notebook create --gpu A100:2 --dry-run        what that would be and cost; makes nothing
   quire notebook create --volume vo-019f              on the files of a deleted one that were kept")]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// All notebooks of your team, with what they cost so far.
     List,
     /// One notebook.
@@ -32,6 +37,15 @@ Examples:
         /// Only the last lines.
         #[arg(long, value_name = "LINES")]
         tail: Option<u32>,
+    },
+    /// Copy files and folders into a notebook or out of it, whether it runs or not; what is there already is left out.
+    #[command(
+        after_help = "Examples:\n  quire notebook cp train.py data first:            into its root\n  quire notebook cp data first:/input/              into a folder, which is made\n  quire notebook cp first:results .                 back"
+    )]
+    Cp {
+        /// What to copy, and at the end where to; NOTEBOOK:PATH is in a notebook.
+        #[arg(required = true, num_args = 2.., value_name = "PATH | NOTEBOOK:PATH")]
+        paths: Vec<String>,
     },
     /// Stop a notebook; its files stay.
     Stop {
@@ -107,12 +121,17 @@ pub(crate) struct CreateArgs {
     /// Memory that it needs at least, such as 16GiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_memory_mib)]
     pub(crate) memory: Option<u32>,
-    /// Environment [default: python].
+    /// Environment; with packages, one that comes with Quire and that they add to [default: python].
     #[arg(long)]
     pub(crate) environment: Option<String>,
+    #[command(flatten)]
+    pub(crate) packages: PackageArgs,
     /// Project, by identifier or name [default: the first].
     #[arg(long)]
     pub(crate) project: Option<String>,
+    /// Folder whose content it gets; copied once it runs.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_wait")]
+    pub(crate) upload: Option<PathBuf>,
     /// Files that nobody uses, from `quire volume list` [default: new ones].
     #[arg(long, value_name = "ID")]
     pub(crate) volume: Option<String>,

@@ -1,8 +1,8 @@
 //! What each command does.
 
 mod authority;
-mod catalog;
 mod confirm;
+mod environment;
 mod event;
 mod idle;
 mod login;
@@ -11,6 +11,7 @@ mod money;
 mod node;
 mod node_end;
 mod notebook;
+mod progress;
 mod project;
 mod team;
 mod volume;
@@ -18,7 +19,7 @@ mod volume;
 use anyhow::Result;
 
 use crate::api::Api;
-use crate::cli::{Command, EnvironmentCommand, MachineTypeCommand, Output};
+use crate::cli::{Command, MachineTypeCommand, Output};
 
 pub(crate) use authority::run as authority;
 pub(crate) use login::login;
@@ -38,7 +39,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::MachineType(MachineTypeCommand::List { all }) => {
             machine_type::list(api, output, all).await
         }
-        Command::Environment(EnvironmentCommand::List) => catalog::environments(api, output).await,
+        Command::Environment(command) => environment::run(command, api, output).await,
         Command::Volume(command) => volume::run(command, api, output).await,
         Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,

@@ -103,6 +103,10 @@ testkit::play! {
     give_up_node(GiveUpNodeRequest) -> GiveUpNodeResponse,
     list_machine_types(ListMachineTypesRequest) -> ListMachineTypesResponse,
     list_environments(ListEnvironmentsRequest) -> ListEnvironmentsResponse,
+    get_environment(GetEnvironmentRequest) -> GetEnvironmentResponse,
+    create_environment(CreateEnvironmentRequest) -> CreateEnvironmentResponse,
+    delete_environment(DeleteEnvironmentRequest) -> DeleteEnvironmentResponse,
+    share_environment(ShareEnvironmentRequest) -> ShareEnvironmentResponse,
 }
 
 testkit::play! {

@@ -56,6 +56,7 @@ impl ProcessRuntime {
             network: self.isolation.connect(job.id())?,
             seccomp: self.isolation.seccomp.clone(),
             folder: self.as_seen(&home, NOTEBOOKS),
+            errand: false,
             binds: self.binds(job, &home, user, environment)?,
         };
         Ok(Plan {
@@ -71,6 +72,25 @@ impl ProcessRuntime {
             kill: group.and_then(|group| group.kill),
             program: self.program.clone().into_os_string(),
             args: sandbox.args(&spec.command),
+        })
+    }
+
+    /// The sandbox of an errand over the files in `home`.
+    pub(super) fn errand_sandbox(&self, home: PathBuf) -> Result<Sandbox, String> {
+        Ok(Sandbox {
+            kind: self.isolation.kind,
+            program: self.program.clone(),
+            user: self.user_of(&home)?,
+            cgroups: Vec::new(),
+            network: None,
+            seccomp: self.isolation.seccomp.clone(),
+            folder: self.as_seen(&home, NOTEBOOKS),
+            errand: true,
+            binds: vec![Bind {
+                source: home,
+                target: NOTEBOOKS.into(),
+                access: Access::Write,
+            }],
         })
     }
 

@@ -20,7 +20,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::Error;
 use contracts::scheduler::v1::WorkloadSpec;
+use kernel::id::VolumeId;
+use tokio::process::Command;
 
 use self::cgroup::Group;
 use self::user::Users;
@@ -181,6 +184,24 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn group(&self, job: &Job) -> Option<Group> {
         self.isolation.group(job.id())
+    }
+
+    fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command> {
+        let missing = || Error::not_found("volume", volume);
+        let id: VolumeId = volume.parse().map_err(|_| missing())?;
+        let home = volumes(&self.config.data_dir).join(id.to_string());
+        if !home.is_dir() {
+            return Err(missing());
+        }
+        let sandbox = self.errand_sandbox(home);
+        let sandbox = sandbox.map_err(|cause| Error::internal("making a sandbox", cause))?;
+        let mut errand = Command::new(&self.program);
+        // Nothing of the agent's variables: what runs there can be read by what lies there.
+        errand
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .args(sandbox.args(command));
+        Ok(errand)
     }
 
     fn upstream(&self, job: &Job) -> Option<PathBuf> {

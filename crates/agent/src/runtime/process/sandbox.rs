@@ -75,6 +75,8 @@ pub(crate) struct Sandbox {
     pub(crate) seccomp: Option<PathBuf>,
     /// Where it starts, as the workload sees it.
     pub(crate) folder: PathBuf,
+    /// A short program with the streams of who asked for it, and no network; else a workload.
+    pub(crate) errand: bool,
     /// What it sees beside the system's own programs.
     pub(crate) binds: Vec<Bind>,
 }
@@ -103,6 +105,9 @@ impl Sandbox {
         if let Some(user) = self.user {
             args.extend(["--user".into(), user.to_string().into()]);
         }
+        if self.errand {
+            args.extend(["--input".into(), "kept".into()]);
+        }
         args.extend(["--folder".into(), self.folder.clone().into(), "--".into()]);
         args.extend(command.iter().map(Into::into));
         args
@@ -113,6 +118,9 @@ impl Sandbox {
         let mut walls = Walls::default();
         walls.options("--unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try");
         walls.options("--hostname notebook --die-with-parent --new-session --cap-drop ALL");
+        if self.errand {
+            walls.options("--unshare-net");
+        }
         match self.kind {
             // What `stage drop` needs to become the workload's user; it gives them up with that.
             Kind::Root => {
@@ -233,6 +241,7 @@ mod tests {
             network: Some("/run/netns/n".into()),
             seccomp: None,
             folder: NOTEBOOKS.into(),
+            errand: false,
             binds: vec![
                 Bind::in_place("/root/.py/3.11"),
                 Bind::in_place("/usr/share/x"),
@@ -284,6 +293,21 @@ mod tests {
             "{args}"
         );
         assert!(text(&sandbox(Kind::UserNamespace).args(&[])).contains("--unshare-user"));
+    }
+
+    #[test]
+    fn an_errand_has_no_network_and_keeps_its_input() {
+        let sandbox = Sandbox {
+            errand: true,
+            network: None,
+            ..sandbox(Kind::Root)
+        };
+        let args = text(&sandbox.args(&["tar".to_owned()]));
+        assert!(args.contains(" --unshare-net "), "{args}");
+        assert!(
+            args.ends_with("stage drop --user 200001 --input kept --folder /notebooks -- tar"),
+            "{args}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod edge;
+pub(crate) mod environment;
 pub(crate) mod gpu;
 pub(crate) mod join_token;
 pub(crate) mod node;

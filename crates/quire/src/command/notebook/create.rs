@@ -6,9 +6,12 @@ use contracts::notebook::v1::{CreateNotebookRequest, NotebookPlan};
 use kernel::Micros;
 use serde::Serialize;
 
-use super::run::{Goal, reach};
+use super::copy::upload;
+use super::door::Door;
+use super::run::{Goal, arrived, reach};
 use crate::api::{Api, request_id};
 use crate::cli::{CreateArgs, Output};
+use crate::command::environment::for_packages;
 use crate::print::{self, Row};
 use crate::when;
 
@@ -143,12 +146,20 @@ fn resources(args: &CreateArgs) -> Option<Resources> {
 }
 
 pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
+    let with_packages = if args.dry_run {
+        if !args.packages.are_none() {
+            print::note("packages are not resolved in a dry run");
+        }
+        None
+    } else {
+        for_packages(api, args.environment.as_deref(), &args.packages).await?
+    };
     let request = CreateNotebookRequest {
         resources: resources(&args),
         name: args.name.unwrap_or_default(),
         project: args.project.unwrap_or_default(),
         machine_type: args.machine_type.unwrap_or_default(),
-        environment: args.environment.unwrap_or_default(),
+        environment: with_packages.or(args.environment).unwrap_or_default(),
         idle_timeout_seconds: args.idle_timeout.map(|minutes| minutes * 60),
         shutdown_timeout_seconds: args.shutdown_timeout.map_or(0, |hours| hours * 3_600),
         // A lost answer can be asked for again without a second notebook.
@@ -187,6 +198,14 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
             "no price is set for this machine type: it costs nothing; an operator sets one with \"quire price set {machine_type} AMOUNT\""
         ));
     }
+    let notebook = match &args.upload {
+        None => notebook,
+        Some(folder) => {
+            let running = arrived(api, notebook, Goal::Running).await?;
+            upload(&Door::of(api, running.clone())?, folder).await?;
+            running
+        }
+    };
     reach(api, output, notebook, Goal::Running, &args.wait).await
 }
 

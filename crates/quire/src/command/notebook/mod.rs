@@ -2,9 +2,12 @@
 
 mod bill;
 mod change;
+mod copy;
 mod create;
 mod delete;
+mod door;
 mod extend;
+mod files;
 mod find;
 mod logs;
 mod open;
@@ -27,10 +30,11 @@ pub(crate) use why::why;
 
 pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> Result<()> {
     match command {
-        NotebookCommand::Create(args) => create::create(api, output, args).await,
+        NotebookCommand::Create(args) => create::create(api, output, *args).await,
         NotebookCommand::List => list(api, output).await,
         NotebookCommand::Show { id } => show(api, output, &id).await,
         NotebookCommand::Open { id } => open::open(api, output, &id).await,
+        NotebookCommand::Cp { paths } => copy::cp(api, output, &paths).await,
         NotebookCommand::Logs { id, follow, tail } => {
             logs::logs(api, output, &id, follow, tail).await
         }

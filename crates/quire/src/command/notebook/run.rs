@@ -73,6 +73,17 @@ pub(super) async fn reach(
         ));
         return shown(api, output, notebook).await;
     }
+    let notebook = arrived(api, notebook, goal).await?;
+    if goal == Goal::Running && output == Output::Table {
+        out!("{}?token={}", notebook.url, notebook.token);
+        return Ok(());
+    }
+    shown(api, output, notebook).await
+}
+
+/// Waits until the notebook is where it is wanted.
+pub(super) async fn arrived(api: &Api, notebook: Notebook, goal: Goal) -> Result<Notebook> {
+    let name = notebook.name.clone();
     let running =
         |notebook: &Notebook| notebook.state() == NotebookState::Running && !notebook.restarting;
     let (limit, doing) = match goal {
@@ -89,18 +100,11 @@ pub(super) async fn reach(
         Goal::Stopped => is_rest(notebook),
     };
     let notebook = wait_for(api, notebook, patience, done).await?;
-    if goal == Goal::Stopped {
-        return shown(api, output, notebook).await;
-    }
-    if !running(&notebook) {
+    if goal == Goal::Running && !running(&notebook) {
         let (state, reason) = (state_name(notebook.state()), &notebook.reason);
         bail!(
             "{name} did not start: {state}: {reason}\n  see \"quire why {name}\" and \"quire notebook logs {name}\""
         );
     }
-    if output == Output::Table {
-        out!("{}?token={}", notebook.url, notebook.token);
-        return Ok(());
-    }
-    shown(api, output, notebook).await
+    Ok(notebook)
 }

@@ -1,4 +1,4 @@
-//! `quire machine-type` and `quire environment`.
+//! `quire machine-type`.
 
 use clap::Subcommand;
 
@@ -10,10 +10,4 @@ pub(crate) enum MachineTypeCommand {
         #[arg(long)]
         all: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EnvironmentCommand {
-    /// All of them.
-    List,
 }

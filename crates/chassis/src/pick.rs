@@ -1,10 +1,13 @@
 //! Which thing a text names: one of its names, or the unique beginning of one.
 
-use chassis::{Error, Result};
+use crate::{Error, Result};
 
 /// The one of `candidates` that `wanted` names: by a whole name, else by a beginning that only one has. `names` gives a
 /// candidate's names, the one for people last; `noun` is what candidates are.
-pub(crate) fn pick<T>(
+///
+/// # Errors
+/// [`Error::NotFound`] when it names none, [`Error::Invalid`] when it could be several.
+pub fn pick<T>(
     noun: &'static str,
     wanted: &str,
     candidates: Vec<T>,

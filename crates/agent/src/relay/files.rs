@@ -1,0 +1,258 @@
+//! Files of a volume, for people: listed, packed and unpacked by `find` and `tar`, which run as the volume's owner in a sandbox of their
+//! own, without a network, whether a workload runs or not. What they meet there is hostile: nothing of it is read by the agent.
+
+use std::io;
+use std::process::Stdio;
+
+use axum::body::Body;
+use axum::extract::{Path as Segments, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use chassis::Error;
+use futures::{Stream, StreamExt as _};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Relay, refuse};
+
+/// Errands over files that run at once.
+pub(super) const MOST: usize = 16;
+/// How much is sent at once.
+const CHUNK: usize = 64 << 10;
+/// How much of what a program complains is passed on, in bytes.
+const COMPLAINT: u64 = 1_000;
+/// Longest list of names that is packed, in bytes.
+const LONGEST_NAMES: usize = 16 << 20;
+/// Exit code of the errands for a path that is not there.
+const MISSING: i32 = 44;
+
+/// Records `type`, size, time of change in seconds and path below the one that is listed, each ended by NUL.
+const LIST: &str = "cd -- \"$1\" 2>/dev/null || { [ -e \"$1\" ] || [ -L \"$1\" ] || exit 44; \
+    exec find \"$1\" -printf '%y\\t%s\\t%Ts\\t\\0'; }; \
+    exec find . -printf '%y\\t%s\\t%Ts\\t%P\\0'";
+/// What tar calls a difference, exit code 1, is a file that changed while it was read: no failure.
+const PACK: &str = "cd -- \"$1\" 2>/dev/null || exit 44; \
+    tar -c --no-recursion --null -T - || { code=$?; [ $code -eq 1 ] || exit $code; }";
+const UNPACK: &str = "mkdir -p -- \"$1\" && cd -- \"$1\" && exec tar -x";
+
+/// Which files.
+#[derive(Debug, Deserialize)]
+pub(super) struct Where {
+    /// Below the volume's root.
+    #[serde(default)]
+    path: String,
+}
+
+impl Where {
+    /// The path from the volume's root, which every errand begins in.
+    fn relative(&self) -> Result<String, Error> {
+        let parts: Vec<_> = self
+            .path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .collect();
+        if parts.contains(&"..") || self.path.contains('\0') {
+            let problem = format!("{:?} leads out of the files", self.path);
+            return Err(Error::invalid("path", problem));
+        }
+        // Never mistaken for an option.
+        Ok(format!("./{}", parts.join("/")))
+    }
+}
+
+/// One program over a volume's files; it ends with this value.
+#[derive(Debug)]
+struct Errand {
+    child: Child,
+    output: ChildStdout,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Errand {
+    /// Begins one, with the way into it.
+    fn begin(
+        relay: &Relay,
+        volume: &str,
+        script: &str,
+        place: &Where,
+    ) -> Result<(Self, ChildStdin), Error> {
+        let permit = relay.errands.clone().try_acquire_owned().map_err(|_| {
+            Error::Exhausted(format!("{MOST} copies run on this node; try again soon"))
+        })?;
+        let path = place.relative()?;
+        let command = ["sh", "-c", script, "files", &path].map(str::to_owned);
+        let mut command = relay.runtime.errand(volume, &command)?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|cause| Error::internal("starting an errand over files", cause))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::internal("starting an errand over files", "no pipes"));
+        };
+        let errand = Self {
+            child,
+            output,
+            _permit: permit,
+        };
+        Ok((errand, input))
+    }
+
+    /// Waits for its end; what it says where it failed.
+    async fn end(&mut self, place: &Where) -> Result<(), Error> {
+        let mut complaint = Vec::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr
+                .take(COMPLAINT)
+                .read_to_end(&mut complaint)
+                .await
+                .ok();
+        }
+        let status = self.child.wait().await;
+        let status = status.map_err(|cause| Error::internal("an errand over files", cause))?;
+        if status.success() {
+            return Ok(());
+        }
+        if status.code() == Some(MISSING) {
+            return Err(Error::not_found("file", &place.path));
+        }
+        let complaint = String::from_utf8_lossy(&complaint);
+        let complaint: Vec<_> = complaint.split_whitespace().collect();
+        Err(Error::invalid(
+            "path",
+            format!("{:?}: {}", place.path, complaint.join(" ")),
+        ))
+    }
+
+    async fn chunk(&mut self) -> io::Result<Bytes> {
+        let mut chunk = vec![0; CHUNK];
+        let read = self.output.read(&mut chunk).await?;
+        chunk.truncate(read);
+        Ok(chunk.into())
+    }
+
+    /// Its output as a body, once it has begun; a failure at its end breaks the body off.
+    async fn answer(mut self, place: Where, kind: &'static str) -> Response {
+        let first = match self.chunk().await {
+            Ok(first) => first,
+            Err(cause) => return refusal(&Error::internal("reading files", cause)),
+        };
+        if first.is_empty() {
+            return match self.end(&place).await {
+                Ok(()) => ([(header::CONTENT_TYPE, kind)], Body::empty()).into_response(),
+                Err(error) => refusal(&error),
+            };
+        }
+        let rest = futures::stream::once(async { Ok(first) }).chain(self.rest(place));
+        ([(header::CONTENT_TYPE, kind)], Body::from_stream(rest)).into_response()
+    }
+
+    fn rest(self, place: Where) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        futures::stream::try_unfold(Some((self, place)), |going| async {
+            let Some((mut errand, place)) = going else {
+                return Ok(None);
+            };
+            let chunk = errand.chunk().await?;
+            if chunk.is_empty() {
+                errand.end(&place).await.map_err(io::Error::other)?;
+                return Ok(None);
+            }
+            Ok(Some((chunk, Some((errand, place)))))
+        })
+    }
+}
+
+fn refusal(error: &Error) -> Response {
+    if let Error::Internal { .. } = error {
+        tracing::warn!(error = chassis::error::chain(error), "an errand over files");
+    }
+    let status = StatusCode::from_u16(error.code().http_status());
+    refuse(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
+}
+
+/// Lists what is at a path and below it.
+pub(super) async fn list(
+    State(relay): State<Relay>,
+    Segments(volume): Segments<String>,
+    Query(place): Query<Where>,
+) -> Response {
+    match Errand::begin(&relay, &volume, LIST, &place) {
+        Ok((errand, _)) => errand.answer(place, "application/octet-stream").await,
+        Err(error) => refusal(&error),
+    }
+}
+
+/// Packs the files below a path whose names, each ended by NUL, are the body.
+pub(super) async fn pack(
+    State(relay): State<Relay>,
+    Segments(volume): Segments<String>,
+    Query(place): Query<Where>,
+    body: Body,
+) -> Response {
+    let Ok(names) = axum::body::to_bytes(body, LONGEST_NAMES).await else {
+        let problem = format!("is broken off, or has more than {LONGEST_NAMES} bytes of names");
+        return refusal(&Error::invalid("body", problem));
+    };
+    match Errand::begin(&relay, &volume, PACK, &place) {
+        Ok((errand, mut input)) => {
+            // Beside the reading: the program may write before it has read all names.
+            tokio::spawn(async move { input.write_all(&names).await });
+            errand.answer(place, "application/x-tar").await
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+/// Unpacks the body below a path, which is made where it is not there.
+pub(super) async fn unpack(
+    State(relay): State<Relay>,
+    Segments(volume): Segments<String>,
+    Query(place): Query<Where>,
+    body: Body,
+) -> Response {
+    let (mut errand, mut input) = match Errand::begin(&relay, &volume, UNPACK, &place) {
+        Ok(begun) => begun,
+        Err(error) => return refusal(&error),
+    };
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let Ok(chunk) = chunk else {
+            let problem = "was broken off; what came until then is there";
+            return refusal(&Error::invalid("body", problem));
+        };
+        // It ended: its complaint says why.
+        if input.write_all(&chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(input);
+    match errand.end(&place).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => refusal(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        let read = |path: &str| {
+            let path = path.to_owned();
+            Where { path }.relative()
+        };
+        assert_eq!(read("").unwrap(), "./");
+        assert_eq!(read("/a//b/./c/").unwrap(), "./a/b/c");
+        assert_eq!(read("-rf").unwrap(), "./-rf");
+        assert_eq!(read("..a/b..").unwrap(), "./..a/b..");
+        for wrong in ["..", "a/../b", "/..", "a\0b"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
