@@ -167,6 +167,11 @@ impl Kernel {
         &self.id
     }
 
+    /// Waits for the kernel's next word, and answers pings; `false` when the connection is over.
+    pub(crate) async fn hear(&mut self) -> bool {
+        matches!(self.socket.next().await, Some(Ok(_)))
+    }
+
     /// Runs code and gives what it printed, and the error if it raised one.
     pub(crate) async fn run(&mut self, code: &str) -> Result<String, String> {
         self.requests += 1;

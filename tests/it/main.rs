@@ -20,6 +20,7 @@ mod domain;
 mod events;
 mod files;
 mod host;
+mod idle;
 mod installation;
 mod invariants;
 mod jupyter;

@@ -153,7 +153,7 @@ impl Split {
         match area {
             "identity" => {
                 set("MASTER_KEY", MASTER_KEY.to_owned());
-                for service in SERVICES {
+                for service in SERVICES.into_iter().chain(["edge"]) {
                     set(
                         &format!("SERVICE_KEYS__{}", service.to_uppercase()),
                         format!("qs_test_{service}"),
@@ -176,6 +176,9 @@ impl Split {
             "edge" => {
                 set("DOMAIN", DOMAIN.to_owned());
                 set("RELAY_DIR", self.run_dir().display().to_string());
+                set("IDENTITY", self.address("identity"));
+                set("NOTEBOOK", self.address("notebook"));
+                set("KEY", "qs_test_edge".to_owned());
             }
             "gateway" => {
                 for service in SERVICES {

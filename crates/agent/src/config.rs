@@ -52,6 +52,8 @@ pub struct AgentConfig {
     pub denied_networks: Vec<String>,
     /// Seconds between asking a workload to end and ending it.
     pub stop_grace_seconds: u32,
+    /// What workloads use is measured this often, in milliseconds: activity that is shorter may count for less.
+    pub measure_ms: u32,
     /// Seconds that a workload has until its first answer.
     pub ready_timeout_seconds: u32,
 }
@@ -80,6 +82,7 @@ impl Default for AgentConfig {
             workload_network: "10.231.0.0/16".to_owned(),
             denied_networks: Vec::new(),
             stop_grace_seconds: 10,
+            measure_ms: 10_000,
             ready_timeout_seconds: 120,
         }
     }

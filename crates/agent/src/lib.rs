@@ -20,11 +20,13 @@ mod renewal;
 mod runtime;
 pub mod shim;
 mod show;
+mod signs;
 mod stage;
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::grpc::{Caller, TokenSource, connect};
 use chassis::{Address, Error, Result, Tasks};
@@ -47,6 +49,7 @@ use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 use crate::runtime::process::network::Networks;
+use crate::signs::Signs;
 
 pub use crate::config::AgentConfig;
 pub use crate::node::{join, node_id};
@@ -69,6 +72,9 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(),
 ) -> Result<()> {
+    if config.measure_ms == 0 {
+        return Err(Error::invalid("measure_ms", "is 0; 1 or more is needed"));
+    }
     denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
@@ -86,7 +92,9 @@ pub async fn run(
     tasks.start("attempts", supervisor.run(ordered, cancel.clone()));
     let warm = agent.process.clone().keep_warm(cancel.clone());
     tasks.start("warm sandboxes", warm);
-    let relay = agent.relay();
+    let signs = agent.signs();
+    tasks.start("signs", signs.clone().run(cancel.clone()));
+    let relay = agent.relay(signs);
     let credentials = Credentials::of(&agent.config.data_dir);
     let edges = agent.config.data_dir.join("edges.json");
     let (edges, listing) = Edges::load(relay.clone(), credentials, edges)?;
@@ -166,12 +174,22 @@ impl Agent {
         )
     }
 
-    fn relay(&self) -> Relay {
+    fn signs(&self) -> Arc<Signs> {
+        Arc::new(Signs::new(
+            self.board.clone(),
+            self.runtime(),
+            self.gpus.clone(),
+            Duration::from_millis(self.config.measure_ms.into()),
+        ))
+    }
+
+    fn relay(&self, signs: Arc<Signs>) -> Relay {
         Relay {
             board: self.board.clone(),
             kept: self.kept.clone(),
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
+            signs,
             errands: Arc::new(relay::Errands::new()),
         }
     }

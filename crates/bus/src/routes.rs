@@ -3,6 +3,7 @@
 
 use async_nats::jetstream::{kv, stream};
 use futures::StreamExt as _;
+use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,10 +27,29 @@ pub struct Route {
     pub reason: String,
     /// Where its newest attempt is or was; `None` before the first.
     pub target: Option<Target>,
+    /// When and why it will stop.
+    #[serde(default)]
+    pub idle: RouteIdle,
     /// SHA-256 of the token that opens it, hexadecimal.
     pub token_sha256: String,
     /// Grows with each change of the owner's row: a lower one never replaces a higher one.
     pub revision: u64,
+}
+
+/// What visitors are told of the time that a notebook has left, also when nobody else answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteIdle {
+    /// When it will stop for being idle; `None` while it will not.
+    pub stops_at: Option<Timestamp>,
+    /// Why, in words.
+    pub because: String,
+    /// What an hour until then costs, such as `0.018 USD`; empty = not known.
+    pub costs: String,
+    /// Until when somebody keeps it.
+    pub kept_until: Option<Timestamp>,
+    /// When its maximum duration is over: it stops then, used or not. `None` = it has none.
+    pub run_until: Option<Timestamp>,
 }
 
 /// Where a workload runs.

@@ -40,6 +40,8 @@ events! {
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
     notebook::NotebookChanged,
+    notebook::NotebookIdleWarned,
+    notebook::NotebookExtended,
     notebook::NotebookReconfigured,
     billing::PriceChanged,
 }

@@ -11,6 +11,10 @@ use tokio::time::Instant;
 
 use crate::metrics::{Direction, Metrics};
 
+/// What is said in so long after a WebSocket's beginning, a page says by itself: also when it connects again after a pause, such as
+/// that of a laptop that wakes up.
+const GREETING: Duration = Duration::from_secs(10);
+
 /// What an edge says every few seconds about the notebooks at which something happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeActivity {
@@ -29,6 +33,9 @@ pub struct NotebookActivity {
     pub id: String,
     /// When bytes of its visitors last went through.
     pub last_traffic_at: Timestamp,
+    /// When somebody last used it: what an open page asks for by itself is no use. Absent when nobody has since this edge knows of
+    /// it.
+    pub last_use_at: Option<Timestamp>,
     /// WebSockets that are open now.
     pub open_websockets: u32,
     /// Requests since the message before.
@@ -50,6 +57,8 @@ struct Notebook {
     requests: AtomicU64,
     /// Microseconds since 1970.
     last_traffic: AtomicI64,
+    /// The same of use; 0 = never.
+    last_use: AtomicI64,
     changed: AtomicBool,
 }
 
@@ -62,8 +71,8 @@ impl Activity {
         }
     }
 
-    /// Lets one more request in unless `most` are in already.
-    pub(crate) fn enter(&self, id: &str, most: u32) -> Option<Arc<Visit>> {
+    /// Lets one more request in unless `most` are in already. `used` = it is, or may become, use of the notebook.
+    pub(crate) fn enter(&self, id: &str, most: u32, used: bool) -> Option<Arc<Visit>> {
         let notebook = self.lock().entry(id.to_owned()).or_default().clone();
         notebook
             .open
@@ -75,6 +84,7 @@ impl Activity {
             notebook,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
+            used,
             websocket: AtomicBool::new(false),
             began: Instant::now(),
             last_traffic: AtomicU64::new(0),
@@ -93,6 +103,9 @@ impl Activity {
                 last_traffic_at: kernel::time::from_micros(
                     notebook.last_traffic.load(Ordering::Relaxed),
                 ),
+                last_use_at: Some(notebook.last_use.load(Ordering::Relaxed))
+                    .filter(|at| *at > 0)
+                    .map(kernel::time::from_micros),
                 open_websockets: notebook.websockets.load(Ordering::Relaxed),
                 requests: notebook.requests.swap(0, Ordering::Relaxed),
             })
@@ -116,6 +129,8 @@ pub(crate) struct Visit {
     notebook: Arc<Notebook>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    /// It is use; a WebSocket by its messages only.
+    used: bool,
     websocket: AtomicBool,
     began: Instant,
     /// Milliseconds since it began.
@@ -144,6 +159,13 @@ impl Visit {
         self.touch();
     }
 
+    /// A message of the visitor went through a WebSocket.
+    pub(crate) fn message(&self) {
+        if self.used && self.began.elapsed() >= GREETING {
+            self.note_use();
+        }
+    }
+
     /// Waits until nothing has gone through for `limit`.
     pub(crate) async fn silent(&self, limit: Duration) {
         loop {
@@ -161,6 +183,16 @@ impl Visit {
         self.last_traffic.store(since, Ordering::Relaxed);
         self.notebook
             .last_traffic
+            .fetch_max(self.clock.now().timestamp_micros(), Ordering::Relaxed);
+        self.notebook.changed.store(true, Ordering::Relaxed);
+        if self.used && !self.websocket.load(Ordering::Relaxed) {
+            self.note_use();
+        }
+    }
+
+    fn note_use(&self) {
+        self.notebook
+            .last_use
             .fetch_max(self.clock.now().timestamp_micros(), Ordering::Relaxed);
         self.notebook.changed.store(true, Ordering::Relaxed);
     }

@@ -33,9 +33,11 @@ pub struct EdgeConfig {
     pub relay_tls: Option<TlsConfig>,
     /// Where inventory is found, which tells agents of this edge.
     pub inventory: Address,
+    /// Where the notebook service is found, which is asked to keep a notebook that somebody has opened.
+    pub notebook: Address,
     /// Where identity is found.
     pub identity: Address,
-    /// The edge's own key, for its call to inventory.
+    /// The edge's own key, for its calls to inventory and the notebook service.
     #[serde(serialize_with = "redacted")]
     pub key: SecretString,
     /// How much of everything.
@@ -75,6 +77,7 @@ impl Default for EdgeConfig {
             relay_address: None,
             relay_tls: None,
             inventory: Address::Http("127.0.0.1:7711".to_owned()),
+            notebook: Address::Http("127.0.0.1:7714".to_owned()),
             identity: Address::Http("127.0.0.1:7710".to_owned()),
             key: SecretString::default(),
             limits: Limits::default(),

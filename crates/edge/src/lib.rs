@@ -8,6 +8,7 @@ mod config;
 mod directory;
 mod domain;
 mod door;
+mod extension;
 mod metrics;
 mod page;
 mod refusal;
@@ -28,6 +29,7 @@ pub use config::{EdgeConfig, Limits};
 
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::extension::Extension;
 use crate::registration::Registration;
 use crate::upstream::RelayListener;
 
@@ -55,7 +57,8 @@ pub async fn run(
     let relay = RelayListener::bind(&config).await?;
     let registration = Registration::of(&config, relay.as_ref(), clock.clone())?;
     let directory = Directory::open(&config.bus, clock.clone(), &cancel).await?;
-    let door = Arc::new(Door::new(config, clock, directory));
+    let extension = Extension::of(&config, clock.clone())?;
+    let door = Arc::new(Door::new(config, clock, directory, extension));
 
     let mut tasks = Tasks::new(cancel.clone());
     let (follower, stop) = (door.clone(), cancel.clone());

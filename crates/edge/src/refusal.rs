@@ -28,7 +28,9 @@ pub(crate) enum Refusal {
     #[error("a page of another origin may not do this; open the notebook's own address")]
     Foreign,
     /// The door has no such page.
-    #[error("the notebook's door has only /.quire/logs, /.quire/files and /.quire/health")]
+    #[error(
+        "the notebook's door has only /.quire/health, /.quire/logs, /.quire/files, /.quire/status, /.quire/signs, /.quire/notice.js and, to POST, /.quire/extend"
+    )]
     NoPage,
     /// The node does not have what is asked for; says what.
     #[error("{0}")]

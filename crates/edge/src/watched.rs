@@ -1,4 +1,4 @@
-//! A stream of bytes that tells how much is read from it.
+//! A stream of bytes that shows what is read from it.
 
 use std::io;
 use std::pin::Pin;
@@ -6,20 +6,20 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of bytes that calls `on_read` with the number of bytes of each reading; 0 is the end.
+/// A stream of bytes that calls `on_read` with the bytes of each reading; none is the end.
 #[derive(Debug)]
 pub(crate) struct Watched<T, F> {
     inner: T,
     on_read: F,
 }
 
-impl<T, F: Fn(usize)> Watched<T, F> {
+impl<T, F: FnMut(&[u8])> Watched<T, F> {
     pub(crate) fn new(inner: T, on_read: F) -> Self {
         Self { inner, on_read }
     }
 }
 
-impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Watched<T, F> {
+impl<T: AsyncRead + Unpin, F: FnMut(&[u8]) + Unpin> AsyncRead for Watched<T, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -27,7 +27,7 @@ impl<T: AsyncRead + Unpin, F: Fn(usize) + Unpin> AsyncRead for Watched<T, F> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
-        (self.on_read)(buffer.filled().len().saturating_sub(before));
+        (self.on_read)(buffer.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

@@ -1,12 +1,12 @@
 //! One line for people: what happened, to what, where it stands now, and why.
 
+mod notebooks;
 mod people;
 
 use bus::Delivery;
 use contracts::billing::v1::{Price, PriceChanged};
 use contracts::identity::v1::ApiKeyRevoked;
 use contracts::inventory::v1::{Environment, EnvironmentChanged, Node, NodeChanged};
-use contracts::notebook::v1::{Notebook, NotebookChanged, NotebookReconfigured};
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
@@ -21,55 +21,47 @@ const LONGEST: usize = 300;
 
 /// The line of an event whose content can be read.
 pub(crate) fn of(delivery: &Delivery) -> String {
-    let known = line(delivery, |event: NotebookChanged| {
-        notebook(event.deleted, &event.notebook.unwrap_or_default())
-    })
-    .or_else(|| {
-        line(delivery, |event: NotebookReconfigured| {
-            let name = event.notebook.unwrap_or_default().name;
-            format!("notebook {name:?} was changed: {}", event.what)
+    let known = notebooks::line(delivery)
+        .or_else(|| {
+            line(delivery, |event: WorkloadChanged| {
+                workload(&event.workload.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: WorkloadChanged| {
-            workload(&event.workload.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: AttemptStarted| {
+                started(&event.attempt.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: AttemptStarted| {
-            started(&event.attempt.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: AttemptEnded| {
+                ended(&event.attempt.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: AttemptEnded| {
-            ended(&event.attempt.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: VolumeChanged| {
+                volume(&event.volume.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: VolumeChanged| {
-            volume(&event.volume.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: NodeChanged| {
+                node(&event.node.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: NodeChanged| {
-            node(&event.node.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: EnvironmentChanged| {
+                environment(event.deleted, &event.environment.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: EnvironmentChanged| {
-            environment(event.deleted, &event.environment.unwrap_or_default())
+        .or_else(|| {
+            line(delivery, |event: PriceChanged| {
+                price(&event.price.unwrap_or_default())
+            })
         })
-    })
-    .or_else(|| {
-        line(delivery, |event: PriceChanged| {
-            price(&event.price.unwrap_or_default())
-        })
-    })
-    .or_else(|| {
-        line(delivery, |event: ApiKeyRevoked| {
-            format!("API key {} was revoked", event.api_key_id)
-        })
-    });
+        .or_else(|| {
+            line(delivery, |event: ApiKeyRevoked| {
+                format!("API key {} was revoked", event.api_key_id)
+            })
+        });
     let known = known.or_else(|| people::line(delivery));
     let text = known.unwrap_or_else(|| format!("{} {}", short(&delivery.ce_type), delivery.about));
     text.chars()
@@ -106,23 +98,6 @@ fn because(reason: &str) -> String {
     } else {
         format!(": {reason}")
     }
-}
-
-fn notebook(deleted: bool, notebook: &Notebook) -> String {
-    let name = &notebook.name;
-    if deleted {
-        return format!("notebook {name:?} was deleted");
-    }
-    let state = word(notebook.state().as_str_name(), "NOTEBOOK_STATE_");
-    let mut state_letters = state.chars();
-    // As people see it everywhere else: "Running".
-    let state: String = state_letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(state_letters)
-        .collect();
-    format!("notebook {name:?} is {state}{}", because(&notebook.reason))
 }
 
 fn environment(deleted: bool, environment: &Environment) -> String {
@@ -221,6 +196,7 @@ fn price(price: &Price) -> String {
 #[cfg(test)]
 mod tests {
     use bus::Envelope;
+    use contracts::notebook::v1::{Notebook, NotebookChanged};
     use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
     use kernel::time::from_micros;
 

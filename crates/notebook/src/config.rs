@@ -35,7 +35,7 @@ pub struct NotebookConfig {
     pub look_ms: u32,
     /// Routes are compared with the rows this often, in milliseconds.
     pub routes_ms: u32,
-    /// Idle notebooks are looked for this often, in milliseconds.
+    /// Idle notebooks are looked for this often, in milliseconds: so much later than due may a warning, and with it a stop, come.
     pub idle_ms: u32,
 }
 
@@ -53,7 +53,7 @@ impl Default for NotebookConfig {
             mend_ms: 1_000,
             look_ms: 5_000,
             routes_ms: 15_000,
-            idle_ms: 20_000,
+            idle_ms: 10_000,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Handler for Volumes {
     }
 }
 
-/// What edges say of traffic, on a plain subject: it need not last.
+/// What edges say of visitors, on a plain subject: it need not last.
 #[derive(Debug, Deserialize)]
 struct EdgeActivity {
     notebooks: Vec<Seen>,
@@ -53,10 +53,11 @@ struct EdgeActivity {
 #[derive(Debug, Deserialize)]
 struct Seen {
     id: String,
-    last_traffic_at: chrono::DateTime<chrono::Utc>,
+    /// Absent where only a page that is open asked for news.
+    last_use_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Notes traffic until `cancel`.
+/// Notes when notebooks are used, until `cancel`.
 pub(crate) async fn listen_to_edges(app: App, bus: Bus, cancel: CancellationToken) -> Result<()> {
     let failed = |error| chassis::Error::internal("listening to edges", error);
     let mut messages = bus
@@ -76,7 +77,9 @@ pub(crate) async fn listen_to_edges(app: App, bus: Bus, cancel: CancellationToke
             continue;
         };
         for seen in activity.notebooks {
-            app.note_traffic(&seen.id, seen.last_traffic_at);
+            if let Some(at) = seen.last_use_at {
+                app.note_use(&seen.id, at);
+            }
         }
     }
 }

@@ -6,9 +6,12 @@ use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
     DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
-    GetNotebookRequest, GetNotebookResponse, ListNotebooksRequest, ListNotebooksResponse, Notebook,
-    RestartNotebookRequest, RestartNotebookResponse, RotateNotebookTokenRequest,
-    RotateNotebookTokenResponse, StartNotebookRequest, StartNotebookResponse,
+    ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
+    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
+    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest, ListNotebooksResponse,
+    Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
+    RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
+    SetIdlePolicyRequest, SetIdlePolicyResponse, StartNotebookRequest, StartNotebookResponse,
     StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
     UpdateNotebookRequest, UpdateNotebookResponse,
 };
@@ -204,5 +207,61 @@ impl NotebookService for App {
         let mut answer = self.explain(user, &request.get_ref().notebook).await?;
         answer.notebook = answer.notebook.map(|notebook| shown_to(user, notebook));
         Ok(Response::new(answer))
+    }
+
+    async fn extend_notebook(
+        &self,
+        request: Request<ExtendNotebookRequest>,
+    ) -> Result<Response<ExtendNotebookResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let extended = self
+            .extend(principal.user()?, &asked.notebook, asked.seconds)
+            .await?;
+        Ok(Response::new(extended))
+    }
+
+    async fn extend_visited_notebook(
+        &self,
+        request: Request<ExtendVisitedNotebookRequest>,
+    ) -> Result<Response<ExtendVisitedNotebookResponse>, Status> {
+        let asked = request.get_ref();
+        let extended = self
+            .extend_visited(&asked.notebook_id, asked.seconds)
+            .await?;
+        Ok(Response::new(ExtendVisitedNotebookResponse {
+            kept_until: extended.kept_until,
+            note: extended.note,
+        }))
+    }
+
+    async fn set_idle_policy(
+        &self,
+        request: Request<SetIdlePolicyRequest>,
+    ) -> Result<Response<SetIdlePolicyResponse>, Status> {
+        let principal = caller(&request)?;
+        let new = request.into_inner().policy.unwrap_or_default();
+        let policy = self.set_policy(principal.user()?, new).await?;
+        Ok(Response::new(SetIdlePolicyResponse {
+            policy: Some(policy),
+        }))
+    }
+
+    async fn remove_idle_policy(
+        &self,
+        request: Request<RemoveIdlePolicyRequest>,
+    ) -> Result<Response<RemoveIdlePolicyResponse>, Status> {
+        let principal = caller(&request)?;
+        let scope = request.into_inner().scope;
+        self.remove_policy(principal.user()?, scope).await?;
+        Ok(Response::new(RemoveIdlePolicyResponse {}))
+    }
+
+    async fn list_idle_policies(
+        &self,
+        request: Request<ListIdlePoliciesRequest>,
+    ) -> Result<Response<ListIdlePoliciesResponse>, Status> {
+        let policies = self.list_policies(caller(&request)?.user()?).await?;
+        Ok(Response::new(ListIdlePoliciesResponse { policies }))
     }
 }

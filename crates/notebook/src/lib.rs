@@ -57,7 +57,8 @@ pub async fn run(
         edge: config.edge,
         edge_probe: config.edge_probe,
         http: http_client(&foundation.trust)?,
-        traffic: Arc::default(),
+        uses: Arc::default(),
+        idle_changed: Arc::default(),
         changed: Arc::default(),
         metrics: metrics::Metrics::new(),
     };

@@ -73,9 +73,9 @@ async fn projects(app: App, periods: Periods, cancel: CancellationToken) -> Resu
 }
 
 async fn idle(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
-    let nudge = Arc::default();
+    let nudge = app.idle_changed.clone();
     repeat("looking for idle ones", nudge, periods.idle, cancel, || {
-        app.stop_idle()
+        app.look_for_idle()
     })
     .await
 }

@@ -34,6 +34,14 @@ pub(crate) fn since(option: &str, text: &str, now: DateTime<Utc>) -> Result<Time
     })
 }
 
+/// A length of time in seconds; 0 stands for never.
+pub(crate) fn seconds_or_never(text: &str) -> Result<u32, String> {
+    match text {
+        "0" | "never" => Ok(0),
+        length => seconds(length),
+    }
+}
+
 /// A length of time such as 90s, 30m, 2h or 1d, in seconds.
 pub(crate) fn seconds(text: &str) -> Result<u32, String> {
     let wrong = || format!("{text:?} is not a length of time; write 90s, 30m, 2h or 1d");

@@ -12,4 +12,5 @@ mod supervisor;
 pub(crate) use self::board::{Board, Entry};
 pub(crate) use self::folder::{Folder, attempts, homes, waiting};
 pub(crate) use self::kept::Kept;
+pub(crate) use self::life::Phase;
 pub(crate) use self::supervisor::{Order, Supervisor};

@@ -4,6 +4,7 @@
 //! the builder's own process holds too, and counts as there once its marker is written: a build that was killed is begun anew.
 
 mod build;
+mod notice;
 mod output;
 
 use std::collections::HashMap;
@@ -79,6 +80,14 @@ impl Environments {
     /// # Errors
     /// Why it cannot be built, in the words of the resolver.
     pub(crate) async fn ensure(&self, digest: &str, lock: &str, progress: &Progress) -> Built {
+        let environment = self.built(digest, lock, progress).await?;
+        if let Err(error) = notice::add(&environment.folder) {
+            tracing::warn!(%error, digest, "JupyterLab will not show when an idle notebook stops");
+        }
+        Ok(environment)
+    }
+
+    async fn built(&self, digest: &str, lock: &str, progress: &Progress) -> Built {
         check_digest(digest, lock)?;
         if let Some(environment) = find(&self.root.join(digest)) {
             return Ok(environment);

@@ -61,6 +61,22 @@ impl Gpus {
         }
     }
 
+    /// The highest use of the GPUs `uuids`, in percent.
+    ///
+    /// # Errors
+    /// Which of them does not answer, and why.
+    pub(crate) fn use_percent(&self, uuids: &[String]) -> Result<u32, String> {
+        let nvml = self.nvml.as_ref().ok_or("this node has no GPUs")?;
+        let used = |uuid: &String| {
+            let device = nvml.device_by_uuid(uuid.as_str())?;
+            Ok(device.utilization_rates()?.gpu)
+        };
+        let mut all = uuids
+            .iter()
+            .map(|uuid| used(uuid).map_err(|error: NvmlError| format!("GPU {uuid}: {error}")));
+        all.try_fold(0, |most, used| Ok(most.max(used?)))
+    }
+
     /// The device files of the GPUs `uuids`.
     ///
     /// # Errors

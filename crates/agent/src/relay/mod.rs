@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
+use crate::signs::{Sign, Signs};
 
 pub(crate) use edges::{Edges, Listing};
 pub(crate) use errands::Errands;
@@ -43,6 +44,13 @@ pub(crate) struct Relay {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) errands: Arc<Errands>,
+    pub(crate) signs: Arc<Signs>,
+}
+
+/// What shows that a workload works.
+#[derive(Debug, Serialize)]
+struct Measured {
+    signs: Vec<Sign>,
 }
 
 /// Where a workload answers.
@@ -64,10 +72,12 @@ impl Relay {
     fn questions(self) -> Router {
         let upstream = get(upstream);
         let logs = get(read_logs);
+        let signs = get(read_signs);
         let files = get(files::list).post(files::pack).put(files::unpack);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
+            .route("/v1/workloads/{workload}/{generation}/signs", signs)
             .route("/v1/volumes/{volume}/files", files)
             .with_state(self)
     }
@@ -129,6 +139,17 @@ async fn read_logs(
     });
     let body = Body::from_stream(logs::stream(reader, follow));
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+async fn read_signs(
+    State(relay): State<Relay>,
+    Segments((workload, generation)): Segments<(String, u64)>,
+) -> Response {
+    let found = relay.board.find(&workload, generation);
+    match found.and_then(|entry| relay.signs.of(entry.job.id())) {
+        Some(signs) => Json(Measured { signs }).into_response(),
+        None => not_here(&workload, generation),
+    }
 }
 
 fn not_here(workload: &str, generation: u64) -> Response {

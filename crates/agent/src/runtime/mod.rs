@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use self::process::cgroup::Group;
 use crate::attempt::Folder;
 pub(crate) use crate::shim::Memory;
 
@@ -148,6 +149,8 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// # Errors
     /// [`Error::NotFound`] when the volume is not here; why its sandbox cannot be made.
     fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command>;
+    /// The control group that the workload's processes are in; `None` where there are none on this machine.
+    fn group(&self, job: &Job) -> Option<Group>;
 
     /// Where the workload's own web server is reached on this host; `None` before it listens.
     fn upstream(&self, job: &Job) -> Option<PathBuf>;

@@ -33,6 +33,13 @@ int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length)
     return 0;
 }
 int nvmlDeviceGetMinorNumber(void *device, unsigned *minor) { (void)device; *minor = 250; return 0; }
+int nvmlDeviceGetUtilizationRates(void *device, unsigned *rates)
+{
+    (void)device;
+    rates[0] = 37; /* of the GPU */
+    rates[1] = 0; /* of its memory */
+    return 0;
+}
 int nvmlDeviceGetMemoryInfo_v2(void *device, memory *found)
 {
     (void)device;

@@ -8,6 +8,7 @@ use contracts::scheduler::v1::{AttemptEnd, Fault};
 use testkit::eventually;
 
 use crate::node::{Node, PROGRAM, is_root, script, skip};
+use crate::signs::sign_when;
 
 /// A device file of the stand-in's number; it is removed with this value.
 struct Device(&'static str);
@@ -35,6 +36,7 @@ impl Drop for Device {
 async fn granted_gpus_are_there_and_others_are_not() {
     let mut node = Node::stopped().await;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fake_nvml.c");
+    node.config.measure_ms = 500;
     let library = node.config.data_dir.join("libnvidia-ml.so.1");
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
@@ -94,4 +96,14 @@ async fn granted_gpus_are_there_and_others_are_not() {
         );
     }
     assert!(!node.log(&without).await.contains("used"));
+
+    let mut computes = script("sleep 1000");
+    computes.gpu_uuids = vec!["GPU-fake-0".to_owned()];
+    node.control.assign(&computes).await;
+    let measured = |idle_ms: &serde_json::Value| idle_ms == 0;
+    eventually("its GPU at work", || async {
+        let sign = sign_when(&node, &computes, "GPUs", measured).await;
+        (sign["detail"] == "37 % in use").then_some(())
+    })
+    .await;
 }

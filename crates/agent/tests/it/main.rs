@@ -24,4 +24,5 @@ mod relay;
 mod remote;
 mod sandbox;
 mod shim;
+mod signs;
 mod warm;

@@ -5,3 +5,4 @@ pub(crate) mod headers;
 pub(crate) mod origin;
 pub(crate) mod query;
 pub(crate) mod table;
+pub(crate) mod usage;

@@ -93,6 +93,7 @@ mod tests {
             state: "Running".to_owned(),
             reason: String::new(),
             target: None,
+            idle: bus::RouteIdle::default(),
             token_sha256: String::new(),
             revision,
         }

@@ -14,7 +14,7 @@ use super::{Admitted, Answered, Door, Sender, tunnel};
 use crate::activity::Visit;
 use crate::body::{Body, Passing};
 use crate::domain::headers::{self, Visitor};
-use crate::domain::query;
+use crate::domain::{query, usage};
 use crate::refusal::Refusal;
 use crate::upstream::{Lease, Opened, SendError, UpstreamError};
 
@@ -32,7 +32,12 @@ impl Door {
             sender,
         } = admitted;
         let most = self.config.limits.connections_per_notebook;
-        let visit = self.activity.enter(&route.id, most).ok_or_else(|| {
+        let path = request.uri().path();
+        let used = match websocket {
+            true => usage::is_used_socket(path),
+            false => usage::is_use(request.method(), path),
+        };
+        let visit = self.activity.enter(&route.id, most, used).ok_or_else(|| {
             self.metrics.limit("connections_per_notebook");
             Refusal::NotebookFull
         })?;
@@ -45,6 +50,9 @@ impl Door {
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
         let opened_with = route.clone();
         let (response, lease) = self.ask(route, request, &visit).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            visit.becomes_websocket();
+        }
         visit.answered();
         match (response.status(), client) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
@@ -138,7 +146,6 @@ impl Door {
         opened_with: Arc<Route>,
         sender: &Sender,
     ) -> Response<Body> {
-        visit.becomes_websocket();
         let notebook = upgrade_of(&mut response);
         let (idle, metrics, part) = (
             self.config.limits.upgraded_idle_time(),

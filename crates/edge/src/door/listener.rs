@@ -130,8 +130,8 @@ impl Door {
             }
         });
         let reading = pulse.clone();
-        let stream = Watched::new(stream, move |bytes| {
-            if bytes > 0 {
+        let stream = Watched::new(stream, move |bytes: &[u8]| {
+            if !bytes.is_empty() {
                 reading.read()
             }
         });

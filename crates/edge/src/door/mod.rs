@@ -2,6 +2,7 @@
 
 mod forward;
 mod health;
+mod idle;
 mod listener;
 mod pulse;
 mod reserved;
@@ -28,6 +29,7 @@ use crate::domain::credential::{self, Access, NoAccess};
 use crate::domain::headers;
 use crate::domain::origin::{self, Host};
 use crate::domain::query::{self, Query};
+use crate::extension::Extension;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::upstream::{Relays, Upstream};
@@ -42,6 +44,7 @@ pub(crate) struct Door {
     pub(crate) directory: Arc<Directory>,
     pub(crate) upstream: Upstream,
     pub(crate) activity: Activity,
+    extension: Extension,
     metrics: Arc<Metrics>,
     /// Connections and WebSockets.
     open: TaskTracker,
@@ -71,7 +74,12 @@ type Answered = (&'static str, Response<Body>);
 
 impl Door {
     /// A door that is not open yet.
-    pub(crate) fn new(config: EdgeConfig, clock: Arc<dyn Clock>, directory: Directory) -> Self {
+    pub(crate) fn new(
+        config: EdgeConfig,
+        clock: Arc<dyn Clock>,
+        directory: Directory,
+        extension: Extension,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new());
         let domain = config.domain.to_ascii_lowercase();
         let relays = Relays::new(config.relay_listen.is_some(), metrics.clone());
@@ -81,6 +89,7 @@ impl Door {
             config: EdgeConfig { domain, ..config },
             clock,
             directory: Arc::new(directory),
+            extension,
             metrics,
             open: TaskTracker::new(),
             part: CancellationToken::new(),

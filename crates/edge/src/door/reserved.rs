@@ -1,11 +1,12 @@
-//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs` and `/.quire/files`.
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, and what belongs to
+//! idle notebooks ([`super::idle`]).
 
 use bus::Route;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::Door;
+use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
 use crate::body::{Body, Passing};
 use crate::domain::query::{Query, encode};
@@ -35,6 +36,9 @@ impl Door {
         if page == Some("/files") {
             return self.files(request, route, query).await;
         }
+        if page == Some("/extend") && *request.method() == Method::POST {
+            return self.extend(request, route).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Refusal::Malformed(format!(
                 "{} is not understood here; use GET",
@@ -46,6 +50,9 @@ impl Door {
                 &json!({ "running": route.running, "state": route.state, "reason": route.reason }),
             )),
             Some("/logs") => self.logs(route, logs_query(query)?).await,
+            Some("/status") => Ok(idle::status(route)),
+            Some("/signs") => self.signs(route).await,
+            Some("/notice.js") => Ok(idle::notice()),
             _ => Err(Refusal::NoPage),
         }
     }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncWriteExt as _, copy_bidirectional_with_sizes};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Visit;
+use crate::domain::usage::Frames;
 use crate::metrics::Direction;
 use crate::watched::Watched;
 
@@ -42,8 +43,16 @@ pub(super) async fn run(
         0 => one_gone.cancel(),
         bytes => visit.moved(direction, bytes),
     };
-    let mut client = Watched::new(TokioIo::new(client), |bytes| count(Direction::In, bytes));
-    let mut notebook = Watched::new(TokioIo::new(notebook), |bytes| count(Direction::Out, bytes));
+    let mut frames = Frames::default();
+    let mut client = Watched::new(TokioIo::new(client), |bytes: &[u8]| {
+        count(Direction::In, bytes.len());
+        if frames.read(bytes) {
+            visit.message();
+        }
+    });
+    let mut notebook = Watched::new(TokioIo::new(notebook), |bytes: &[u8]| {
+        count(Direction::Out, bytes.len());
+    });
     let abandoned = async {
         one_gone.cancelled().await;
         tokio::time::sleep(LINGER).await;

@@ -129,6 +129,19 @@ impl Agents {
         Ok((answer, asked.lease()))
     }
 
+    /// Asks for the signs that a workload works.
+    pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
+        in_time(async {
+            let (answer, asked) = self.ask(target, "signs").await?;
+            let body = short_body(answer).await?;
+            if let Asked::Here(lease) = asked {
+                lease.give_back();
+            }
+            Ok(body)
+        })
+        .await
+    }
+
     /// The connection of a node's agent.
     pub(crate) async fn relay(&self, node: &str) -> Result<Relay, UpstreamError> {
         let relay = self.relays.of(node).await;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::Target;
+use bytes::Bytes;
 use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 
@@ -164,6 +165,14 @@ impl Upstream {
         query: LogsQuery,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
         self.agents.logs(target, query).await
+    }
+
+    /// What shows that a workload works, as the agent beside it measures it: JSON.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the agent does not answer or does not know the attempt.
+    pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
+        self.agents.signs(target).await
     }
 
     /// Files of a notebook, listed (GET), packed (POST) or unpacked (PUT) by its agent at `path`, which is encoded.

@@ -34,6 +34,9 @@ pub(crate) const TOKEN: &str = "users-own-secret";
 /// What the played notebooks want.
 pub(crate) const JUPYTER: &str = "jupyters-own-secret";
 
+/// What the played agents measure.
+pub(crate) const SIGNS: &str = r#"{"signs": []}"#;
+
 /// A running door, and what it needs around it.
 pub(crate) struct House {
     pub(crate) nats: Nats,
@@ -135,6 +138,7 @@ impl House {
             state: "Running".to_owned(),
             reason: String::new(),
             target: Some(target.clone()),
+            idle: bus::RouteIdle::default(),
             token_sha256: Sha256::digest(TOKEN)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -271,6 +275,7 @@ impl Agent {
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
+            .route("/v1/workloads/{workload}/{generation}/signs", get(SIGNS))
             .with_state(Answers {
                 places: self.places.clone(),
                 questions: self.questions.clone(),

@@ -12,6 +12,7 @@ mod activity;
 mod client;
 mod drain;
 mod house;
+mod idle;
 mod limits;
 mod pages;
 mod passing;

@@ -18,6 +18,7 @@ mod environments;
 mod events;
 mod extract;
 mod failure;
+mod idle;
 mod json_body;
 mod memberships;
 mod new_notebook;
@@ -114,6 +115,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebooks::get_notebook_status))
         .routes(routes!(volumes::list_volumes))
         .routes(routes!(volumes::get_volume, volumes::delete_volume))
+        .routes(routes!(idle::extend_notebook))
+        .routes(routes!(
+            idle::list_idle_policies,
+            idle::set_idle_policy,
+            idle::remove_idle_policy
+        ))
         .routes(routes!(catalog::list_machine_types))
         .routes(routes!(
             environments::list_environments,

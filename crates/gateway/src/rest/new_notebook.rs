@@ -41,10 +41,10 @@ pub(super) struct NewNotebook {
     environment: Option<String>,
     /// Only false: notebooks are private to their team.
     is_public: Option<bool>,
-    /// Stopped after so many hours of running; 0 or absent is the machine type's own limit.
+    /// Stopped after so many hours, counted from its start whether it is used or not; 0 or absent is the machine type's own limit.
     #[schema(minimum = 0, maximum = 744)]
     shutdown_timeout: Option<f64>,
-    /// Stopped after so many seconds without activity; 0 is never, absent is an hour.
+    /// Stopped after so many seconds without activity; 0 is never, absent is as the idle policies say, an hour without one.
     idle_timeout_seconds: Option<u32>,
     /// The same request id gives the same notebook. The `Idempotency-Key` header means the same.
     request_id: Option<String>,
@@ -277,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_minutes_are_exact(minutes in 0_u32..44_640) {
+        fn whole_minutes_are_exact(minutes in 0_u32..=44_640) {
             prop_assert_eq!(seconds(f64::from(minutes) / 60.0).unwrap(), minutes * 60);
         }
     }

@@ -352,6 +352,16 @@ pub(super) struct NotebookStatus {
     workload_id: Option<String>,
     /// Grows by one with each change.
     revision: u64,
+    /// When it will be stopped for being idle, once it has been warned; null while it will not.
+    #[schema(required)]
+    stops_at: Option<Time>,
+    /// Why it will be; empty while it will not.
+    stops_because: String,
+    /// Until when somebody keeps it from that; null when nobody does.
+    #[schema(required)]
+    kept_until: Option<Time>,
+    /// Stopped after so many seconds without activity; 0 is never.
+    idle_timeout_seconds: u32,
 }
 
 /// Get why a notebook is in the state that it is in
@@ -382,5 +392,9 @@ pub(super) async fn get_notebook_status(
         volume_id: non_empty(notebook.volume_id),
         workload_id: non_empty(notebook.workload_id),
         revision: notebook.revision,
+        stops_at: Time::optional("stops_at", notebook.stops_at)?,
+        stops_because: notebook.stops_because,
+        kept_until: Time::optional("kept_until", notebook.kept_until)?,
+        idle_timeout_seconds: notebook.idle_timeout_seconds,
     }))
 }

@@ -20,6 +20,7 @@ mod notebook;
 mod openapi;
 mod passage;
 mod rest;
+mod rest_idle;
 mod rest_own;
 mod rest_people;
 mod rest_wrong;

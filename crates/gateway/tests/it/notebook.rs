@@ -32,6 +32,7 @@ pub(crate) struct Notebooks {
     open: Arc<AtomicUsize>,
     /// The deletion that came last left the files.
     pub(crate) kept: Arc<Mutex<bool>>,
+    policies: Arc<Mutex<Vec<IdlePolicy>>>,
 }
 
 /// A call that somebody still works on.
@@ -58,6 +59,7 @@ impl Notebooks {
             last: Arc::default(),
             open: Arc::default(),
             kept: Arc::default(),
+            policies: Arc::default(),
         }
     }
 
@@ -284,5 +286,60 @@ impl NotebookService for Notebooks {
             summary: "no room".to_owned(),
             details,
         }))
+    }
+
+    async fn extend_notebook(
+        &self,
+        request: Request<ExtendNotebookRequest>,
+    ) -> Reply<ExtendNotebookResponse> {
+        let request = request.into_inner();
+        let id = self.find(&request.notebook).await?.id;
+        let until = self.now + chrono::TimeDelta::seconds(request.seconds.into());
+        Ok(Response::new(ExtendNotebookResponse {
+            id,
+            kept_until: Some(to_wire_time(until)),
+            note: "as asked".to_owned(),
+        }))
+    }
+
+    async fn extend_visited_notebook(
+        &self,
+        _: Request<ExtendVisitedNotebookRequest>,
+    ) -> Reply<ExtendVisitedNotebookResponse> {
+        Err(Error::not_found("call", "extend_visited_notebook").into())
+    }
+
+    async fn set_idle_policy(
+        &self,
+        request: Request<SetIdlePolicyRequest>,
+    ) -> Reply<SetIdlePolicyResponse> {
+        let mut policy = request.into_inner().policy.unwrap();
+        policy.modified_at = Some(to_wire_time(self.now));
+        let mut policies = self.policies.lock().unwrap();
+        policies.retain(|other| other.scope != policy.scope);
+        policies.push(policy.clone());
+        Ok(Response::new(SetIdlePolicyResponse {
+            policy: Some(policy),
+        }))
+    }
+
+    async fn remove_idle_policy(
+        &self,
+        request: Request<RemoveIdlePolicyRequest>,
+    ) -> Reply<RemoveIdlePolicyResponse> {
+        let scope = request.into_inner().scope;
+        self.policies
+            .lock()
+            .unwrap()
+            .retain(|policy| policy.scope != scope);
+        Ok(Response::new(RemoveIdlePolicyResponse {}))
+    }
+
+    async fn list_idle_policies(
+        &self,
+        _: Request<ListIdlePoliciesRequest>,
+    ) -> Reply<ListIdlePoliciesResponse> {
+        let policies = self.policies.lock().unwrap().clone();
+        Ok(Response::new(ListIdlePoliciesResponse { policies }))
     }
 }

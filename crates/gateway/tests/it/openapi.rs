@@ -105,8 +105,18 @@ fn body_for(method: &str, path: &str) -> String {
         ("put", "/v1/projects/{id}") => json!({ "name": "box" }).to_string(),
         ("put", "/v1/teams/{teamId}/users/{userId}") => json!({ "isAdmin": true }).to_string(),
         ("patch", "/v1/notebooks/{id}") => json!({ "machineType": "C5" }).to_string(),
+        ("post", "/v1/notebooks/{id}/extend") => json!({ "seconds": 60 }).to_string(),
+        ("put", "/v1/idle-policies") => json!({ "team": true, "timeoutSeconds": 60 }).to_string(),
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
+    }
+}
+
+/// What must be asked besides the path.
+fn query_for(method: &str, path: &str) -> &'static str {
+    match (method, path) {
+        ("delete", "/v1/idle-policies") => "?team=true",
+        _ => "",
     }
 }
 
@@ -139,12 +149,13 @@ async fn every_route_answers_as_the_document_says() {
             .filter(|method| item.get(*method).is_some())
         {
             let operation = &item[method];
+            let asked = format!("{path}{}", query_for(method, template));
             let send = async |key: &str| {
                 house
                     .client
                     .send(
                         &method.to_uppercase(),
-                        &path,
+                        &asked,
                         key,
                         &body_for(method, template),
                     )

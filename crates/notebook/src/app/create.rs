@@ -14,15 +14,12 @@ use secrecy::ExposeSecret;
 use super::environment::kept_digest;
 use super::machine::needs;
 use super::{App, view};
+use crate::domain::policy::{self, MOST_SECONDS, Subject};
 use crate::domain::state::Wanted;
 use crate::store::entity::Model;
 
-/// A notebook without activity is stopped after an hour unless something else is asked.
-const DEFAULT_IDLE_SECONDS: u32 = 3_600;
 /// Longest text that is looked up or kept beside the name.
 pub(super) const MAX_TEXT: usize = 200;
-/// Longest times that can be asked for: a month.
-pub(super) const MAX_SECONDS: u32 = 31 * 24 * 3_600;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -78,10 +75,10 @@ impl NewNotebook {
             ("shutdown_timeout_seconds", self.shutdown_timeout_seconds),
         ];
         for (field, seconds) in times {
-            if seconds > MAX_SECONDS {
+            if seconds > MOST_SECONDS {
                 return Err(Error::invalid(
                     field,
-                    format!("is {seconds}; at most {MAX_SECONDS} is allowed"),
+                    format!("is {seconds}; at most {MOST_SECONDS} is allowed"),
                 ));
             }
         }
@@ -159,11 +156,21 @@ impl App {
         let environment = self
             .choose_environment(caller.team, &new.environment)
             .await?;
+        let team_id = caller.team.to_string();
+        let idle = policy::effective(
+            &self.policies().await?,
+            Subject {
+                team_id: &team_id,
+                project_id: &project_id,
+                machine_type: &machine.name,
+                own_seconds: new.idle_timeout_seconds,
+            },
+        );
         let id = NotebookId::generate().to_string();
         let token = random_secret()?;
         let now = self.clock.now().timestamp_micros();
         let row = Model {
-            team_id: caller.team.to_string(),
+            team_id,
             project_id,
             user_id: caller.id.to_string(),
             name: if new.name.is_empty() {
@@ -189,10 +196,13 @@ impl App {
             generation: 0,
             token_sealed: self.sealer.seal(&id, &token)?,
             token_sha256: sha256_hex(token.expose_secret()),
-            idle_timeout_seconds: new
-                .idle_timeout_seconds
-                .unwrap_or(DEFAULT_IDLE_SECONDS)
-                .into(),
+            idle_timeout_seconds: idle.timeout_seconds.into(),
+            idle_own: new.idle_timeout_seconds.is_some(),
+            idle_warn_seconds: idle.warn_seconds.into(),
+            stops_at: None,
+            stops_because: String::new(),
+            stops_costs: String::new(),
+            kept_until: None,
             shutdown_timeout_seconds: new.shutdown_timeout_seconds.into(),
             request_id: new.request_id.clone(),
             request_hash: new.hash(),

@@ -4,8 +4,11 @@ use chassis::auth::User;
 use chassis::{Error, Result};
 use contracts::notebook::v1::ExplainNotebookResponse;
 use contracts::scheduler::v1::ExplainWorkloadRequest;
+use kernel::time::from_micros;
 
 use super::{App, view};
+use crate::domain::state::{State, Wanted};
+use crate::store::entity::Model;
 
 /// Said when there is nothing newer than the row.
 const AWAY: &str = "the scheduler does not answer now; this is what was known last";
@@ -27,7 +30,7 @@ impl App {
             return Ok(answer);
         }
         let request = ExplainWorkloadRequest {
-            id: row.workload_id,
+            id: row.workload_id.clone(),
         };
         let asked = self.scheduler.clone().explain_workload(request).await;
         let explained = match asked.map_err(Error::from) {
@@ -39,6 +42,9 @@ impl App {
             Err(error) => return Err(error),
         };
         answer.summary = explained.summary;
+        if view::state(&row) == State::Running && view::wanted(&row) == Wanted::Running {
+            self.explain_use(&row, &mut answer).await;
+        }
         if explained.queue_position > 0 {
             answer
                 .details
@@ -54,5 +60,26 @@ impl App {
                 )
             }));
         Ok(answer)
+    }
+
+    /// When it will be stopped for being idle, and what shows that it is used.
+    async fn explain_use(&self, row: &Model, answer: &mut ExplainNotebookResponse) {
+        if let Some(stops_at) = row.stops_at {
+            answer.summary = format!(
+                "will stop at {} because {}",
+                from_micros(stops_at).format("%H:%M UTC"),
+                row.stops_because
+            );
+        }
+        if let Some(kept) = row.kept_until {
+            let until = from_micros(kept).format("%Y-%m-%d %H:%M UTC");
+            answer.details.push(format!("kept alive until {until}"));
+        }
+        let signs = self.signs(row).await;
+        answer.details.extend(
+            signs
+                .into_iter()
+                .map(|sign| format!("{}: {}", sign.name, sign.detail)),
+        );
     }
 }

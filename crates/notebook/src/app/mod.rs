@@ -5,6 +5,7 @@ mod count;
 mod create;
 mod environment;
 mod explain;
+mod extend;
 mod find;
 mod idle;
 mod insert;
@@ -13,11 +14,13 @@ mod loss;
 mod machine;
 mod mend;
 mod observe;
+mod policy;
 mod project;
 mod reconfigure;
 mod record;
 mod restart;
 mod route;
+mod signs;
 mod submit;
 mod token;
 mod view;
@@ -62,10 +65,12 @@ pub(crate) struct App {
     /// Where this service reaches it.
     pub(crate) edge_probe: Address,
     pub(crate) http: reqwest::Client,
-    /// Since when this program hears of traffic.
+    /// Since when this program hears of visitors.
     pub(crate) watching_since: Timestamp,
-    /// When each running notebook last had traffic, as the edges say.
-    pub(crate) traffic: Arc<Mutex<HashMap<String, Timestamp>>>,
+    /// When each running notebook was last used by a visitor, as the edges say.
+    pub(crate) uses: Arc<Mutex<HashMap<String, Timestamp>>>,
+    /// Idle notebooks shall be looked for now.
+    pub(crate) idle_changed: Arc<Notify>,
     /// Some notebook is not as it is wanted.
     pub(crate) changed: Arc<Notify>,
     pub(crate) metrics: Metrics,

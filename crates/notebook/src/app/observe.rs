@@ -7,6 +7,7 @@ use contracts::scheduler::v1::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::idle::forget_warning;
 use super::loss::lost;
 use super::restart::RESTARTING;
 use super::{App, unsigned, view};
@@ -109,6 +110,9 @@ impl App {
             row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
             row.state = view::state_number(state::of(observed));
             row.reason = reason(row, workload, observed);
+            if observed != Observed::Running {
+                forget_warning(row);
+            }
             row.started_at = started_at.map(|at| at.timestamp_micros());
             row.run_until = run_until
                 .filter(|_| observed == Observed::Running)

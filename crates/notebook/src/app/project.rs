@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::App;
+use super::policy::forget_project;
 use crate::store::closed_project;
 use crate::store::entity::{Column, Entity, Model};
 
@@ -87,6 +88,7 @@ impl App {
         if !names.is_empty() {
             return Err(not_empty(&project.name, &names));
         }
+        forget_project(&transaction, &project.team_id, &project.id).await?;
         let row = closed_project::ActiveModel {
             id: Set(project.id.clone()),
             team_id: Set(project.team_id.clone()),

@@ -2,12 +2,16 @@
 
 use chassis::auth::User;
 use chassis::{Error, Result};
+use contracts::inventory::v1::MachineType;
 use contracts::notebook::v1::{Notebook, NotebookReconfigured};
 use kernel::text;
 
-use super::create::{MAX_SECONDS, MAX_TEXT};
+use super::create::MAX_TEXT;
+use super::idle::follow;
+use super::policy::subject;
 use super::wish::violates_unique;
 use super::{App, view};
+use crate::domain::policy::{self, MOST_SECONDS, Set};
 use crate::domain::state::Wanted;
 use crate::store::entity::Model;
 
@@ -34,11 +38,11 @@ impl Changes {
         }
         if let Some(seconds) = self
             .idle_timeout_seconds
-            .filter(|asked| *asked > MAX_SECONDS)
+            .filter(|asked| *asked > MOST_SECONDS)
         {
             return Err(Error::invalid(
                 "idle_timeout_seconds",
-                format!("is {seconds}; at most {MAX_SECONDS} is allowed"),
+                format!("is {seconds}; at most {MOST_SECONDS} is allowed"),
             ));
         }
         let nothing = self.name.is_none() && self.machine_type.is_none();
@@ -49,6 +53,39 @@ impl Changes {
             ));
         }
         Ok(self)
+    }
+
+    /// Writes them into the row; `false` when all is so already.
+    fn write(
+        &self,
+        row: &mut Model,
+        machine: Option<&MachineType>,
+        policies: &[Set],
+    ) -> Result<bool> {
+        if view::wanted(row) == Wanted::Deleted {
+            let name = &row.name;
+            return Err(Error::Precondition(format!(
+                "notebook {name:?} is being deleted"
+            )));
+        }
+        let before = row.clone();
+        if let Some(machine) = machine {
+            check_stopped(row)?;
+            row.machine_type.clone_from(&machine.name);
+            row.free = machine.free;
+        }
+        if let Some(name) = &self.name {
+            row.name.clone_from(name);
+        }
+        if let Some(seconds) = self.idle_timeout_seconds {
+            row.idle_timeout_seconds = seconds.into();
+            row.idle_own = true;
+        }
+        if *row == before {
+            return Ok(false);
+        }
+        follow(row, policy::effective(policies, subject(row)));
+        Ok(true)
     }
 
     /// What became of them, in words for the timeline.
@@ -87,32 +124,13 @@ impl App {
             }
             None => None,
         };
+        let policies = self.policies().await?;
         let updated = self
             .update_saying(
                 &seen.id,
-                |row| {
-                    if view::wanted(row) == Wanted::Deleted {
-                        let name = &row.name;
-                        return Err(Error::Precondition(format!(
-                            "notebook {name:?} is being deleted"
-                        )));
-                    }
-                    let before = row.clone();
-                    if let Some(machine) = &machine {
-                        check_stopped(row)?;
-                        row.machine_type.clone_from(&machine.name);
-                        row.free = machine.free;
-                    }
-                    if let Some(name) = &changes.name {
-                        row.name.clone_from(name);
-                    }
-                    if let Some(seconds) = changes.idle_timeout_seconds {
-                        row.idle_timeout_seconds = seconds.into();
-                    }
-                    Ok(*row != before)
-                },
-                |notebook| {
-                    let what = changes.words(&seen, &notebook);
+                |row| changes.write(row, machine.as_ref(), &policies),
+                |before, notebook| {
+                    let what = changes.words(before, &notebook);
                     Some(reconfigured(user, notebook, what))
                 },
             )
@@ -126,6 +144,7 @@ impl App {
             }
             updated => updated?,
         };
+        self.idle_changed.notify_one();
         if let Some(machine) = &machine
             && machine.name != seen.machine_type
         {

@@ -15,16 +15,16 @@ impl App {
         id: &str,
         change: impl FnOnce(&mut Model) -> Result<bool> + Send,
     ) -> Result<Model> {
-        self.update_saying(id, change, |_| None::<NotebookChanged>)
+        self.update_saying(id, change, |_, _| None::<NotebookChanged>)
             .await
     }
 
-    /// The same, with an event besides that it changed, which `say` makes of the changed notebook.
+    /// The same, with an event besides that it changed, which `say` makes of the row before and the notebook after.
     pub(super) async fn update_saying<E: Event>(
         &self,
         id: &str,
         change: impl FnOnce(&mut Model) -> Result<bool> + Send,
-        say: impl FnOnce(Notebook) -> Option<E> + Send,
+        say: impl FnOnce(&Model, Notebook) -> Option<E> + Send,
     ) -> Result<Model> {
         let transaction = self.database.begin().await?;
         let mut row = Entity::find_by_id(id)
@@ -32,11 +32,12 @@ impl App {
             .one(&transaction)
             .await?
             .ok_or_else(|| Error::not_found("notebook", id))?;
+        let before = row.clone();
         if !change(&mut row)? {
             return Ok(row);
         }
         let row = self.store(&transaction, row).await?;
-        if let Some(event) = say(self.without_token(&row)) {
+        if let Some(event) = say(&before, self.without_token(&row)) {
             self.outbox
                 .append(&transaction, &event, &row.id, Some(&row.team_id))
                 .await?;

@@ -5,6 +5,7 @@ use chassis::auth::User;
 use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::Notebook;
 
+use super::idle::forget_warning;
 use super::loss::lost;
 use super::wish::{begin_start, violates_unique};
 use super::{App, view};
@@ -63,6 +64,7 @@ fn wish_restarted(row: &mut Model) -> Result<bool> {
         Wanted::Running | Wanted::Stopped => {
             row.wanted = view::wanted_number(Wanted::Running);
             row.restart = true;
+            forget_warning(row);
             row.stop_reason = "restarted by user".to_owned();
             row.reason = RESTARTING.to_owned();
         }

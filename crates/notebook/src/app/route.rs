@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use bus::{Bus, Route, Routes, Target};
+use bus::{Bus, Route, RouteIdle, Routes, Target};
 use chassis::Result;
 use kernel::id::NotebookId;
+use kernel::time::from_micros;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -26,6 +27,13 @@ fn route(row: &Model) -> Route {
         state: format!("{state:?}"),
         reason: row.reason.clone(),
         target,
+        idle: RouteIdle {
+            stops_at: row.stops_at.map(from_micros),
+            because: row.stops_because.clone(),
+            costs: row.stops_costs.clone(),
+            kept_until: row.kept_until.map(from_micros),
+            run_until: row.run_until.map(from_micros),
+        },
         token_sha256: row.token_sha256.clone(),
         revision: unsigned(row.revision),
     }

@@ -31,7 +31,7 @@ impl App {
                     row.traceparent = telemetry::traceparent().unwrap_or_default();
                     Ok(true)
                 },
-                |notebook| Some(reconfigured(user, notebook, "another token".to_owned())),
+                |_, notebook| Some(reconfigured(user, notebook, "another token".to_owned())),
             )
             .await?;
         if let Err(error) = self.write_route(&row.id).await {

@@ -109,6 +109,10 @@ impl App {
             modified_at: time(row.modified_at),
             started_at: row.started_at.and_then(time),
             revision: unsigned(row.revision),
+            stops_at: row.stops_at.and_then(time),
+            stops_because: row.stops_because.clone(),
+            kept_until: row.kept_until.and_then(time),
+            idle_warn_seconds: unsigned_32(row.idle_warn_seconds),
             run_until: row.run_until.and_then(time),
             restarting: row.restart,
         }

@@ -6,6 +6,7 @@ use chassis::{Error, Result, telemetry};
 use contracts::notebook::v1::Notebook;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
+use super::idle::forget_warning;
 use super::loss::lost;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
@@ -88,6 +89,7 @@ impl App {
                 keep_volume && (row.keep_volume || view::wanted(row) != Wanted::Deleted);
             row.wanted = view::wanted_number(Wanted::Deleted);
             row.restart = false;
+            forget_warning(row);
             row.stop_reason = "deleted".to_owned();
             row.reason = "is being deleted".to_owned();
             row.traceparent = telemetry::traceparent().unwrap_or_default();
@@ -109,6 +111,8 @@ pub(super) fn begin_start(row: &mut Model) {
     row.workload_revision = 0;
     row.started_at = None;
     row.run_until = None;
+    row.kept_until = None;
+    forget_warning(row);
     row.state = view::state_number(State::Pending);
     row.reason = "is being submitted".to_owned();
 }
@@ -121,6 +125,7 @@ pub(super) fn wish_stopped(row: &mut Model, why: &str) -> bool {
     row.wanted = view::wanted_number(Wanted::Stopped);
     row.restart = false;
     row.stop_reason = why.to_owned();
+    forget_warning(row);
     row.traceparent = telemetry::traceparent().unwrap_or_default();
     if row.workload_id.is_empty() && row.launch.is_empty() {
         row.state = view::state_number(State::Cancelled);

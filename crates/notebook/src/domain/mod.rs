@@ -3,4 +3,5 @@
 pub(crate) mod choice;
 pub(crate) mod idle;
 pub(crate) mod origin;
+pub(crate) mod policy;
 pub(crate) mod state;

@@ -50,6 +50,12 @@ pub struct Model {
     pub restart: bool,
     pub keep_volume: bool,
     pub run_until: Option<i64>,
+    pub idle_own: bool,
+    pub idle_warn_seconds: i64,
+    pub stops_at: Option<i64>,
+    pub stops_because: String,
+    pub stops_costs: String,
+    pub kept_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,6 +2,7 @@
 
 pub(crate) mod closed_project;
 pub(crate) mod entity;
+pub(crate) mod idle_policy;
 
 use chassis::database::SqlMigration;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -43,6 +44,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0008_environment",
                 sql: include_str!("migrations/0008_environment.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0009_idle",
+                sql: include_str!("migrations/0009_idle.sql"),
             }),
         ]
     }

@@ -10,8 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// What a notebook answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// `/api/kernels` and `/api/terminals`.
-    Activities(String, String),
+    /// `/api/kernels`, `/api/terminals` and `/.quire/signs`.
+    Activities(String, String, String),
     /// The edge does not reach it.
     BadGateway,
     /// The line breaks.
@@ -96,8 +96,15 @@ async fn converse(mut stream: TcpStream, known: &Mutex<Known>) -> std::io::Resul
         known.answers.get(&asked.host).cloned()
     };
     let (status, body) = match answer.unwrap_or(Answer::BadGateway) {
-        Answer::Activities(kernels, _) if asked.path == "/api/kernels" => ("200 OK", kernels),
-        Answer::Activities(_, terminals) => ("200 OK", terminals),
+        Answer::Activities(kernels, terminals, signs) => {
+            let body = match asked.path.as_str() {
+                "/api/kernels" => kernels,
+                "/api/terminals" => terminals,
+                "/.quire/signs" => signs,
+                other => panic!("nobody shall ask for {other}"),
+            };
+            ("200 OK", body)
+        }
         Answer::BadGateway => ("502 Bad Gateway", String::new()),
         Answer::HangUp => return Ok(()),
     };

@@ -13,6 +13,7 @@ mod delete_project;
 mod edge;
 mod house;
 mod idle;
+mod keep;
 mod life;
 mod lost;
 mod neighbours;

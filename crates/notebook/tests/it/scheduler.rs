@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use chassis::Error;
+use chrono::TimeDelta;
 use contracts::scheduler::v1 as wire;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerService;
 use contracts::scheduler::v1::{Attempt, AttemptEnd, AttemptState, Fault, Workload, WorkloadState};
@@ -138,9 +139,16 @@ pub(crate) fn start(workload: &mut Workload) {
 }
 
 pub(crate) fn run(workload: &mut Workload, from: Timestamp) {
+    let longest = workload
+        .spec
+        .as_ref()
+        .map_or(0, |spec| spec.max_duration_seconds);
     let attempt = workload.attempt.as_mut().unwrap();
     attempt.state = AttemptState::Running.into();
     attempt.billable_from = Some(to_wire_time(from));
+    if longest > 0 {
+        attempt.run_until = Some(to_wire_time(from + TimeDelta::seconds(longest.into())));
+    }
     workload.reason = String::new();
 }
 

@@ -3,6 +3,7 @@
 mod environment;
 mod event;
 mod host;
+mod idle;
 mod login;
 mod machine_type;
 mod money;
@@ -21,6 +22,7 @@ use clap_complete::Shell;
 pub(crate) use environment::{EnvironmentCommand, PackageArgs};
 pub(crate) use event::{DeadCommand, EventCommand, TailArgs};
 pub(crate) use host::{AgentArgs, DoctorArgs, DownArgs, UpArgs};
+pub(crate) use idle::{IdlePolicyCommand, IdleScopeArgs};
 pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use machine_type::MachineTypeCommand;
 pub(crate) use money::{InvoiceCommand, PriceCommand};
@@ -116,6 +118,9 @@ pub(crate) enum Command {
     /// Environments.
     #[command(subcommand)]
     Environment(EnvironmentCommand),
+    /// After what time without activity notebooks are stopped that do not say so themselves.
+    #[command(subcommand)]
+    IdlePolicy(IdlePolicyCommand),
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),

@@ -65,6 +65,14 @@ Examples:
         #[command(flatten)]
         wait: WaitArgs,
     },
+    /// Keep a notebook from being stopped for being idle, for so long from now.
+    #[command(after_help = "Example:\n  quire notebook extend first --for 2h")]
+    Extend {
+        id: String,
+        /// How long, such as 30m, 2h or 1d.
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::when::seconds)]
+        length: u32,
+    },
     /// Change a notebook: its name and idle timeout at any time, its machine only while it is stopped.
     #[command(
         after_help = "Example:\n  quire notebook stop first\n  quire notebook update first --machine-type C5\n  quire notebook start first"
@@ -127,7 +135,7 @@ pub(crate) struct CreateArgs {
     /// Files that nobody uses, from `quire volume list` [default: new ones].
     #[arg(long, value_name = "ID")]
     pub(crate) volume: Option<String>,
-    /// Stop after so many minutes without activity; 0 = never [default: 60].
+    /// Stop after so many minutes without activity; 0 = never [default: as the idle policies say, else 60].
     #[arg(long, value_name = "MINUTES", value_parser = idle_minutes())]
     pub(crate) idle_timeout: Option<u32>,
     /// Stop after so many hours of running [default: the machine type's limit].

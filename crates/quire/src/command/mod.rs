@@ -4,6 +4,7 @@ mod authority;
 mod confirm;
 mod environment;
 mod event;
+mod idle;
 mod login;
 mod machine_type;
 mod money;
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         }
         Command::Environment(command) => environment::run(command, api, output).await,
         Command::Volume(command) => volume::run(command, api, output).await,
+        Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
         Command::Event(command) => event::run(command, api, output).await,
         Command::Team(command) => team::team(command, api, output).await,

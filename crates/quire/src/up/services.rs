@@ -243,6 +243,7 @@ impl Plan<'_> {
             relay_listen: self.doors.relay_listener(),
             relay_address: self.doors.relay(),
             inventory: self.socket("inventory"),
+            notebook: self.socket("notebook"),
             identity: self.socket("identity"),
             key: self.key("edge"),
             ..EdgeConfig::default()

@@ -27,6 +27,7 @@ use kernel::Clock;
 use kernel::id::VolumeId;
 use tokio::process::Command;
 
+use self::cgroup::Group;
 use self::user::Users;
 use self::variables::Passed;
 use self::warm::Pool;
@@ -217,6 +218,10 @@ impl Runtime for Arc<ProcessRuntime> {
 
     fn has_begun(&self, job: &Job) -> bool {
         shims::has_begun(&job.folder)
+    }
+
+    fn group(&self, job: &Job) -> Option<Group> {
+        self.isolation.group(job.id())
     }
 
     fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command> {

@@ -3,7 +3,7 @@
 import createClient from "openapi-fetch";
 import { refusal, Unreached } from "./failure";
 import type { paths } from "./schema";
-import type { NewNotebook, NotebookStatus } from "./types";
+import type { NewNotebook } from "./types";
 
 /** Most items of a list that the API gives at once. */
 const PAGE = 120;
@@ -50,7 +50,7 @@ export function connect(key: string, baseUrl = window.location.origin) {
       ),
     notebook: (id: string, signal: AbortSignal) =>
       answer(http.GET("/v1/notebooks/{id}", { params: one(id), signal })),
-    status: (id: string, signal: AbortSignal): Promise<NotebookStatus> =>
+    status: (id: string, signal: AbortSignal) =>
       answer(http.GET("/v1/notebooks/{id}/status", { params: one(id), signal })),
     create: (notebook: NewNotebook, idempotencyKey: string) =>
       answer(
@@ -63,7 +63,8 @@ export function connect(key: string, baseUrl = window.location.origin) {
     stop: (id: string) => answer(http.POST("/v1/notebooks/{id}/stop", { params: one(id) })),
     remove: (id: string) => answer(http.DELETE("/v1/notebooks/{id}", { params: one(id) })),
     /** Keeps a notebook from being stopped for being idle, for so long from now. */
-    extend: (id: string, seconds: number) => extend(baseUrl, key, id, seconds),
+    extend: (id: string, seconds: number) =>
+      answer(http.POST("/v1/notebooks/{id}/extend", { params: one(id), body: { seconds } })),
     machineTypes: (signal: AbortSignal) =>
       answer(http.GET("/v1/machine-types", { params: { query: { limit: PAGE } }, signal })),
     environments: (signal: AbortSignal) =>
@@ -75,20 +76,4 @@ export function connect(key: string, baseUrl = window.location.origin) {
     events: (object: string, signal: AbortSignal) =>
       answer(http.GET("/v1/events", { params: { query: { object, limit: 40 } }, signal })),
   };
-}
-
-/** Not yet in the document: the call that comes with the time at which a notebook is stopped for being idle. */
-function extend(baseUrl: string, key: string, id: string, seconds: number): Promise<unknown> {
-  const asked = fetch(`${baseUrl}/v1/notebooks/${encodeURIComponent(id)}/extend`, {
-    method: "POST",
-    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ seconds }),
-    credentials: "omit",
-  });
-  return answer(
-    asked.then(async (response) => {
-      const body: unknown = await response.json().catch(() => null);
-      return response.ok ? { data: body, response } : { error: body, response };
-    }),
-  );
 }

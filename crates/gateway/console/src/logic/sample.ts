@@ -33,6 +33,10 @@ export function sampleStatus(changes: Partial<NotebookStatus> = {}): NotebookSta
     volumeId: null,
     workloadId: "wl-1",
     revision: 3,
+    stopsAt: null,
+    stopsBecause: "",
+    keptUntil: null,
+    idleTimeoutSeconds: 3600,
     ...changes,
   };
 }

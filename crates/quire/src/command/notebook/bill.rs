@@ -94,3 +94,11 @@ impl Bills {
         }
     }
 }
+
+impl Bill {
+    /// Such as `0.018 USD`; `None` = not known.
+    pub(super) fn per_hour(&self) -> Option<String> {
+        let rate = print::rate(self.nanos_per_hour?);
+        Some(format!("{rate} {}", self.currency).trim_end().to_owned())
+    }
+}

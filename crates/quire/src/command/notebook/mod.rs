@@ -6,12 +6,14 @@ mod copy;
 mod create;
 mod delete;
 mod door;
+mod extend;
 mod files;
 mod find;
 mod logs;
 mod open;
 mod progress;
 mod run;
+mod stop;
 mod view;
 mod why;
 
@@ -39,6 +41,7 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Stop { id, wait } => run::stop(api, output, &id, &wait).await,
         NotebookCommand::Start { id, wait } => run::start(api, output, &id, &wait).await,
         NotebookCommand::Restart { id, wait } => run::restart(api, output, &id, &wait).await,
+        NotebookCommand::Extend { id, length } => extend::extend(api, output, id, length).await,
         NotebookCommand::Update(args) => change::update(api, output, args).await,
         NotebookCommand::Token { id, rotate } => change::token(api, output, &id, rotate).await,
         NotebookCommand::Delete {

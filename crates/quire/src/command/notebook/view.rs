@@ -1,12 +1,12 @@
 //! A notebook as people and programs see it.
 
-use contracts::from_wire_time;
 use contracts::notebook::v1::{Notebook, NotebookState};
 use kernel::time::SystemClock;
-use kernel::{Clock as _, Micros, Timestamp};
+use kernel::{Clock as _, Micros};
 use serde::Serialize;
 
 use super::bill::Bills;
+use super::stop::Stop;
 use crate::print::{self, Row};
 use crate::when;
 
@@ -31,6 +31,12 @@ pub(super) struct View {
     started_at: Option<String>,
     /// When it is stopped at the latest; null = nobody knows of an end.
     stops_at: Option<String>,
+    /// Why it is stopped then, in words; empty = nobody knows of an end.
+    stops_because: String,
+    /// Until when somebody keeps it from being stopped for being idle.
+    kept_until: Option<String>,
+    /// So long before it is stopped for being idle it is warned.
+    idle_warn_seconds: u32,
     /// What all of its runs cost so far; null = not known.
     cost_micros: Option<i64>,
     /// What the run that goes on costs so far; null = none does.
@@ -38,31 +44,36 @@ pub(super) struct View {
     /// Null = not known.
     price_per_hour: Option<String>,
     currency: String,
+    /// The same for people, with its currency.
+    #[serde(skip)]
+    per_hour: String,
     #[serde(skip)]
     stops_in: String,
-}
-
-/// When a notebook is stopped at the latest, as far as that is known: at the end of its maximum duration.
-fn stops_at(notebook: &Notebook) -> Option<Timestamp> {
-    let known = [notebook.run_until];
-    known
-        .into_iter()
-        .flatten()
-        .filter_map(|at| from_wire_time("run_until", at).ok())
-        .min()
+    /// What people are told instead of the reason while a stop is near.
+    #[serde(skip)]
+    stop_words: Option<String>,
 }
 
 impl View {
     pub(super) fn new(notebook: Notebook, bills: &Bills) -> Self {
         let bill = bills.bill(&notebook);
         let state = state_name(notebook.state());
-        let stops_at = stops_at(&notebook);
+        let (now, stop) = (SystemClock.now(), Stop::next(&notebook));
+        let stops_at = stop.as_ref().map(|stop| stop.at);
+        let per_hour = bill.per_hour();
         Self {
             state,
             created_at: print::time(notebook.created_at),
             started_at: notebook.started_at.map(|at| print::time(Some(at))),
             stops_at: stops_at.map(|at| print::time(Some(contracts::to_wire_time(at)))),
-            stops_in: stops_at.map_or_else(String::new, |at| when::until(at, SystemClock.now())),
+            stops_in: stops_at.map_or_else(String::new, |at| when::until(at, now)),
+            stop_words: stop
+                .as_ref()
+                .and_then(|stop| stop.words(per_hour.as_deref(), now)),
+            per_hour: per_hour.unwrap_or_else(|| "?".to_owned()),
+            stops_because: stop.map_or_else(String::new, |stop| stop.because),
+            kept_until: notebook.kept_until.map(|at| print::time(Some(at))),
+            idle_warn_seconds: notebook.idle_warn_seconds,
             cost_micros: bill.total_micros,
             run_cost_micros: bill.running_micros,
             price_per_hour: bill.nanos_per_hour.map(print::rate),
@@ -89,11 +100,9 @@ impl View {
         )
     }
 
-    fn per_hour(&self) -> String {
-        self.price_per_hour.as_ref().map_or_else(
-            || "?".to_owned(),
-            |rate| format!("{rate} {}", self.currency).trim_end().to_owned(),
-        )
+    fn reason(&self) -> String {
+        let told = self.stop_words.as_ref().unwrap_or(&self.reason);
+        told.clone()
     }
 }
 
@@ -116,10 +125,10 @@ impl Row for View {
             self.state.clone(),
             self.machine_type.clone(),
             self.cost(self.cost_micros),
-            self.per_hour(),
+            self.per_hour.clone(),
             self.stops_in.clone(),
             self.url.clone(),
-            self.reason.clone(),
+            self.reason(),
         ]
     }
 }
@@ -161,13 +170,13 @@ impl Row for Details {
         vec![
             view.name.clone(),
             view.state.clone(),
-            view.reason.clone(),
+            view.reason(),
             view.machine_type.clone(),
             view.environment.clone(),
             view.url.clone(),
             view.cost(view.cost_micros),
             run,
-            view.per_hour(),
+            view.per_hour.clone(),
             view.stops_in.clone(),
             idle,
             view.volume_id.clone(),

@@ -58,6 +58,8 @@ pub(crate) struct Group {
     pub(crate) memory_events: PathBuf,
     /// File with the highest use of memory.
     pub(crate) memory_peak: PathBuf,
+    /// File with a line `usage_usec N`, the processor time; absent where version 2 is not mounted at all.
+    pub(crate) cpu_stat: Option<PathBuf>,
     /// File that ends all processes of the group; absent where the kernel has none.
     pub(crate) kill: Option<PathBuf>,
 }

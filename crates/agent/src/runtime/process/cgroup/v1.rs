@@ -51,6 +51,7 @@ impl Cgroups for V1 {
             memory_used: memory.join("memory.usage_in_bytes"),
             memory_events: memory.join("memory.oom_control"),
             memory_peak: memory.join("memory.max_usage_in_bytes"),
+            cpu_stat: unified.as_ref().map(|folder| folder.join("cpu.stat")),
             kill: unified.map(|folder| folder.join("cgroup.kill")),
         }
     }

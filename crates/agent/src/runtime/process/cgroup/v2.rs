@@ -66,6 +66,7 @@ impl Cgroups for V2 {
             memory_used: folder.join("memory.current"),
             memory_events: folder.join("memory.events"),
             memory_peak: folder.join("memory.peak"),
+            cpu_stat: Some(folder.join("cpu.stat")),
             kill: Some(folder.join("cgroup.kill")),
             folders: vec![folder],
         }

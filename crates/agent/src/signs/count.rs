@@ -1,0 +1,161 @@
+//! What one workload has used until now: read from its control group, its network and its processes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+use super::watch::Counted;
+use crate::machine::Gpus;
+use crate::moment::up_ms;
+use crate::runtime::process::cgroup::{Group, processes};
+
+/// Established, in the kernel's list of connections.
+const ESTABLISHED: &str = "01";
+
+/// Counts for the workload in `group` with the GPUs `gpu_uuids`.
+pub(crate) fn count(group: Option<&Group>, gpus: &Gpus, gpu_uuids: &[String]) -> Counted {
+    let pids = group.map(processes).unwrap_or_default();
+    let cpu = group.and_then(|group| group.cpu_stat.as_deref());
+    Counted {
+        at_ms: up_ms(),
+        cpu_us: cpu.and_then(cpu_us),
+        network: own_network(&pids).and_then(|folder| network(&folder)),
+        gpu: (!gpu_uuids.is_empty()).then(|| gpus.use_percent(gpu_uuids)),
+        programs: group.map(|_| programs(&pids)),
+    }
+}
+
+/// `usage_usec` of a group.
+fn cpu_us(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))?;
+    line.trim().parse().ok()
+}
+
+/// Where the network of these processes is told of, unless it is the host's.
+fn own_network(pids: &[Pid]) -> Option<PathBuf> {
+    let host = fs::read_link("/proc/self/ns/net").ok()?;
+    pids.iter()
+        .map(|pid| PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero())))
+        .find(|process| fs::read_link(process.join("ns/net")).is_ok_and(|own| own != host))
+        .map(|process| process.join("net"))
+}
+
+/// Bytes over all links but the loopback, on which a kernel talks with its server, and open connections that leave it.
+fn network(folder: &Path) -> Option<(u64, usize)> {
+    let bytes = fs::read_to_string(folder.join("dev")).ok()?;
+    let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(folder.join(table)));
+    let tables = tables.iter().flatten();
+    Some((
+        link_bytes(&bytes),
+        tables.map(|table| outside_connections(table)).sum(),
+    ))
+}
+
+/// Received and sent bytes of `/proc/net/dev`.
+fn link_bytes(text: &str) -> u64 {
+    let links = text.lines().filter_map(|line| line.split_once(':'));
+    links
+        .filter(|(name, _)| name.trim() != "lo")
+        .flat_map(|(_, numbers)| {
+            let numbers: Vec<u64> = numbers
+                .split_whitespace()
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            [numbers.first().copied(), numbers.get(8).copied()]
+        })
+        .flatten()
+        .sum()
+}
+
+/// Established connections of `/proc/net/tcp` whose other end is not the workload itself.
+fn outside_connections(text: &str) -> usize {
+    let is_outside = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        matches!(words.as_slice(), [_, _, remote, state, ..] if *state == ESTABLISHED && !is_loopback(remote))
+    };
+    text.lines().skip(1).filter(is_outside).count()
+}
+
+/// Whether `address:port`, in hexadecimal words of the machine's order, is this network's own.
+fn is_loopback(remote: &str) -> bool {
+    let address = remote.split(':').next().unwrap_or_default();
+    let of_version_4 = |word: &str| word.ends_with("7F");
+    match address.len() {
+        8 => of_version_4(address),
+        _ => {
+            let mapped = address.strip_prefix("0000000000000000FFFF0000");
+            mapped.map_or(address == "00000000000000000000000001000000", of_version_4)
+        }
+    }
+}
+
+/// Programs that have a terminal, except those that lead its session: shells that wait for their people.
+fn programs(pids: &[Pid]) -> Vec<String> {
+    let stat = |pid: &Pid| fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok();
+    let found: BTreeSet<String> = pids
+        .iter()
+        .filter_map(stat)
+        .filter_map(|stat| in_terminal(&stat))
+        .collect();
+    found.into_iter().collect()
+}
+
+/// The name of a process by its `/proc/PID/stat`, when it has a terminal and does not lead its session.
+fn in_terminal(stat: &str) -> Option<String> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let (pid, name) = head.split_once(" (")?;
+    let mut numbers = tail.split_whitespace().skip(3);
+    let (session, terminal) = (numbers.next()?, numbers.next()?);
+    (terminal != "0" && session != pid).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_added_without_the_loopback() {
+        let text = "Inter-|   Receive                                                |  Transmit\n \
+             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+             lo: 9999       9    0    0    0     0          0         0     9999       9    0    0    0     0       0          0\n  \
+             eth0: 1000      10    0    0    0     0          0         0      200       2    0    0    0     0       0          0\n";
+        assert_eq!(link_bytes(text), 1_200);
+    }
+
+    #[test]
+    fn connections_to_itself_are_none_to_the_outside() {
+        let text = "  sl  local_address rem_address   st tx_queue rx_queue\n   \
+             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n   \
+             1: 0100007F:1F90 0100007F:C350 01 00000000:00000000\n   \
+             2: 0200E70A:C351 08080808:01BB 01 00000000:00000000\n   \
+             3: 0200E70A:C352 08080808:01BB 06 00000000:00000000\n";
+        assert_eq!(outside_connections(text), 1);
+        for own in [
+            "0100007F:1F90",
+            "00000000000000000000000001000000:1F90",
+            "0000000000000000FFFF00000100007F:1F90",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        assert!(!is_loopback("0000000000000000FFFF000008080808:01BB"));
+        assert!(!is_loopback("B80D0120000000000000000001000000:01BB"));
+    }
+
+    #[test]
+    fn a_shell_that_waits_is_no_program() {
+        let stat = |pid: u32, name: &str, session: u32, terminal: u32| {
+            format!("{pid} ({name}) S 1 {pid} {session} {terminal} -1 4194304")
+        };
+        assert_eq!(in_terminal(&stat(7, "bash", 7, 34_816)), None);
+        assert_eq!(in_terminal(&stat(9, "python3", 7, 0)), None);
+        assert_eq!(
+            in_terminal(&stat(9, "a) (b", 7, 34_816)).as_deref(),
+            Some("a) (b")
+        );
+    }
+}
