@@ -86,6 +86,11 @@ async fn a_notebook_serves_on_without_a_control_plane() {
     let run = begun.ended(stopping);
     assert_eq!(attempts(&mut quire), before);
     billed_once(&quire, run);
+    assert_eq!(
+        quire.split().raise_fallen(),
+        Vec::<String>::new(),
+        "who comes back first waits for the bus and the databases"
+    );
 }
 
 /// How long the control plane is away.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use app::{App, Nudges};
 use bus::Foundation;
+use chassis::database::at_start;
 use chassis::{Address, Result};
 use kernel::Clock;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ pub async fn run(
         metrics: metrics::Metrics::new(),
         unpriced: app::Unpriced::default(),
     };
-    app.open_books().await?;
+    at_start(|| app.open_books()).await?;
 
     let cancel = foundation.tasks.cancel();
     foundation

@@ -1,6 +1,7 @@
 //! SQLite or PostgreSQL by URL; one way to open, migrate and begin.
 
 use backon::{ExponentialBuilder, Retryable};
+use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -20,11 +21,11 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long and how often a database is opened that another program is opening.
+/// How often a program that begins asks a database that is away, or that another program is opening: for half a minute.
 const OPENING: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(20))
     .with_max_delay(Duration::from_millis(500))
-    .with_max_times(20);
+    .with_max_times(64);
 
 /// An open database of one service.
 #[derive(Clone, Debug)]
@@ -33,7 +34,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database at `url` and brings its schema up to date, one program at a time.
+    /// Opens the database at `url` and brings its schema up to date, one program at a time. Waits half a minute for a database
+    /// that is away.
     ///
     /// # Errors
     /// Those of the database, and a wrong URL; [`Error::Invalid`] when it leads off this machine and asks for less than verified
@@ -68,12 +70,15 @@ impl Database {
                 ("lock_timeout", "10s"),
             ])
         });
+        let open = || async {
+            let connection = sea_orm::Database::connect(options.clone()).await?;
+            let database = Self { connection };
+            database.migrate::<M>(sqlite).await?;
+            Ok(database)
+        };
         // SQLite changes to its write-ahead log without waiting for who opens the same file at the same moment.
-        let connect = || sea_orm::Database::connect(options.clone());
-        let connection = connect.retry(OPENING).when(is_busy).await?;
-        let database = Self { connection };
-        database.migrate::<M>(sqlite).await?;
-        Ok(database)
+        let passes = |error: &DbErr| is_busy(error) || is_away(error);
+        Ok(open.retry(OPENING).when(passes).await?)
     }
 
     async fn migrate<M: MigratorTrait>(&self, sqlite: bool) -> Result<(), DbErr> {
@@ -113,6 +118,34 @@ impl Database {
     /// For reads outside a transaction.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.connection
+    }
+}
+
+/// Does what a program has to do with its database before it serves, again while the database is away.
+///
+/// # Errors
+/// Those of `act`; [`Error::Unavailable`] when the database was away for half a minute.
+pub async fn at_start<T, F: Future<Output = Result<T>>>(act: impl FnMut() -> F) -> Result<T> {
+    act.retry(OPENING)
+        .when(|error| error.code().is_retryable())
+        .await
+}
+
+/// Whether the database cannot be reached, is starting or is going down: the same may succeed soon. Codes of PostgreSQL's
+/// appendix A: class 08, and 57P01 to 57P03.
+pub(crate) fn is_away(error: &DbErr) -> bool {
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
+        return matches!(error, DbErr::ConnectionAcquire(_));
+    };
+    let RuntimeErr::SqlxError(cause) = cause else {
+        return false;
+    };
+    match cause.as_ref() {
+        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::WorkerCrashed => true,
+        SqlxError::Database(refusal) => refusal.code().is_some_and(|code| {
+            code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref())
+        }),
+        _ => false,
     }
 }
 
@@ -211,6 +244,9 @@ pub async fn count_by<E: EntityTrait, V: TryGetable>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -238,5 +274,49 @@ mod tests {
             assert!(refusal.starts_with("database: "), "{refusal}");
             assert!(!refusal.contains("hunter2"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_told_from_one_that_refuses() {
+        let query = |cause| DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause)));
+        let broken = std::io::ErrorKind::ConnectionReset.into();
+        for away in [SqlxError::Io(broken), SqlxError::PoolTimedOut] {
+            let error = query(away);
+            assert!(is_away(&error), "{error:?}");
+            assert!(Error::from(error).code().is_retryable());
+        }
+        for defect in [
+            query(SqlxError::RowNotFound),
+            DbErr::Custom("no".to_owned()),
+        ] {
+            assert!(!is_away(&defect), "{defect:?}");
+            assert!(!Error::from(defect).code().is_retryable());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_a_database_that_is_away_and_for_nothing_else() {
+        let tries = AtomicU32::new(0);
+        let back_after = |most: u32, error: fn() -> Error| {
+            tries.store(0, Ordering::Relaxed);
+            let tries = &tries;
+            at_start(move || async move {
+                let tried = tries.fetch_add(1, Ordering::Relaxed);
+                if tried < most {
+                    Err(error())
+                } else {
+                    Ok(tried)
+                }
+            })
+        };
+        let away = || Error::Unavailable("away".to_owned());
+        assert_eq!(back_after(5, away).await.unwrap(), 5);
+        let began = tokio::time::Instant::now();
+        assert!(back_after(u32::MAX, away).await.is_err());
+        let waited = began.elapsed();
+        assert!((25..40).contains(&waited.as_secs()), "{waited:?}");
+        let wrong = || Error::invalid("url", "is wrong");
+        assert!(back_after(1, wrong).await.is_err());
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
     }
 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use kernel::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::database::is_away;
+
 /// What a call of this house returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -149,6 +151,11 @@ impl From<contracts::InvalidField> for Error {
 
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Self {
+        if is_away(&error) {
+            // Callers are told to try again, and not why.
+            tracing::warn!(error = chain(&error), "the database does not answer");
+            return Self::Unavailable("the database does not answer now; try again".to_owned());
+        }
         Self::internal("using the database", error)
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bus::Foundation;
 use chassis::auth::KeySource;
+use chassis::database::at_start;
 use chassis::seal::Sealer;
 use chassis::tasks::repeat;
 use chassis::{Address, Database, Result};
@@ -54,14 +55,11 @@ pub async fn run(
 ) -> Result<()> {
     let mut foundation =
         Foundation::lay::<Migrator>("identity", &config.service, clock.clone(), cancel).await?;
-    let signer = app::load_signer(&foundation.database, &config.master_key, clock.now()).await?;
-    let authority = app::load_authority(
-        &foundation.database,
-        &config.authority,
-        &config.master_key,
-        clock.now(),
-    )
-    .await?;
+    let (database, now) = (&foundation.database, clock.now());
+    let master_key = &config.master_key;
+    let signer = at_start(|| app::load_signer(database, master_key, now)).await?;
+    let authority =
+        at_start(|| app::load_authority(database, &config.authority, master_key, now)).await?;
     let app = app::App {
         database: foundation.database.clone(),
         outbox: foundation.outbox.clone(),

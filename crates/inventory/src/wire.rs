@@ -9,8 +9,8 @@ use crate::domain::environment::Environment;
 use crate::domain::lock;
 use crate::domain::machine_type::{MachineType, Offer};
 use crate::domain::node::{Gpu, Hardware, Liveness, Node, Schedulable};
-use crate::domain::warm::{Warm, WarmPool};
 use crate::domain::requirements::Wanted;
+use crate::domain::warm::{Warm, WarmPool};
 use crate::store::environments::Model;
 
 /// Longest description, in characters.

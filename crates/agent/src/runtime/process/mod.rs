@@ -188,7 +188,7 @@ impl Runtime for Arc<ProcessRuntime> {
     }
 
     fn memory(&self, job: &Job) -> Option<Memory> {
-        let group = self.isolation.group(&job.folder.sandbox_name())?;
+        let group = self.group(job)?;
         let (events, peak) = (&group.memory_events, &group.memory_peak);
         let limit = furnish::limits(job.spec()).memory_bytes();
         Some(Memory::read(Some(events), Some(peak), limit))
@@ -202,8 +202,7 @@ impl Runtime for Arc<ProcessRuntime> {
 
     async fn stop(&self, job: &Job) {
         if let Some(shim) = shims::record(&job.folder) {
-            let group = self.isolation.group(&job.folder.sandbox_name());
-            stop::ask(&shim, group.as_ref());
+            stop::ask(&shim, self.group(job).as_ref());
         }
         let grace = Duration::from_secs(self.config.stop_grace_seconds.into());
         let ended = tokio::time::timeout(grace, shims::ended(&job.folder)).await;
@@ -221,7 +220,7 @@ impl Runtime for Arc<ProcessRuntime> {
     }
 
     fn group(&self, job: &Job) -> Option<Group> {
-        self.isolation.group(job.id())
+        self.isolation.group(&job.folder.sandbox_name())
     }
 
     fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command> {
