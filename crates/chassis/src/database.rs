@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 use secrecy::{ExposeSecret, SecretString};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::address::is_loopback;
@@ -78,7 +79,9 @@ impl Database {
         };
         // SQLite changes to its write-ahead log without waiting for who opens the same file at the same moment.
         let passes = |error: &DbErr| is_busy(error) || is_away(error);
-        Ok(open.retry(OPENING).when(passes).await?)
+        let opened = open.retry(OPENING).when(passes).await;
+        // Whoever starts a program is told why, also when it may pass.
+        opened.map_err(|cause: DbErr| Error::internal("opening the database", cause))
     }
 
     async fn migrate<M: MigratorTrait>(&self, sqlite: bool) -> Result<(), DbErr> {
@@ -141,7 +144,18 @@ pub(crate) fn is_away(error: &DbErr) -> bool {
         return false;
     };
     match cause.as_ref() {
-        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::WorkerCrashed => true,
+        SqlxError::PoolTimedOut | SqlxError::WorkerCrashed => true,
+        // Not the others: a certificate that is refused is one of them.
+        SqlxError::Io(cause) => matches!(
+            cause.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof
+                | ErrorKind::NotFound
+                | ErrorKind::TimedOut
+        ),
         SqlxError::Database(refusal) => refusal.code().is_some_and(|code| {
             code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref())
         }),
@@ -279,13 +293,14 @@ mod tests {
     #[test]
     fn a_database_that_is_away_is_told_from_one_that_refuses() {
         let query = |cause| DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause)));
-        let broken = std::io::ErrorKind::ConnectionReset.into();
-        for away in [SqlxError::Io(broken), SqlxError::PoolTimedOut] {
+        let broken = SqlxError::Io(ErrorKind::ConnectionReset.into());
+        for away in [broken, SqlxError::PoolTimedOut] {
             let error = query(away);
             assert!(is_away(&error), "{error:?}");
             assert!(Error::from(error).code().is_retryable());
         }
         for defect in [
+            query(SqlxError::Io(ErrorKind::InvalidData.into())),
             query(SqlxError::RowNotFound),
             DbErr::Custom("no".to_owned()),
         ] {
