@@ -51,6 +51,16 @@ impl Jupyter {
         }
     }
 
+    /// Another port of the notebook, at the address that `quire notebook open --port` gives.
+    pub(crate) fn at(&self, opened: &Value) -> Self {
+        let mut url: Url = opened["url"].as_str().unwrap().parse().unwrap();
+        url.set_query(None);
+        Self {
+            url,
+            ..self.clone()
+        }
+    }
+
     fn host(&self) -> &str {
         self.url.host_str().unwrap()
     }

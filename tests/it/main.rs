@@ -30,6 +30,7 @@ mod output;
 mod packages;
 mod people;
 mod policy;
+mod ports;
 mod reach;
 mod replicas;
 mod rest;

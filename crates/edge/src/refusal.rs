@@ -52,6 +52,11 @@ pub(crate) enum Refusal {
         "the notebook runs but does not answer; it may be ending, or its node may be in trouble"
     )]
     Unreachable,
+    /// Nothing answers at this port of the notebook.
+    #[error(
+        "nothing answers on port {0} of this notebook; start a server there, such as \"python -m http.server {0}\""
+    )]
+    PortClosed(u16),
     /// The notebook did not begin its answer in time.
     #[error("the notebook took too long to begin its answer")]
     TooSlow,
@@ -66,7 +71,9 @@ impl Refusal {
             Self::NoToken | Self::WrongToken => Code::Unauthenticated,
             Self::Foreign => Code::PermissionDenied,
             Self::NotebookFull | Self::Busy(_) => Code::ResourceExhausted,
-            Self::NotRunning(_) | Self::DoorFull | Self::Unreachable => Code::Unavailable,
+            Self::NotRunning(_) | Self::DoorFull | Self::Unreachable | Self::PortClosed(_) => {
+                Code::Unavailable
+            }
             Self::TooSlow => Code::DeadlineExceeded,
         }
     }
@@ -74,7 +81,7 @@ impl Refusal {
     /// The status; a door has two of its own.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Unreachable => StatusCode::BAD_GATEWAY,
+            Self::Unreachable | Self::PortClosed(_) => StatusCode::BAD_GATEWAY,
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
             other => StatusCode::from_u16(other.code().http_status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -93,7 +100,7 @@ impl Refusal {
             Self::NotRunning(route) => &route.state,
             Self::NotebookFull | Self::Busy(_) => "Too many requests",
             Self::DoorFull => "Too many connections",
-            Self::Unreachable | Self::TooSlow => "No answer",
+            Self::Unreachable | Self::PortClosed(_) | Self::TooSlow => "No answer",
         }
     }
 
@@ -109,7 +116,7 @@ impl Refusal {
     pub(crate) fn again(&self) -> Option<u32> {
         let passes = match self {
             Self::NotRunning(route) => matches!(route.state.as_str(), "Pending" | "Provisioned"),
-            Self::DoorFull | Self::Unreachable => true,
+            Self::DoorFull | Self::Unreachable | Self::PortClosed(_) => true,
             _ => false,
         };
         passes.then_some(LOOK_AGAIN)
@@ -135,6 +142,7 @@ impl Refusal {
             Self::Busy(_) => "busy",
             Self::DoorFull => "door_full",
             Self::Unreachable => "unreachable",
+            Self::PortClosed(_) => "port_closed",
             Self::TooSlow => "too_slow",
         }
     }

@@ -78,6 +78,10 @@ impl Relay {
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
             .route("/v1/workloads/{workload}/{generation}/signs", signs)
+            .route(
+                "/v1/workloads/{workload}/{generation}/ports/{port}",
+                get(stream::to_port),
+            )
             .route("/v1/volumes/{volume}/files", files)
             .with_state(self)
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use contracts::agent::v1::Assignment;
 use contracts::scheduler::v1::WorkloadSpec;
 use serde::Deserialize;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
@@ -149,8 +150,15 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// # Errors
     /// [`Error::NotFound`] when the volume is not here; why its sandbox cannot be made.
     fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command>;
+
     /// The control group that the workload's processes are in; `None` where there are none on this machine.
     fn group(&self, job: &Job) -> Option<Group>;
+
+    /// A connection to what listens on a port of the workload's own loopback.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] when nothing does, or the workload has no network of its own.
+    async fn port(&self, job: &Job, port: u16) -> chassis::Result<TcpStream>;
 
     /// Where the workload's own web server is reached on this host; `None` before it listens.
     fn upstream(&self, job: &Job) -> Option<PathBuf>;

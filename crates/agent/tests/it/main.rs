@@ -20,6 +20,7 @@ mod life;
 mod limits;
 mod link;
 mod node;
+mod ports;
 mod relay;
 mod remote;
 mod sandbox;

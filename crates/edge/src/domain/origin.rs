@@ -1,8 +1,33 @@
-//! Web origins: which notebook a request is for, and whether another web page made the browser send it.
+//! Web origins: which notebook, and which port of it, a request is for, and whether another web page made the browser send it.
 
 use http::header::{HOST, ORIGIN};
 use http::uri::{Authority, Uri};
 use http::{HeaderMap, Method};
+
+/// Whose origin it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The route's id.
+    pub(crate) id: String,
+    /// Another port of the notebook; `None` = its own server.
+    pub(crate) port: Option<u16>,
+}
+
+impl Place {
+    /// `ID` or `PORT-ID`; no id begins with a number.
+    fn read(label: &str) -> Self {
+        let of_port = label.split_once('-').and_then(|(port, id)| {
+            let digits = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
+            let port = digits.then(|| port.parse().ok())?;
+            port.map(|port| (id, port))
+        });
+        let (id, port) = of_port.map_or((label, None), |(id, port)| (id, Some(port)));
+        Self {
+            id: id.to_owned(),
+            port,
+        }
+    }
+}
 
 /// Host and port that a client asked for, as it wrote them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +53,12 @@ impl Host {
         self.0.as_str()
     }
 
-    /// First label in lower case, when all others are `domain`, which is in lower case too.
-    pub(crate) fn notebook(&self, domain: &str) -> Option<String> {
+    /// What the first label names, when all others are `domain`, which is in lower case.
+    pub(crate) fn place(&self, domain: &str) -> Option<Place> {
         let name = self.0.host().to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
         let label = name.strip_suffix(domain)?.strip_suffix('.')?;
-        (!label.is_empty() && !label.contains('.')).then(|| label.to_owned())
+        (!label.is_empty() && !label.contains('.')).then(|| Place::read(label))
     }
 
     /// Whether `origin`, as the header `Origin` has it, is this host, whatever ends TLS in front.
@@ -82,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_first_label_names_the_notebook() {
-        let named = |text| host(text).notebook("lab.example");
+        let named = |text| host(text).place("lab.example").map(|place| place.id);
         assert_eq!(named("nb-1.lab.example:7701").as_deref(), Some("nb-1"));
         assert_eq!(named("NB-1.Lab.Example").as_deref(), Some("nb-1"));
         assert_eq!(named("nb-1.lab.example.").as_deref(), Some("nb-1"));
@@ -94,6 +119,26 @@ mod tests {
             "127.0.0.1:1",
         ] {
             assert_eq!(named(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_number_before_the_name_is_a_port() {
+        let named = |text| {
+            let place = host(text).place("localhost").unwrap();
+            (place.id, place.port)
+        };
+        for (text, id, port) in [
+            ("nb-1.localhost", "nb-1", None),
+            ("8080-nb-1.localhost:7701", "nb-1", Some(8080)),
+            ("65535-NB-1.localhost", "nb-1", Some(65_535)),
+            ("65536-nb-1.localhost", "65536-nb-1", None),
+            ("0-nb-1.localhost", "0-nb-1", None),
+            ("080-nb-1.localhost", "080-nb-1", None),
+            ("+80-nb-1.localhost", "+80-nb-1", None),
+            ("-nb-1.localhost", "-nb-1", None),
+        ] {
+            assert_eq!(named(text), (id.to_owned(), port), "{text}");
         }
     }
 

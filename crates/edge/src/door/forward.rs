@@ -27,15 +27,17 @@ impl Door {
         let Admitted {
             mut request,
             route,
+            port,
             host,
             websocket,
             sender,
         } = admitted;
         let most = self.config.limits.connections_per_notebook;
         let path = request.uri().path();
-        let used = match websocket {
-            true => usage::is_used_socket(path),
-            false => usage::is_use(request.method(), path),
+        let used = match (port, websocket) {
+            (Some(_), _) => true,
+            (None, true) => usage::is_used_socket(path),
+            (None, false) => usage::is_use(request.method(), path),
         };
         let visit = self.activity.enter(&route.id, most, used).ok_or_else(|| {
             self.metrics.limit("connections_per_notebook");
@@ -49,7 +51,7 @@ impl Door {
         };
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
         let opened_with = route.clone();
-        let (response, lease) = self.ask(route, request, &visit).await?;
+        let (response, lease) = self.ask(route, port, request, &visit).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             visit.becomes_websocket();
         }
@@ -69,6 +71,7 @@ impl Door {
     async fn ask(
         &self,
         mut route: Arc<Route>,
+        port: Option<u16>,
         mut request: Request<Body>,
         visit: &Visit,
     ) -> Result<(Response<Incoming>, Lease), Refusal> {
@@ -77,12 +80,21 @@ impl Door {
             let Some(target) = route.target.as_ref().filter(|_| route.running) else {
                 return Err(Refusal::NotRunning(route));
             };
-            let error = match self.upstream.open(target).await {
-                Ok(Opened {
-                    mut lease,
-                    authorization,
-                }) => {
-                    request.headers_mut().insert(AUTHORIZATION, authorization);
+            let opened = match port {
+                Some(port) => self.upstream.open_port(target, port).await,
+                None => self.upstream.open(target).await,
+            };
+            let error = match (opened, port) {
+                (
+                    Ok(Opened {
+                        mut lease,
+                        authorization,
+                    }),
+                    _,
+                ) => {
+                    if let Some(authorization) = authorization {
+                        request.headers_mut().insert(AUTHORIZATION, authorization);
+                    }
                     self.metrics.handed_on(began.elapsed());
                     match self.send(&mut lease, request, visit).await? {
                         Ok(response) => return Ok((response, lease)),
@@ -92,7 +104,10 @@ impl Door {
                         }
                     }
                 }
-                Err(error) => error,
+                (Err(UpstreamError::Silent(_)), Some(port)) => {
+                    return Err(Refusal::PortClosed(port));
+                }
+                (Err(error), _) => error,
             };
             self.failed(&error);
             let newest = self.directory.look_up(&route.id).await;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bus::Route;
 use chassis::Result;
+use http::header::AUTHORIZATION;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use kernel::Clock;
@@ -64,6 +65,8 @@ struct Sender {
 struct Admitted<'a> {
     request: Request<Incoming>,
     route: Arc<Route>,
+    /// Another port of the notebook than its own server's.
+    port: Option<u16>,
     host: Host,
     websocket: bool,
     sender: &'a Sender,
@@ -111,10 +114,10 @@ impl Door {
 
     async fn admit(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         sender: &Sender,
     ) -> Result<Answered, Refusal> {
-        let (host, route) = match self.route(&request) {
+        let (host, route, port) = match self.route(&request) {
             Err(Refusal::UnknownHost) if health::is_asked(&request) => {
                 return Ok(("health", health::serving()));
             }
@@ -144,9 +147,14 @@ impl Door {
             let answer = self.reserved(request, &route, &query).await?;
             return Ok(("reserved", answer));
         }
+        if access == Access::Header {
+            // It was for the door; a program behind another port may have one of its own.
+            request.headers_mut().remove(AUTHORIZATION);
+        }
         self.forward(Admitted {
             request,
             route,
+            port,
             host,
             websocket,
             sender,
@@ -154,7 +162,10 @@ impl Door {
         .await
     }
 
-    fn route(&self, request: &Request<Incoming>) -> Result<(Host, Arc<Route>), Refusal> {
+    fn route(
+        &self,
+        request: &Request<Incoming>,
+    ) -> Result<(Host, Arc<Route>, Option<u16>), Refusal> {
         if !headers::is_passed_on(request.method()) {
             return Err(Refusal::Malformed(format!(
                 "the method {} is not passed on",
@@ -163,11 +174,11 @@ impl Door {
         }
         let host = Host::of(request.uri(), request.headers())
             .ok_or_else(|| Refusal::Malformed("expected exactly one host name".to_owned()))?;
-        let id = host.notebook(&self.config.domain);
-        let route = id
-            .and_then(|id| self.directory.find(&id))
-            .ok_or(Refusal::UnknownHost)?;
-        Ok((host, route))
+        let place = host.place(&self.config.domain);
+        let place = place.ok_or(Refusal::UnknownHost)?;
+        let route = self.directory.find(&place.id);
+        let route = route.ok_or(Refusal::UnknownHost)?;
+        Ok((host, route, place.port))
     }
 
     /// A browser that opens a page with the token in its URL gets a cookie and the URL without it.

@@ -142,6 +142,12 @@ impl Agents {
         .await
     }
 
+    /// Where the relay of a node's agent is, when the agent is on this host.
+    pub(crate) fn socket(&self, node: &str) -> Result<Arc<Path>, UpstreamError> {
+        let node = one_name(node)?;
+        Ok(self.folder.join(format!("{node}.sock")).into())
+    }
+
     /// The connection of a node's agent.
     pub(crate) async fn relay(&self, node: &str) -> Result<Relay, UpstreamError> {
         let relay = self.relays.of(node).await;
@@ -185,8 +191,8 @@ impl Agents {
         path: String,
         body: Body,
     ) -> Result<(Response<Incoming>, Asked), UpstreamError> {
-        let node = one_name(&target.node_id)?;
-        let socket = Way::Socket(self.folder.join(format!("{node}.sock")).into());
+        let node = &target.node_id;
+        let socket = Way::Socket(self.socket(node)?);
         let (answer, asked) = match self.pool.connect(&socket).await {
             Ok(mut lease) => {
                 let request = question(method, path, body)?;
@@ -221,6 +227,7 @@ pub(super) async fn accepted(
         StatusCode::OK => Ok(answer),
         StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
         StatusCode::BAD_REQUEST => Err(UpstreamError::Refused(refusal(answer).await)),
+        StatusCode::BAD_GATEWAY => Err(UpstreamError::Silent(refusal(answer).await)),
         StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::Busy(refusal(answer).await)),
         other => Err(UpstreamError::BadAnswer(format!(
             "{other}: {}",

@@ -21,7 +21,7 @@ use agents::{Agents, At, Place};
 use pool::Pool;
 pub(crate) use pool::{Lease, SendError};
 pub(crate) use relays::{RelayListener, Relays};
-use way::{Attempt, Way};
+use way::{Attempt, End, Way};
 
 use crate::body::Body;
 
@@ -58,6 +58,9 @@ pub(crate) enum UpstreamError {
     /// The agent does as much as it may.
     #[error("the agent is busy: {0}")]
     Busy(String),
+    /// The agent does not get through to the workload.
+    #[error("the agent does not get through: {0}")]
+    Silent(String),
     /// The agent's answer cannot be used.
     #[error("the agent's answer: {0}")]
     BadAnswer(String),
@@ -76,6 +79,7 @@ impl UpstreamError {
             Self::NotThere(_) => "not_there",
             Self::Refused(_) => "refused",
             Self::Busy(_) => "busy",
+            Self::Silent(_) => "silent",
             Self::BadAnswer(_) => "bad_answer",
             Self::Slow => "slow",
         }
@@ -87,8 +91,8 @@ impl UpstreamError {
 pub(crate) struct Opened {
     /// The connection.
     pub(crate) lease: Lease,
-    /// What the notebook wants in `Authorization`.
-    pub(crate) authorization: HeaderValue,
+    /// What the notebook wants in `Authorization`; other ports are told nothing there.
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 /// The way to all notebooks.
@@ -146,12 +150,49 @@ impl Upstream {
     async fn connect(&self, attempt: &Attempt, place: &Place) -> Result<Opened, UpstreamError> {
         let way = match &place.at {
             At::Socket(socket) => Way::Socket(socket.clone()),
-            At::Node(node) => Way::Stream(self.agents.relay(node).await?, attempt.clone()),
+            At::Node(node) => Way::Stream(
+                self.agents.relay(node).await?,
+                End {
+                    attempt: attempt.clone(),
+                    port: None,
+                },
+            ),
         };
         let lease = self.pool.connect(&way).await?;
         Ok(Opened {
             lease,
-            authorization: place.authorization.clone(),
+            authorization: Some(place.authorization.clone()),
+        })
+    }
+
+    /// A connection to another port of the workload.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Silent`] when nothing listens there; else why there is none.
+    pub(crate) async fn open_port(
+        &self,
+        target: &Target,
+        port: u16,
+    ) -> Result<Opened, UpstreamError> {
+        let attempt = Attempt::of(target);
+        let here = self.agents.socket(&target.node_id)?;
+        let lease = match self
+            .pool
+            .connect(&Way::Port(here, attempt.clone(), port))
+            .await
+        {
+            Err(UpstreamError::Connect { .. }) => {
+                let relay = self.agents.relay(&target.node_id).await?;
+                let port = Some(port);
+                self.pool
+                    .connect(&Way::Stream(relay, End { attempt, port }))
+                    .await
+            }
+            settled => settled,
+        };
+        Ok(Opened {
+            lease: lease?,
+            authorization: None,
         })
     }
 

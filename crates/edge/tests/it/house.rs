@@ -19,12 +19,13 @@ use chassis::Address;
 use chassis::tls::Trust;
 use edge::{EdgeConfig, Limits};
 use futures::StreamExt as _;
+use hyper_util::rt::TokioIo;
 use kernel::id::{NodeId, NotebookId, WorkloadId};
 use kernel::time::SystemClock;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use testkit::{Authority, Nats};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -276,6 +277,10 @@ impl Agent {
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
             .route("/v1/workloads/{workload}/{generation}/signs", get(SIGNS))
+            .route(
+                "/v1/workloads/{workload}/{generation}/ports/{port}",
+                get(to_port),
+            )
             .with_state(Answers {
                 places: self.places.clone(),
                 questions: self.questions.clone(),
@@ -324,6 +329,44 @@ async fn upstream(State(answers): State<Answers>, Path(attempt): Path<(String, u
         }
         None => not_there(),
     }
+}
+
+/// The played workload answers on one other port too.
+pub(crate) const PORT: u16 = 8080;
+
+/// What an agent says of a port on which nothing listens.
+pub(crate) fn closed() -> Response {
+    let body = serde_json::json!({ "code": "UNAVAILABLE", "message": "nothing answers" });
+    (StatusCode::BAD_GATEWAY, Json(body)).into_response()
+}
+
+async fn to_port(
+    State(answers): State<Answers>,
+    Path((workload, generation, port)): Path<(String, u64, u16)>,
+    mut request: Request,
+) -> Response {
+    let found = answers.places.lock().unwrap();
+    let Some(socket) = found.get(&(workload, generation)).cloned() else {
+        return not_there();
+    };
+    if port != PORT {
+        return closed();
+    }
+    assert_eq!(request.headers()["upgrade"], "quire-stream");
+    join(hyper::upgrade::on(&mut request), socket);
+    let changes = [("connection", "upgrade"), ("upgrade", "quire-stream")];
+    (StatusCode::SWITCHING_PROTOCOLS, changes).into_response()
+}
+
+/// Lets bytes through between an edge and a workload.
+pub(crate) fn join(edge: hyper::upgrade::OnUpgrade, socket: PathBuf) {
+    tokio::spawn(async move {
+        let mut workload = UnixStream::connect(socket).await.unwrap();
+        let mut edge = TokioIo::new(edge.await.unwrap());
+        tokio::io::copy_bidirectional(&mut edge, &mut workload)
+            .await
+            .ok();
+    });
 }
 
 async fn logs(

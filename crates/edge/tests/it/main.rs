@@ -16,6 +16,7 @@ mod idle;
 mod limits;
 mod pages;
 mod passing;
+mod ports;
 mod relay;
 mod remote;
 mod routes;

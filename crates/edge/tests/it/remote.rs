@@ -21,12 +21,12 @@ use kernel::time::SystemClock;
 use rustls::pki_types::ServerName;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::house::{Agent, House};
+use crate::house::{Agent, House, PORT, closed, join};
 
 /// A door to whose relay agents of other hosts connect, and the authority of all certificates.
 pub(crate) struct Cluster {
@@ -119,7 +119,8 @@ impl Remote {
 /// A stream to a workload.
 async fn open(agent: &Agent, mut request: Request<Incoming>) -> Response<Body> {
     let authority = request.uri().authority().unwrap().to_string();
-    let (workload, generation) = authority.rsplit_once(':').unwrap();
+    let (host, generation) = authority.rsplit_once(':').unwrap();
+    let (port, workload) = host.split_once('.').unwrap_or(("", host));
     let Some(socket) = agent.socket(workload, generation.parse().unwrap()) else {
         return (
             StatusCode::NOT_FOUND,
@@ -127,14 +128,10 @@ async fn open(agent: &Agent, mut request: Request<Incoming>) -> Response<Body> {
         )
             .into_response();
     };
-    let mut workload = UnixStream::connect(socket).await.unwrap();
-    let edge = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let mut edge = TokioIo::new(edge.await.unwrap());
-        tokio::io::copy_bidirectional(&mut edge, &mut workload)
-            .await
-            .ok();
-    });
+    if !port.is_empty() && port != PORT.to_string() {
+        return closed();
+    }
+    join(hyper::upgrade::on(&mut request), socket);
     StatusCode::OK.into_response()
 }
 

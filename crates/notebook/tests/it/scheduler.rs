@@ -87,6 +87,7 @@ impl State {
             id: WorkloadId::generate().into(),
             team_id: asked.team_id.clone(),
             owner_id: asked.owner_id.clone(),
+            spec: asked.spec.clone(),
             state: WorkloadState::Queued.into(),
             reason: "waits for a place".to_owned(),
             revision: 1,

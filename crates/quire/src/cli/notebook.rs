@@ -26,8 +26,16 @@ Examples:
     List,
     /// One notebook.
     Show { id: String },
-    /// Open a notebook in the browser.
-    Open { id: String },
+    /// Open a notebook in the browser, or another port of it.
+    #[command(
+        after_help = "Examples:\n  quire notebook open first\n  quire notebook open first --port 6006      what listens there inside, such as TensorBoard"
+    )]
+    Open {
+        id: String,
+        /// What listens on this port inside the notebook, on its loopback or on all addresses.
+        #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+    },
     /// What a notebook's server writes.
     Logs {
         id: String,

@@ -6,6 +6,7 @@ pub(crate) mod etc;
 pub(crate) mod firewall;
 mod furnish;
 pub(crate) mod network;
+mod port;
 pub(crate) mod sandbox;
 pub(crate) mod seccomp;
 mod shims;
@@ -25,6 +26,7 @@ use chassis::Error;
 use contracts::scheduler::v1::WorkloadSpec;
 use kernel::Clock;
 use kernel::id::VolumeId;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use self::cgroup::Group;
@@ -239,6 +241,19 @@ impl Runtime for Arc<ProcessRuntime> {
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .args(sandbox.args(command));
         Ok(errand)
+    }
+
+    async fn port(&self, job: &Job, port: u16) -> chassis::Result<TcpStream> {
+        let networks = self.isolation.networks.as_ref();
+        let network = networks.and_then(|networks| networks.of(&job.folder.sandbox_name()));
+        // On the host's own loopback others listen.
+        let Some(network) = network else {
+            let problem = "this node gives workloads no networks of their own, so their ports cannot be reached";
+            return Err(Error::Precondition(problem.to_owned()));
+        };
+        port::connect(network, port).await.map_err(|error| {
+            Error::Precondition(format!("nothing answers on port {port} of it: {error}"))
+        })
     }
 
     fn upstream(&self, job: &Job) -> Option<PathBuf> {

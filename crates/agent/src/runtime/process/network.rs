@@ -157,6 +157,12 @@ impl Networks {
         tool::run("ip", &["netns", "delete", &namespace], "").map(drop)
     }
 
+    /// Where the network of an attempt is found; `None` when it has none.
+    pub(crate) fn of(&self, attempt: &str) -> Option<PathBuf> {
+        let found = Path::new(NAMESPACES).join(self.namespace(attempt));
+        found.exists().then_some(found)
+    }
+
     /// The attempts that have a network.
     pub(crate) fn names(&self) -> Vec<String> {
         let prefix = self.namespace("");

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::agents::{accepted, in_time};
-use super::{Attempt, UpstreamError};
+use super::{End, UpstreamError};
 use crate::body::{Body, full};
 use crate::metrics::{Metrics, Open};
 pub(crate) use listener::RelayListener;
@@ -97,13 +97,9 @@ impl Relay {
     }
 
     /// A stream to a workload, and what counts it: CONNECT to `workload:generation`, as others would connect to `host:port`.
-    pub(super) async fn connect(
-        &self,
-        attempt: &Attempt,
-    ) -> Result<(Upgraded, Open), UpstreamError> {
-        let to = format!("{}:{}", attempt.workload, attempt.generation);
+    pub(super) async fn connect(&self, end: &End) -> Result<(Upgraded, Open), UpstreamError> {
         let bad = |error: &dyn std::fmt::Display| UpstreamError::BadAnswer(error.to_string());
-        let uri = Uri::builder().authority(to).build();
+        let uri = Uri::builder().authority(end.to_string()).build();
         let mut request = Request::new(full(Bytes::new()));
         *request.method_mut() = Method::CONNECT;
         *request.uri_mut() = uri.map_err(|error| bad(&error))?;

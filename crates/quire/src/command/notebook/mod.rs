@@ -33,7 +33,7 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Create(args) => create::create(api, output, *args).await,
         NotebookCommand::List => list(api, output).await,
         NotebookCommand::Show { id } => show(api, output, &id).await,
-        NotebookCommand::Open { id } => open::open(api, output, &id).await,
+        NotebookCommand::Open { id, port } => open::open(api, output, &id, port).await,
         NotebookCommand::Cp { paths } => copy::cp(api, output, &paths).await,
         NotebookCommand::Logs { id, follow, tail } => {
             logs::logs(api, output, &id, follow, tail).await

@@ -18,13 +18,18 @@ fn has_display() -> bool {
     std::env::var("DISPLAY").is_ok() || std::env::var("WAYLAND_DISPLAY").is_ok()
 }
 
-pub(super) async fn open(api: &Api, output: Output, id: &str) -> Result<()> {
+pub(super) async fn open(api: &Api, output: Output, id: &str, port: Option<u16>) -> Result<()> {
     let notebook = get(api, id).await?;
     if notebook.state() != NotebookState::Running {
         let (name, state) = (&notebook.name, state_name(notebook.state()));
         bail!("{name} is {state}; start it with \"quire notebook start {name}\"");
     }
-    let url = format!("{}?token={}", notebook.url, notebook.token);
+    let origin = match port {
+        // Each port has an origin of its own beside the notebook's.
+        Some(port) => notebook.url.replacen("://", &format!("://{port}-"), 1),
+        None => notebook.url.clone(),
+    };
+    let url = format!("{origin}?token={}", notebook.token);
     if output == Output::Json {
         return print::json(&serde_json::json!({ "url": url }));
     }

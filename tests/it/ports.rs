@@ -1,0 +1,36 @@
+//! What people start inside a notebook and look at from outside.
+
+use crate::installation::Installation;
+
+/// A web server as many programs bring one: it listens on the notebook's loopback.
+const SERVER: &str = "import subprocess, sys\n\
+    open('hello.txt', 'w').write('from inside')\n\
+    server = subprocess.Popen([sys.executable, '-m', 'http.server', '6006', '--bind', '127.0.0.1'])";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_of_a_notebook_has_an_address_of_its_own() {
+    let quire = Installation::start();
+    let made = quire.quire(&["notebook", "create", "--name", "first"]);
+    let jupyter = quire.jupyter(&made);
+    let opened = quire.quire(&["notebook", "open", "first", "--port", "6006"]);
+    let port = jupyter.at(&opened);
+    let early = port.try_get("/hello.txt").await.unwrap();
+    assert_eq!(early.status(), 502);
+    let early = early.text().await.unwrap();
+    assert!(early.contains("nothing answers on port 6006"), "{early}");
+
+    let mut kernel = jupyter.kernel().await;
+    assert_eq!(kernel.run(SERVER).await, Ok(String::new()));
+    let seen = testkit::eventually("the server inside", || async {
+        let answer = port.try_get("/hello.txt").await.unwrap();
+        let found = answer.status().is_success();
+        found.then_some(answer)
+    })
+    .await;
+    assert_eq!(seen.text().await.unwrap(), "from inside");
+    // The same port of the host is another's.
+    let gateway = quire.gateway.to_string();
+    let opened = quire.quire(&["notebook", "open", "first", "--port", &gateway]);
+    let answer = jupyter.at(&opened).try_get("/v1/openapi.json").await;
+    assert_eq!(answer.unwrap().status(), 502);
+}
