@@ -1,4 +1,7 @@
-//! What people start inside a notebook and look at from outside.
+//! What people start inside a notebook and look at from outside, by its ports or by a command of their own.
+
+use std::io::Write as _;
+use std::process::Stdio;
 
 use crate::installation::Installation;
 
@@ -28,9 +31,33 @@ async fn a_port_of_a_notebook_has_an_address_of_its_own() {
     })
     .await;
     assert_eq!(seen.text().await.unwrap(), "from inside");
+    a_command_runs_beside_it(&quire);
     // The same port of the host is another's.
     let gateway = quire.gateway.to_string();
     let opened = quire.quire(&["notebook", "open", "first", "--port", &gateway]);
     let answer = jupyter.at(&opened).try_get("/v1/openapi.json").await;
     assert_eq!(answer.unwrap().status(), 502);
+}
+
+/// `quire notebook exec`: streams, packages and exit code.
+fn a_command_runs_beside_it(quire: &Installation) {
+    let code = "import jupyterlab, os, sys\n\
+        print(os.getcwd(), os.listdir(), sys.stdin.read())\n\
+        sys.exit('and out')";
+    let exec = ["notebook", "exec", "first", "--", "python", "-c", code];
+    let mut child = quire
+        .command()
+        .args(exec)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"in").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert_eq!(said, "/notebooks ['hello.txt'] in\n");
+    assert_eq!(complained, "and out\n");
 }

@@ -7,9 +7,11 @@ mod credentials;
 mod deletions;
 mod denied;
 mod environment;
+pub mod exec;
 mod files;
 mod heartbeat;
 mod isolation;
+mod join;
 mod link;
 mod machine;
 mod moment;
@@ -190,7 +192,8 @@ impl Agent {
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
             signs,
-            errands: Arc::new(relay::Errands::new()),
+            errands: Arc::new(relay::Errands::copies()),
+            commands: Arc::new(relay::Errands::commands()),
         }
     }
 

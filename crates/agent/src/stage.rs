@@ -1,7 +1,8 @@
 //! The two steps between a shim and the workload's own program. Each changes this process and then becomes the next program,
 //! so that nothing of the agent is left in the workload and no process stands between.
 //!
-//! `stage show` is neither: it shows a volume in a sandbox that is there already (`show.rs`).
+//! Two others work on a sandbox that is there already: `stage show` shows a volume in it (`show.rs`), `stage join` runs a command
+//! in it (`join.rs`).
 //!
 //! `stage enter` runs outside the sandbox: it puts itself under the workload's limits and into its network, then becomes the
 //! sandbox's program. `stage drop` runs inside: it takes the workload's variables, gives up every privilege, then becomes the
@@ -9,8 +10,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, Read as _, Seek as _};
+use std::os::fd::{AsFd as _, FromRawFd as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{
-    Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit, setsid,
+    Gid, Resource, Rlimit, Signal, Uid, ioctl_tiocsctty, set_parent_process_death_signal,
+    setrlimit, setsid,
 };
 use rustix::thread::{
     CapabilitySet, CapabilitySets, LinkNameSpaceType, clear_ambient_capability_set,
@@ -26,10 +28,12 @@ use rustix::thread::{
     set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
+use crate::join::Join;
+use crate::runtime::process::seccomp;
 use crate::show::{self, Show};
 
 /// Exit code when the workload's program cannot be run, as shells give it.
-const CANNOT_RUN: u8 = 127;
+pub(crate) const CANNOT_RUN: u8 = 127;
 /// Added to the chance to be chosen when the whole machine runs out of memory: workloads go before the agent.
 const OOM_SCORE: &str = "500";
 
@@ -42,6 +46,7 @@ pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         Some("drop") => Drop::parse(args)
             .and_then(Drop::run)
             .map(|never| match never {}),
+        Some("join") => Join::parse(args).and_then(|join| join.run()),
         Some("show") => Show::parse(args).and_then(|show| show.run()),
         Some("user-namespace") => show::hold_user_namespace(),
         _ => Err(wrong(OsStr::new("stage"))),
@@ -124,6 +129,12 @@ struct Drop {
     folder: Option<PathBuf>,
     /// Its input is the command's own, and no variables come by it.
     keeps_input: bool,
+    /// The variables come by this open file, and its input is the command's own.
+    variables: Option<u32>,
+    /// The filter of system calls comes by this open file; else the sandbox has loaded it.
+    seccomp: Option<u32>,
+    /// Its input is the terminal that the command is to have as its own.
+    terminal: bool,
     command: Vec<OsString>,
 }
 
@@ -146,6 +157,9 @@ impl Drop {
                 Some("--user") => step.user = Some(number(&value)?),
                 Some("--folder") => step.folder = Some(value.into()),
                 Some("--input") if value == "kept" => step.keeps_input = true,
+                Some("--variables") => step.variables = Some(number(&value)?),
+                Some("--seccomp") => step.seccomp = Some(number(&value)?),
+                Some("--terminal") if value == "input" => step.terminal = true,
                 _ => return Err(wrong(&name)),
             }
         }
@@ -153,13 +167,18 @@ impl Drop {
     }
 
     fn run(self) -> io::Result<Never> {
-        let variables = if self.keeps_input {
-            PLAIN
+        let variables = match self.variables {
+            Some(file) => read_variables(&read_inherited(file)?),
+            None if self.keeps_input => PLAIN
                 .map(|(name, value)| (name.into(), value.into()))
-                .into()
-        } else {
-            take_variables()?
+                .into(),
+            None => take_variables()?,
         };
+        let filter = self.seccomp.map(read_inherited).transpose()?;
+        if self.terminal {
+            setsid()?;
+            ioctl_tiocsctty(io::stdin())?;
+        }
         set_parent_process_death_signal(Some(Signal::KILL))?;
         setrlimit(
             Resource::Core,
@@ -178,11 +197,14 @@ impl Drop {
             .ok_or_else(|| wrong(OsStr::new("--")))?;
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(variables);
-        if !self.keeps_input {
+        if !self.keeps_input && self.variables.is_none() {
             command.stdin(Stdio::null());
         }
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
+        }
+        if let Some(filter) = filter {
+            seccomp::load(&filter)?;
         }
         Err(about(Path::new(program), &command.exec()))
     }
@@ -195,6 +217,25 @@ fn take_variables() -> io::Result<Vec<(OsString, OsString)>> {
     let mut input = io::stdin().lock();
     input.read_to_end(&mut bytes)?;
     rustix::fs::ftruncate(io::stdin().as_fd(), 0)?;
+    Ok(read_variables(&bytes))
+}
+
+/// An open file that this process was given under a number, read and closed: the command does not get it.
+#[expect(
+    unsafe_code,
+    reason = "who takes a number for an open file must say that nobody else does"
+)]
+fn read_inherited(number: u32) -> io::Result<Vec<u8>> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: `stage join` left this file open for this one reading, and no other code of this process knows its number.
+    let mut file = unsafe { File::from_raw_fd(number) };
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_variables(bytes: &[u8]) -> Vec<(OsString, OsString)> {
     let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (pair.get(..at)?, pair.get(at + 1..)?);
@@ -203,7 +244,7 @@ fn take_variables() -> io::Result<Vec<(OsString, OsString)>> {
             OsString::from_vec(value.to_vec()),
         ))
     });
-    Ok(pairs.collect())
+    pairs.collect()
 }
 
 /// Becomes an unprivileged user for good. This process has one thread, so changing the thread changes the process.

@@ -53,6 +53,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         eprintln!("\nquire: {stopped}");
         return ExitCode::from(INTERRUPTED);
     }
+    if let Some(command::Ended(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
     eprintln!("quire: {error:#}");
     ExitCode::FAILURE
 }

@@ -1,4 +1,4 @@
-//! How many errands over files run at once: on the node, and over one volume, so that nobody's copies keep others from theirs.
+//! How many errands run at once, over files or inside workloads: on the node, and for one, so that nobody's keep others from theirs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,61 +6,76 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use chassis::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most on a node.
-const MOST: usize = 32;
-/// Most over one volume.
-const MOST_OF_ONE: usize = 4;
-
-/// The errands of a node.
+/// The errands of one kind on a node.
 #[derive(Debug)]
 pub(crate) struct Errands {
+    /// What they are, for people.
+    what: &'static str,
+    most: usize,
+    most_of_one: usize,
     all: Arc<Semaphore>,
-    /// Of volumes over which some run.
-    volumes: Mutex<HashMap<String, Weak<Semaphore>>>,
+    /// Of those for which some run.
+    some: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 /// One errand may run as long as this lives.
 #[derive(Debug)]
 pub(super) struct Permit {
     _of_node: OwnedSemaphorePermit,
-    _of_volume: OwnedSemaphorePermit,
+    _of_one: OwnedSemaphorePermit,
 }
 
 impl Errands {
-    pub(crate) fn new() -> Self {
+    /// Copies of files: each keeps a disk busy.
+    pub(crate) fn copies() -> Self {
+        Self::new("copies of its files", 32, 4)
+    }
+
+    /// Commands inside workloads: most of them wait for their people.
+    pub(crate) fn commands() -> Self {
+        Self::new("commands inside it", 512, 32)
+    }
+
+    fn new(what: &'static str, most: usize, most_of_one: usize) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(MOST)),
-            volumes: Mutex::default(),
+            what,
+            most,
+            most_of_one,
+            all: Arc::new(Semaphore::new(most)),
+            some: Mutex::default(),
         }
     }
 
-    /// Lets one begin over `volume`.
+    /// Lets one begin for `one`: a volume, an attempt.
     ///
     /// # Errors
     /// [`Error::Exhausted`] when as many run as may.
-    pub(super) fn begin(&self, volume: &str) -> Result<Permit, Error> {
-        let of_volume = self.of(volume).try_acquire_owned().map_err(|_| {
+    pub(super) fn begin(&self, one: &str) -> Result<Permit, Error> {
+        let what = self.what;
+        let of_one = self.of(one).try_acquire_owned().map_err(|_| {
+            let most = self.most_of_one;
             Error::Exhausted(format!(
-                "{MOST_OF_ONE} copies of this notebook's files run; try again when one has ended"
+                "{most} {what} run already; try again when one has ended"
             ))
         })?;
         let of_node = self.all.clone().try_acquire_owned().map_err(|_| {
-            Error::Exhausted(format!("{MOST} copies run on this node; try again soon"))
+            let most = self.most;
+            Error::Exhausted(format!("its node runs {most} such for all; try again soon"))
         })?;
         Ok(Permit {
             _of_node: of_node,
-            _of_volume: of_volume,
+            _of_one: of_one,
         })
     }
 
-    fn of(&self, volume: &str) -> Arc<Semaphore> {
-        let mut volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = volumes.get(volume).and_then(Weak::upgrade) {
+    fn of(&self, one: &str) -> Arc<Semaphore> {
+        let mut some = self.some.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = some.get(one).and_then(Weak::upgrade) {
             return known;
         }
-        volumes.retain(|_, semaphore| semaphore.strong_count() > 0);
-        let new = Arc::new(Semaphore::new(MOST_OF_ONE));
-        volumes.insert(volume.to_owned(), Arc::downgrade(&new));
+        some.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(self.most_of_one));
+        some.insert(one.to_owned(), Arc::downgrade(&new));
         new
     }
 }
@@ -70,27 +85,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_volume_leaves_room_for_others() {
-        let errands = Errands::new();
-        let mut permits: Vec<_> = (0..MOST_OF_ONE)
-            .map(|_| errands.begin("vo-1").unwrap())
-            .collect();
+    fn one_leaves_room_for_others() {
+        let errands = Errands::new("tries", 8, 4);
+        let mut permits: Vec<_> = (0..4).map(|_| errands.begin("vo-1").unwrap()).collect();
         let refused = errands.begin("vo-1").unwrap_err().to_string();
-        assert!(refused.contains("this notebook's"), "{refused}");
+        assert!(refused.contains("4 tries run already"), "{refused}");
         permits.push(errands.begin("vo-2").unwrap());
         permits.remove(0);
         permits.push(errands.begin("vo-1").unwrap());
-        for number in permits.len()..MOST {
+        for number in permits.len()..8 {
             permits.push(errands.begin(&format!("vo-{}", 10 + number)).unwrap());
         }
         let refused = errands.begin("vo-9").unwrap_err().to_string();
-        assert!(refused.contains("on this node"), "{refused}");
+        assert!(refused.contains("its node runs 8"), "{refused}");
         drop(permits);
         errands.begin("vo-9").unwrap();
-        assert_eq!(
-            errands.volumes.lock().unwrap().len(),
-            1,
-            "none is left over"
-        );
+        assert_eq!(errands.some.lock().unwrap().len(), 1, "none is left over");
     }
 }

@@ -18,7 +18,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
 use super::errands::Permit;
-use super::{Relay, refuse};
+use super::{Relay, refusal};
 
 /// How much is sent at once.
 const CHUNK: usize = 64 << 10;
@@ -174,14 +174,6 @@ async fn first_of(mut complaints: ChildStderr) -> Vec<u8> {
             .ok();
     }
     first
-}
-
-fn refusal(error: &Error) -> Response {
-    if let Error::Internal { .. } = error {
-        tracing::warn!(error = chassis::error::chain(error), "an errand over files");
-    }
-    let status = StatusCode::from_u16(error.code().http_status());
-    refuse(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
 }
 
 /// Lists what is at a path and below it.

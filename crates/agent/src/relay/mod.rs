@@ -5,6 +5,7 @@
 mod dial;
 mod edges;
 mod errands;
+mod exec;
 mod files;
 mod local;
 mod logs;
@@ -19,7 +20,7 @@ use axum::body::Body;
 use axum::extract::{Path as Segments, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use chassis::Error;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,7 @@ pub(crate) struct Relay {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) errands: Arc<Errands>,
+    pub(crate) commands: Arc<Errands>,
     pub(crate) signs: Arc<Signs>,
 }
 
@@ -78,6 +80,10 @@ impl Relay {
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
             .route("/v1/workloads/{workload}/{generation}/signs", signs)
+            .route(
+                "/v1/workloads/{workload}/{generation}/exec",
+                post(exec::exec),
+            )
             .route(
                 "/v1/workloads/{workload}/{generation}/ports/{port}",
                 get(stream::to_port),
@@ -164,4 +170,16 @@ fn not_here(workload: &str, generation: u64) -> Response {
 fn refuse(status: StatusCode, error: &Error) -> Response {
     let body = serde_json::json!({ "code": error.code().rest(), "message": error.public_text() });
     (status, Json(body)).into_response()
+}
+
+/// A refusal with the status of its kind; what is not the asker's fault is told here.
+fn refusal(error: &Error) -> Response {
+    if let Error::Internal { .. } = error {
+        tracing::warn!(
+            error = chassis::error::chain(error),
+            "a question of an edge"
+        );
+    }
+    let status = StatusCode::from_u16(error.code().http_status());
+    refuse(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
 }

@@ -111,6 +111,16 @@ pub(crate) enum Start {
     Found,
 }
 
+/// What runs a command inside a workload.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// The program: records of [`crate::exec`] go in by its standard input and come by its standard output. With it ends the
+    /// command.
+    pub(crate) command: Command,
+    /// What it reads first.
+    pub(crate) first: Vec<u8>,
+}
+
 /// One way to run workloads. Every call may be repeated.
 #[async_trait::async_trait]
 pub(crate) trait Runtime: Debug + Send + Sync {
@@ -153,6 +163,12 @@ pub(crate) trait Runtime: Debug + Send + Sync {
 
     /// The control group that the workload's processes are in; `None` where there are none on this machine.
     fn group(&self, job: &Job) -> Option<Group>;
+
+    /// What runs a command of its people inside a workload that runs, with its limits, files, network and user.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] when it does not run; why it cannot be entered.
+    async fn inside(&self, job: &Job) -> chassis::Result<Inside>;
 
     /// A connection to what listens on a port of the workload's own loopback.
     ///

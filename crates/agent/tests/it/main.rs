@@ -13,6 +13,7 @@ mod control;
 mod degraded;
 mod edge;
 mod environments;
+mod exec;
 mod gpu;
 mod join;
 mod jupyter;

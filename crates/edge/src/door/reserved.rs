@@ -1,5 +1,7 @@
-//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, and what belongs to
-//! idle notebooks ([`super::idle`]).
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, `/.quire/exec`, and what
+//! belongs to idle notebooks ([`super::idle`]).
+
+use std::sync::Arc;
 
 use bus::Route;
 use http::{Method, Request, Response};
@@ -35,6 +37,9 @@ impl Door {
         let page = path.strip_prefix(PREFIX);
         if page == Some("/files") {
             return self.files(request, route, query).await;
+        }
+        if page == Some("/exec") && *request.method() == Method::POST {
+            return self.exec(request, route).await;
         }
         if page == Some("/extend") && *request.method() == Method::POST {
             return self.extend(request, route).await;
@@ -90,6 +95,38 @@ impl Door {
             }
             Err(UpstreamError::NotThere(_)) => {
                 Err(Refusal::NothingThere("there is no such file on its node"))
+            }
+            Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
+            Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),
+            Err(error) => {
+                self.failed(&error);
+                Err(Refusal::Unreachable)
+            }
+        }
+    }
+
+    /// A command beside the notebook's server; records of the agent's go to and fro in both bodies. It is use of the notebook.
+    async fn exec(
+        &self,
+        request: Request<Incoming>,
+        route: &Route,
+    ) -> Result<Response<Body>, Refusal> {
+        let target = route.target.as_ref().filter(|_| route.running);
+        let target = target.ok_or_else(|| Refusal::NotRunning(Arc::new(route.clone())))?;
+        let most = self.config.limits.connections_per_notebook;
+        let visit = self.activity.enter(&route.id, most, true);
+        let visit = visit.ok_or(Refusal::NotebookFull)?;
+        visit.answered();
+        let body = Passing::inwards(request.into_body(), visit.clone());
+        match self.upstream.exec(target, body).await {
+            Ok((answer, lease)) => {
+                let body = Passing::outwards(answer.into_body(), Some(visit), lease);
+                let mut response = Response::new(body);
+                own_headers(response.headers_mut(), "application/octet-stream");
+                Ok(response)
+            }
+            Err(UpstreamError::NotThere(_)) => {
+                Err(Refusal::NothingThere("its node does not run it any more"))
             }
             Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
             Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),

@@ -142,6 +142,21 @@ impl Agents {
         .await
     }
 
+    /// Has a command run inside a workload; records go in by `body` and come by the answer's, at the same time.
+    pub(crate) async fn exec(
+        &self,
+        target: &Target,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+        let path = format!(
+            "/v1/workloads/{}/{}/exec",
+            one_name(&target.workload_id)?,
+            target.generation
+        );
+        let (answer, asked) = self.send(target, Method::POST, path, body).await?;
+        Ok((answer, asked.lease()))
+    }
+
     /// Where the relay of a node's agent is, when the agent is on this host.
     pub(crate) fn socket(&self, node: &str) -> Result<Arc<Path>, UpstreamError> {
         let node = one_name(node)?;

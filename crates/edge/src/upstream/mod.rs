@@ -230,6 +230,18 @@ impl Upstream {
         self.agents.files(target, method, path, body).await
     }
 
+    /// Has a command run inside a workload.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the agent cannot be asked, does not run it, or refuses.
+    pub(crate) async fn exec(
+        &self,
+        target: &Target,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+        self.agents.exec(target, body).await
+    }
+
     /// Forgets the places of all but `targets`, and connections that were not used for a while.
     pub(crate) fn keep_only<'a>(&self, targets: impl Iterator<Item = &'a Target>) {
         let wanted: HashSet<Attempt> = targets.map(Attempt::of).collect();

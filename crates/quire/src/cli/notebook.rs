@@ -55,6 +55,21 @@ Examples:
         #[arg(required = true, num_args = 2.., value_name = "PATH | NOTEBOOK:PATH")]
         paths: Vec<String>,
     },
+    /// Run a command inside a running notebook: with its files, packages, limits and network. Its exit code is this command's.
+    #[command(
+        after_help = "Examples:\n  quire notebook exec first -- python train.py\n  tar -c data | quire notebook exec first -- tar -x\n  quire notebook exec -t first -- htop        with a terminal"
+    )]
+    Exec {
+        id: String,
+        /// Give it a terminal.
+        #[arg(short = 't', long)]
+        tty: bool,
+        /// The program and its arguments.
+        #[arg(required = true, last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// A shell inside a running notebook.
+    Shell { id: String },
     /// Stop a notebook; its files stay.
     Stop {
         id: String,

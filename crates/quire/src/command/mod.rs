@@ -24,6 +24,7 @@ use crate::cli::{Command, MachineTypeCommand, Output};
 
 pub(crate) use authority::run as authority;
 pub(crate) use login::login;
+pub(crate) use notebook::Ended;
 
 /// Runs a command that talks to the API.
 pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<()> {

@@ -103,7 +103,7 @@ impl ProcessRuntime {
         Ok(volumes(&self.config.data_dir).join(volume.to_string()))
     }
 
-    fn user_of(&self, home: &Path) -> Result<Option<u32>, String> {
+    pub(super) fn user_of(&self, home: &Path) -> Result<Option<u32>, String> {
         if self.isolation.own_users {
             return self.users.owner_of(home).map(Some).map_err(failed);
         }
@@ -111,7 +111,7 @@ impl ProcessRuntime {
     }
 
     /// Where the workload sees a folder of the host.
-    fn as_seen(&self, folder: &Path, inside: &str) -> PathBuf {
+    pub(super) fn as_seen(&self, folder: &Path, inside: &str) -> PathBuf {
         if self.isolation.kind == Kind::Plain {
             folder.to_owned()
         } else {
@@ -129,16 +129,27 @@ impl ProcessRuntime {
         let token = chassis::seal::random_secret().map_err(failed)?;
         files::write_for_now(&job.folder.token(), token.expose_secret().as_bytes())
             .map_err(failed)?;
+        Ok(self.variables_with(job, home, environment, token.expose_secret()))
+    }
+
+    /// The variables of a workload that has this token.
+    pub(super) fn variables_with(
+        &self,
+        job: &Job,
+        home: &Path,
+        environment: Option<&Environment>,
+        token: &str,
+    ) -> BTreeMap<String, String> {
         let sources = Sources {
             passed: &self.passed,
             spec: &job.spec().env,
             environment: environment.map(|environment| environment.folder.as_path()),
             home: &self.as_seen(home, NOTEBOOKS),
             run: &self.as_seen(job.folder.run(), RUN),
-            token: token.expose_secret(),
+            token,
             gpus: &job.assignment.gpu_uuids,
         };
-        Ok(sources.all())
+        sources.all()
     }
 
     fn binds(

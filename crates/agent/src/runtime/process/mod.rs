@@ -5,6 +5,7 @@ pub(crate) mod cgroup;
 pub(crate) mod etc;
 pub(crate) mod firewall;
 mod furnish;
+mod inside;
 pub(crate) mod network;
 mod port;
 pub(crate) mod sandbox;
@@ -33,7 +34,7 @@ use self::cgroup::Group;
 use self::user::Users;
 use self::variables::Passed;
 use self::warm::Pool;
-use super::{Ending, Job, Memory, Progress, Runtime, Start, Status};
+use super::{Ending, Inside, Job, Memory, Progress, Runtime, Start, Status};
 use crate::attempt::Folder;
 use crate::config::AgentConfig;
 use crate::environment::{Environment, Environments};
@@ -241,6 +242,10 @@ impl Runtime for Arc<ProcessRuntime> {
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .args(sandbox.args(command));
         Ok(errand)
+    }
+
+    async fn inside(&self, job: &Job) -> chassis::Result<Inside> {
+        self.enter(job).await
     }
 
     async fn port(&self, job: &Job, port: u16) -> chassis::Result<TcpStream> {

@@ -88,6 +88,45 @@ pub(crate) fn write(path: &Path) -> Result<(), String> {
     write().map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Loads a filter that was written by [`write`] for this process and all that comes of it. It may not gain privileges any more.
+///
+/// # Errors
+/// Those of the system.
+#[expect(
+    unsafe_code,
+    reason = "no library here has a safe way to load a filter; the kernel only reads what is passed"
+)]
+pub(crate) fn load(filter: &[u8]) -> io::Result<()> {
+    let mut program: Vec<libc::sock_filter> = filter
+        .chunks_exact(8)
+        .filter_map(|bytes| {
+            let [a, b, jt, jf, c, d, e, f] = *bytes.first_chunk()?;
+            Some(libc::sock_filter {
+                code: u16::from_ne_bytes([a, b]),
+                jt,
+                jf,
+                k: u32::from_ne_bytes([c, d, e, f]),
+            })
+        })
+        .collect();
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the structure and the instructions that it points to outlive the call, and its length is theirs.
+    let loaded = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const filter,
+        )
+    };
+    if loaded == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
 /// One instruction: what, with which number, and how many instructions to skip when it holds and when not.
 #[derive(Clone, Copy, Debug)]
 struct Instruction {

@@ -6,6 +6,7 @@ mod copy;
 mod create;
 mod delete;
 mod door;
+mod exec;
 mod extend;
 mod files;
 mod find;
@@ -25,6 +26,7 @@ use crate::api::Api;
 use crate::cli::{NotebookCommand, Output};
 use crate::print;
 
+pub(crate) use exec::Ended;
 pub(super) use find::names;
 pub(crate) use why::why;
 
@@ -38,6 +40,8 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Logs { id, follow, tail } => {
             logs::logs(api, output, &id, follow, tail).await
         }
+        NotebookCommand::Exec { id, tty, command } => exec::exec(api, &id, tty, command).await,
+        NotebookCommand::Shell { id } => exec::shell(api, &id).await,
         NotebookCommand::Stop { id, wait } => run::stop(api, output, &id, &wait).await,
         NotebookCommand::Start { id, wait } => run::start(api, output, &id, &wait).await,
         NotebookCommand::Restart { id, wait } => run::restart(api, output, &id, &wait).await,

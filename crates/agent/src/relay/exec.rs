@@ -1,0 +1,100 @@
+//! Commands inside a workload, for its people: the records of [`crate::exec`] go to and fro as the bodies of one request and its
+//! answer, which come and go at the same time. When either breaks off, the command is ended.
+
+use std::io;
+use std::process::Stdio;
+
+use axum::body::Body;
+use axum::extract::{Path as Segments, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use chassis::Error;
+use futures::{Stream, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::task::AbortHandle;
+
+use super::errands::Permit;
+use super::{Relay, not_here, refusal};
+use crate::runtime::{Inside, Job};
+
+/// How much is passed on at once.
+const CHUNK: usize = 32 << 10;
+
+/// A command that runs; it ends with this value.
+#[derive(Debug)]
+struct Running {
+    _child: Child,
+    output: ChildStdout,
+    input: AbortHandle,
+    _permit: Permit,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.input.abort();
+    }
+}
+
+/// Runs a command inside a workload that runs here.
+pub(super) async fn exec(
+    State(relay): State<Relay>,
+    Segments((workload, generation)): Segments<(String, u64)>,
+    body: Body,
+) -> Response {
+    let Some(entry) = relay.board.find(&workload, generation) else {
+        return not_here(&workload, generation);
+    };
+    match begin(&relay, &entry.job, body).await {
+        Ok(running) => {
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (kind, Body::from_stream(output(running))).into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn begin(relay: &Relay, job: &Job, body: Body) -> Result<Running, Error> {
+    let permit = relay.commands.begin(job.id())?;
+    let Inside { mut command, first } = relay.runtime.inside(job).await?;
+    let failed = |cause| Error::internal("starting a command inside a workload", cause);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let pipes = (child.stdin.take(), child.stdout.take());
+    let (Some(input), Some(output)) = pipes else {
+        return Err(failed(io::Error::other("no pipes")));
+    };
+    let passing = tokio::spawn(pass_on(first, body, input));
+    Ok(Running {
+        _child: child,
+        output,
+        input: passing.abort_handle(),
+        _permit: permit,
+    })
+}
+
+async fn pass_on(first: Vec<u8>, body: Body, mut input: ChildStdin) {
+    if input.write_all(&first).await.is_err() {
+        return;
+    }
+    let mut chunks = body.into_data_stream();
+    while let Some(Ok(chunk)) = chunks.next().await {
+        if input.write_all(&chunk).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn output(running: Running) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    futures::stream::try_unfold(running, |mut running| async {
+        let mut chunk = vec![0; CHUNK];
+        let read = running.output.read(&mut chunk).await?;
+        chunk.truncate(read);
+        Ok((read > 0).then(|| (chunk.into(), running)))
+    })
+}

@@ -1,0 +1,159 @@
+//! `quire notebook exec` and `quire notebook shell`: a command inside a notebook, by way of its door.
+
+use std::io::{self, IsTerminal as _, Read as _};
+
+use agent::exec::{Begin, Frame, Frames, Size, Terminal};
+use anyhow::{Context as _, Result, bail};
+use futures::StreamExt as _;
+use reqwest::{Body, Method, Response};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::door::Door;
+use super::find;
+use crate::api::Api;
+
+/// How much is sent at once.
+const CHUNK: usize = 32 << 10;
+/// Records that wait to be sent.
+const WAITING: usize = 16;
+/// The best shell that there is.
+const SHELL: &str = "command -v bash > /dev/null && exec bash; exec sh";
+
+/// The command has ended with this code, which is not 0: it has said itself what was wrong.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it ended with {0}")]
+pub(crate) struct Ended(pub(crate) u8);
+
+/// Runs a command; what it ends with is what this program ends with.
+pub(super) async fn exec(api: &Api, id: &str, tty: bool, command: Vec<String>) -> Result<()> {
+    if tty && !io::stdin().is_terminal() {
+        bail!("--tty: standard input is no terminal; leave it out to pass on what comes");
+    }
+    run(api, id, tty, command).await
+}
+
+/// Runs a shell, with a terminal if this is one.
+pub(super) async fn shell(api: &Api, id: &str) -> Result<()> {
+    let command = ["sh", "-c", SHELL].map(str::to_owned).to_vec();
+    run(api, id, io::stdin().is_terminal(), command).await
+}
+
+async fn run(api: &Api, id: &str, tty: bool, command: Vec<String>) -> Result<()> {
+    let door = Door::of(api, find::get(api, id).await?)?;
+    let begin = Begin {
+        command,
+        terminal: tty.then(terminal),
+    };
+    let (records, sending) = mpsc::channel(WAITING);
+    records.send(Frame::Begin(begin)).await.ok();
+    let sent = futures::stream::unfold(sending, |mut sending| async {
+        let frame: Frame = sending.recv().await?;
+        Some((Ok::<_, io::Error>(frame.encode()), sending))
+    });
+    let request = door.ask(Method::POST, "exec", &[]);
+    let request = request.body(Body::wrap_stream(sent));
+    let what = format!("cannot run it in {}", door.name);
+    let answer = door.send(&what, request).await?;
+
+    let _raw = tty.then(Raw::begin).transpose()?;
+    if tty {
+        tokio::spawn(resize(records.clone()));
+    }
+    // A thread of its own, which nobody waits for at the end: reading a terminal cannot be broken off.
+    std::thread::spawn(move || type_in(&records));
+    pass_on(answer).await.with_context(|| what)
+}
+
+/// This terminal, as programs inside are to know theirs.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what kind of terminal this is is no configuration of the product"
+)]
+fn terminal() -> Terminal {
+    Terminal {
+        kind: std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned()),
+        size: size(),
+    }
+}
+
+fn size() -> Size {
+    tcgetwinsize(io::stdin()).map_or(
+        Size {
+            rows: 24,
+            columns: 80,
+        },
+        |size| Size {
+            rows: size.ws_row,
+            columns: size.ws_col,
+        },
+    )
+}
+
+async fn resize(records: mpsc::Sender<Frame>) {
+    let Ok(mut changes) = signal(SignalKind::window_change()) else {
+        return;
+    };
+    while changes.recv().await.is_some() {
+        if records.send(Frame::Resize(size())).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends what comes by standard input, and its end.
+fn type_in(records: &mpsc::Sender<Frame>) {
+    let mut chunk = vec![0; CHUNK];
+    let mut input = io::stdin().lock();
+    while let Ok(read @ 1..) = input.read(&mut chunk) {
+        let bytes = chunk.get(..read).unwrap_or_default().to_vec();
+        if records.blocking_send(Frame::Input(bytes)).is_err() {
+            return;
+        }
+    }
+    records.blocking_send(Frame::InputEnd).ok();
+}
+
+/// Prints what comes back until the command has ended.
+async fn pass_on(answer: Response) -> Result<()> {
+    let mut chunks = answer.bytes_stream();
+    let mut frames = Frames::default();
+    while let Some(chunk) = chunks.next().await {
+        frames.push(&chunk.map_err(reqwest::Error::without_url)?);
+        while let Some(frame) = frames.next()? {
+            match frame {
+                Frame::Output(bytes) => print(&mut io::stdout().lock(), &bytes)?,
+                Frame::Errors(bytes) => print(&mut io::stderr().lock(), &bytes)?,
+                Frame::Exit(0) => return Ok(()),
+                Frame::Exit(code) => return Err(Ended(code).into()),
+                _ => {}
+            }
+        }
+    }
+    bail!("the connection ended before the command; the notebook may have been stopped")
+}
+
+fn print(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes)?;
+    to.flush()
+}
+
+/// This terminal passes on every key as it is, until this value goes.
+struct Raw(Termios);
+
+impl Raw {
+    fn begin() -> Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        tcsetattr(io::stdin(), OptionalActions::Drain, &self.0).ok();
+    }
+}
