@@ -6,21 +6,22 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::{Child, Command};
 
 use crate::exec::{Begin, Frame, Frames, Size};
 
@@ -107,21 +108,30 @@ impl Join {
 
     /// Does it. Ends when the command has ended; what cannot be run is told as the command's own failure.
     pub(crate) fn run(&self) -> io::Result<()> {
-        let mut input = Input::default();
+        crate::stage::pass_on_nothing()?;
+        // One thread: a process with more may not change its mounts, and none in another process namespace may begin one.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(self.attend())
+    }
+
+    async fn attend(&self) -> io::Result<()> {
+        let (mut input, mut output) = (Input::open()?, Output::open()?);
         let (Some(Frame::Variables(variables)), Some(Frame::Begin(begin))) =
-            (input.next()?, input.next()?)
+            (input.next().await?, input.next().await?)
         else {
             return Err(io::Error::other("the command is missing"));
         };
-        let output = Output::default();
         let code = match self.begin(&begin, &variables) {
-            Ok(running) => running.go_on(input, &output)?,
+            Ok(running) => running.go_on(input, &mut output).await?,
             Err(error) => {
-                output.send(&Frame::Errors(format!("{error}\n").into_bytes()))?;
+                let problem = format!("{error}\n").into_bytes();
+                output.send(&Frame::Errors(problem)).await?;
                 crate::stage::CANNOT_RUN
             }
         };
-        output.send(&Frame::Exit(code))
+        output.send(&Frame::Exit(code)).await
     }
 
     fn begin(&self, begin: &Begin, variables: &[u8]) -> io::Result<Running> {
@@ -153,7 +163,7 @@ impl Join {
         Running::start(command, terminal)
     }
 
-    /// Goes where the sandbox is. This process has one thread until then: mounts are those of a whole process.
+    /// Goes where the sandbox is.
     fn enter(&self) -> io::Result<()> {
         let Some(process) = self.process else {
             return Ok(());
@@ -224,19 +234,29 @@ fn variables_file(variables: &[u8], begin: &Begin) -> io::Result<OwnedFd> {
 }
 
 /// Records from standard input.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Input {
+    pipe: Receiver,
     frames: Frames,
 }
 
 impl Input {
-    fn next(&mut self) -> io::Result<Option<Frame>> {
+    fn open() -> io::Result<Self> {
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(Self {
+            pipe: Receiver::from_owned_fd(input)?,
+            frames: Frames::default(),
+        })
+    }
+
+    /// The next record; `None` at the end. May be asked again when it was given up in between.
+    async fn next(&mut self) -> io::Result<Option<Frame>> {
         let mut chunk = vec![0; CHUNK];
         loop {
             if let Some(frame) = self.frames.next().map_err(io::Error::other)? {
                 return Ok(Some(frame));
             }
-            let read = io::stdin().lock().read(&mut chunk)?;
+            let read = self.pipe.read(&mut chunk).await?;
             if read == 0 {
                 return Ok(None);
             }
@@ -245,108 +265,157 @@ impl Input {
     }
 }
 
-/// Records to standard output, of several threads.
-#[derive(Clone, Debug, Default)]
-struct Output(Arc<Mutex<()>>);
+/// Records to standard output.
+#[derive(Debug)]
+struct Output(Sender);
 
 impl Output {
-    fn send(&self, frame: &Frame) -> io::Result<()> {
-        let _one_at_a_time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut output = io::stdout().lock();
-        output.write_all(&frame.encode())?;
-        output.flush()
+    fn open() -> io::Result<Self> {
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        Sender::from_owned_fd(output).map(Self)
     }
 
-    /// Sends all that comes from `source`, in a thread of its own.
-    fn follow(
-        &self,
-        mut source: impl Read + Send + 'static,
-        frame: fn(Vec<u8>) -> Frame,
-    ) -> JoinHandle<()> {
-        let output = self.clone();
-        std::thread::spawn(move || {
-            let mut chunk = vec![0; CHUNK];
-            // A terminal whose last program has ended reads as an error.
-            while let Ok(read @ 1..) = source.read(&mut chunk) {
-                let bytes = chunk.get(..read).unwrap_or_default().to_vec();
-                if output.send(&frame(bytes)).is_err() {
-                    return;
-                }
-            }
-        })
+    async fn send(&mut self, frame: &Frame) -> io::Result<()> {
+        self.0.write_all(&frame.encode()).await
     }
 }
 
 /// A command that runs, with its streams.
-#[derive(Debug)]
 struct Running {
     child: Child,
+    /// Where what is typed goes; `None` after its end.
+    to: Option<Box<dyn AsyncWrite + Unpin>>,
+    /// Standard output, or the terminal.
+    said: Source,
+    complained: Source,
     terminal: Option<OwnedFd>,
 }
 
-/// Where what is typed goes.
-enum To {
-    Pipe(Option<ChildStdin>),
-    Terminal(File),
+/// What comes from the command, until it has come to its end.
+#[derive(Default)]
+struct Source(Option<Box<dyn AsyncRead + Unpin>>);
+
+impl Source {
+    /// The next piece; waits for ever after the end.
+    async fn next(&mut self, chunk: &mut [u8]) -> usize {
+        let Some(source) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        // A terminal whose last program has ended reads as an error.
+        let read = source.read(chunk).await.unwrap_or(0);
+        if read == 0 {
+            self.0 = None;
+        }
+        read
+    }
 }
 
 impl Running {
-    fn start(mut command: Command, terminal: Option<(OwnedFd, OwnedFd)>) -> io::Result<Self> {
-        let (ours, theirs) = terminal.unzip();
-        let stream = || match &theirs {
-            Some(theirs) => theirs.try_clone().map(Stdio::from),
-            None => Ok(Stdio::piped()),
-        };
-        command.stdin(stream()?).stdout(stream()?).stderr(stream()?);
-        let child = command.spawn()?;
+    fn start(command: Command, terminal: Option<(OwnedFd, OwnedFd)>) -> io::Result<Self> {
+        match terminal {
+            None => Self::with_pipes(command),
+            Some((ours, theirs)) => Self::at_terminal(command, ours, &theirs),
+        }
+    }
+
+    fn with_pipes(mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let to = child.stdin.take().map(|pipe| Box::new(pipe) as _);
+        let said = child.stdout.take().map(|pipe| Box::new(pipe) as _);
+        let complained = child.stderr.take().map(|pipe| Box::new(pipe) as _);
         Ok(Self {
             child,
-            terminal: ours,
+            to,
+            said: Source(said),
+            complained: Source(complained),
+            terminal: None,
         })
     }
 
-    /// Lets all go to and fro until the command has ended; gives its code.
-    fn go_on(mut self, input: Input, output: &Output) -> io::Result<u8> {
-        let (to, followed) = match self.terminal {
-            Some(terminal) => {
-                let from = File::from(terminal.try_clone()?);
-                let followed = vec![output.follow(from, Frame::Output)];
-                (To::Terminal(terminal.into()), followed)
+    fn at_terminal(mut command: Command, ours: OwnedFd, theirs: &OwnedFd) -> io::Result<Self> {
+        let stream = || theirs.try_clone().map(Stdio::from);
+        command.stdin(stream()?).stdout(stream()?).stderr(stream()?);
+        fcntl_setfl(&ours, OFlags::RDWR | OFlags::NONBLOCK)?;
+        let from = Receiver::from_file_unchecked(ours.try_clone()?.into())?;
+        let to = Sender::from_file_unchecked(ours.try_clone()?.into())?;
+        Ok(Self {
+            child: command.spawn()?,
+            to: Some(Box::new(to)),
+            said: Source(Some(Box::new(from))),
+            complained: Source::default(),
+            terminal: Some(ours),
+        })
+    }
+
+    /// Lets all go to and fro until the command has ended and said its last words; gives its code.
+    async fn go_on(mut self, mut input: Input, output: &mut Output) -> io::Result<u8> {
+        let (mut said, mut complained) = (vec![0; CHUNK], vec![0; CHUNK]);
+        let (mut typed, mut listens) = (Vec::new(), true);
+        let mut ended: Option<(ExitStatus, Instant)> = None;
+        loop {
+            if let Some((status, at)) = ended {
+                let over = self.said.0.is_none() && self.complained.0.is_none();
+                if over || at.elapsed() > LAST_WORDS {
+                    return Ok(code(status));
+                }
             }
-            None => {
-                let said = self.child.stdout.take();
-                let said = said.map(|said| output.follow(said, Frame::Output));
-                let complained = self.child.stderr.take();
-                let complained = complained.map(|said| output.follow(said, Frame::Errors));
-                let followed = said.into_iter().chain(complained).collect();
-                (To::Pipe(self.child.stdin.take()), followed)
+            tokio::select! {
+                // What it has said comes before its end.
+                biased;
+                read = self.said.next(&mut said) => {
+                    send(output, &said, read, Frame::Output).await?;
+                }
+                read = self.complained.next(&mut complained) => {
+                    send(output, &complained, read, Frame::Errors).await?;
+                }
+                status = self.child.wait(), if ended.is_none() => {
+                    ended = Some((status?, Instant::now()));
+                }
+                () = tokio::time::sleep(LAST_WORDS), if ended.is_some() => {}
+                wrote = write(&mut self.to, &typed), if !typed.is_empty() => {
+                    typed.drain(..wrote);
+                }
+                frame = input.next(), if listens && typed.is_empty() => match frame? {
+                    Some(Frame::Input(bytes)) => typed = bytes,
+                    Some(Frame::InputEnd) => {
+                        self.to = self.to.filter(|_| self.terminal.is_some());
+                    }
+                    Some(Frame::Resize(size)) => {
+                        if let Some(terminal) = &self.terminal {
+                            resize(terminal, size)?;
+                        }
+                    }
+                    Some(_) => {}
+                    None => listens = false,
+                },
             }
-        };
-        // It waits for input for as long as this process is there.
-        std::thread::spawn(move || pass_on(input, to));
-        let status = self.child.wait()?;
-        let ended = Instant::now();
-        while !followed.iter().all(JoinHandle::is_finished) && ended.elapsed() < LAST_WORDS {
-            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(code(status))
     }
 }
 
-fn pass_on(mut input: Input, mut to: To) {
-    while let Ok(Some(frame)) = input.next() {
-        let passed = match (frame, &mut to) {
-            (Frame::Input(bytes), To::Pipe(Some(pipe))) => pipe.write_all(&bytes),
-            (Frame::Input(bytes), To::Terminal(terminal)) => terminal.write_all(&bytes),
-            (Frame::InputEnd, To::Pipe(pipe)) => {
-                drop(pipe.take());
-                Ok(())
-            }
-            (Frame::Resize(size), To::Terminal(terminal)) => resize(terminal, size),
-            _ => Ok(()),
-        };
-        if passed.is_err() {
-            return;
+async fn send(
+    output: &mut Output,
+    chunk: &[u8],
+    read: usize,
+    frame: fn(Vec<u8>) -> Frame,
+) -> io::Result<()> {
+    match chunk.get(..read) {
+        Some(bytes @ [_, ..]) => output.send(&frame(bytes.to_vec())).await,
+        _ => Ok(()),
+    }
+}
+
+/// How much of what was typed the command has taken; all of it when it takes nothing any more.
+async fn write(to: &mut Option<Box<dyn AsyncWrite + Unpin>>, typed: &[u8]) -> usize {
+    let Some(open) = to else {
+        return typed.len();
+    };
+    match open.write(typed).await {
+        Ok(wrote @ 1..) => wrote,
+        Ok(0) | Err(_) => {
+            *to = None;
+            typed.len()
         }
     }
 }
@@ -357,4 +426,28 @@ fn code(status: ExitStatus) -> u8 {
         None => status.code().unwrap_or_default(),
     };
     u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_back() {
+        let join = Join {
+            process: Some(7),
+            user_namespace: true,
+            user: Some(200_000),
+            cgroups: vec!["/a b".into(), "/c".into()],
+            seccomp: Some("/s".into()),
+            folder: "/notebooks".into(),
+            program: "/run/quire-agent".into(),
+        };
+        for join in [join, Join::default()] {
+            let args = join.args().into_iter().skip(2);
+            assert_eq!(Join::parse(args).unwrap(), join);
+        }
+        let wrong = ["--process", "x"].map(OsString::from);
+        assert!(Join::parse(wrong.into_iter()).is_err());
+    }
 }

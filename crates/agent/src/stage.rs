@@ -92,6 +92,7 @@ impl Enter {
 
     fn run(self) -> io::Result<Never> {
         setsid().ok();
+        pass_on_nothing()?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         fs::write("/proc/self/oom_score_adj", OOM_SCORE).ok();
         for cgroup in &self.cgroups {
@@ -245,6 +246,27 @@ fn read_variables(bytes: &[u8]) -> Vec<(OsString, OsString)> {
         ))
     });
     pairs.collect()
+}
+
+/// Whatever whoever started the agent had open besides the three streams ends with the next program, and no workload gets it.
+#[expect(
+    unsafe_code,
+    reason = "no library here has a safe way to mark all open files; none is closed before this process becomes another"
+)]
+pub(crate) fn pass_on_nothing() -> io::Result<()> {
+    // SAFETY: the call takes numbers only, and closes nothing now.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
 }
 
 /// Becomes an unprivileged user for good. This process has one thread, so changing the thread changes the process.

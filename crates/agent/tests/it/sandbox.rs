@@ -53,6 +53,13 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
         return skip("needs root");
     }
     let node = Node::start().await;
+    // Whoever started the agent left something open.
+    let open = tempfile::NamedTempFile::new().unwrap();
+    rustix::io::fcntl_setfd(open.as_file(), rustix::io::FdFlags::empty()).unwrap();
+    let lists = script("ls -l /proc/self/fd");
+    let seen = run(&node, &lists).await;
+    let name = open.path().file_name().unwrap().to_string_lossy();
+    assert!(seen.contains("pipe:") && !seen.contains(&*name), "{seen}");
     let volume = VolumeId::generate().to_string();
     let secret = node.config.data_dir.join("node.json");
     let other = node.volume(&VolumeId::generate().to_string());
