@@ -138,7 +138,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError`] when what came is none; nothing can be read after that.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn pop(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some([kind, length @ ..]) = self.bytes.first_chunk::<HEAD>() else {
             return Ok(None);
         };
@@ -188,7 +188,7 @@ mod tests {
             let (mut reading, mut arrived) = (Frames::default(), Vec::new());
             for piece in bytes.chunks(piece) {
                 reading.push(piece);
-                while let Some(frame) = reading.next().unwrap() {
+                while let Some(frame) = reading.pop().unwrap() {
                     arrived.push(frame);
                 }
             }
@@ -199,7 +199,7 @@ mod tests {
         fn anything_else_is_refused_or_waited_for(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut reading = Frames::default();
             reading.push(&bytes);
-            while let Ok(Some(_)) = reading.next() {}
+            while let Ok(Some(_)) = reading.pop() {}
         }
     }
 
@@ -207,10 +207,10 @@ mod tests {
     fn a_length_is_not_believed() {
         let mut reading = Frames::default();
         reading.push(&[2, 0xff, 0xff, 0xff, 0xff]);
-        let error = reading.next().unwrap_err().to_string();
+        let error = reading.pop().unwrap_err().to_string();
         assert!(error.contains("longer than 1048576"), "{error}");
         let mut reading = Frames::default();
         reading.push(&[9, 0, 0, 0, 0]);
-        assert!(reading.next().is_err());
+        assert!(reading.pop().is_err());
     }
 }

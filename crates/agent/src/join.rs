@@ -253,7 +253,7 @@ impl Input {
     async fn next(&mut self) -> io::Result<Option<Frame>> {
         let mut chunk = vec![0; CHUNK];
         loop {
-            if let Some(frame) = self.frames.next().map_err(io::Error::other)? {
+            if let Some(frame) = self.frames.pop().map_err(io::Error::other)? {
                 return Ok(Some(frame));
             }
             let read = self.pipe.read(&mut chunk).await?;

@@ -70,7 +70,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteEntry {
     /// The route is now so.
-    Put(Route),
+    Put(Box<Route>),
     /// The route with this id is gone.
     Gone(String),
 }
@@ -210,7 +210,7 @@ fn change(entry: &kv::Entry) -> Option<RouteEntry> {
     match entry.operation {
         kv::Operation::Put => serde_json::from_slice(&entry.value)
             .ok()
-            .map(RouteEntry::Put),
+            .map(|route| RouteEntry::Put(Box::new(route))),
         kv::Operation::Delete | kv::Operation::Purge => Some(RouteEntry::Gone(entry.key.clone())),
     }
 }

@@ -148,7 +148,7 @@ impl Directory {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 change = changes.next() => match change {
-                    Some(RouteEntry::Put(route)) => self.put(route),
+                    Some(RouteEntry::Put(route)) => self.put(*route),
                     Some(RouteEntry::Gone(id)) => self.write().remove(&id),
                     None => return Ok(()),
                 },

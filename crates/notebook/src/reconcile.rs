@@ -27,7 +27,7 @@ pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
 async fn mend(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
     let nudge = app.changed.clone();
     repeat("mending notebooks", nudge, periods.mend, cancel, || {
-        app.mend_all(false)
+        Box::pin(app.mend_all(false))
     })
     .await
 }
@@ -35,7 +35,7 @@ async fn mend(app: App, periods: Periods, cancel: CancellationToken) -> Result<(
 async fn look(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
     let nudge = Arc::default();
     repeat("looking at workloads", nudge, periods.look, cancel, || {
-        app.mend_all(true)
+        Box::pin(app.mend_all(true))
     })
     .await
 }

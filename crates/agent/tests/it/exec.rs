@@ -62,7 +62,7 @@ impl Running {
 
     async fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = self.frames.next().unwrap() {
+            if let Some(frame) = self.frames.pop().unwrap() {
                 return Some(frame);
             }
             let waited = tokio::time::timeout(Duration::from_secs(30), self.output.frame());

@@ -34,7 +34,7 @@ async fn a_lower_revision_never_replaces_a_higher_one() {
     writer.put(&route("nb-1", 3)).await.unwrap();
     for expected in [2, 3] {
         let change = changes.next().await.unwrap();
-        assert_eq!(change, RouteEntry::Put(route("nb-1", expected)));
+        assert_eq!(change, RouteEntry::Put(Box::new(route("nb-1", expected))));
     }
     writer.remove("nb-1").await.unwrap();
     assert_eq!(

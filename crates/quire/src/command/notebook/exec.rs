@@ -121,7 +121,7 @@ async fn pass_on(answer: Response) -> Result<()> {
     let mut frames = Frames::default();
     while let Some(chunk) = chunks.next().await {
         frames.push(&chunk.map_err(reqwest::Error::without_url)?);
-        while let Some(frame) = frames.next()? {
+        while let Some(frame) = frames.pop()? {
             match frame {
                 Frame::Output(bytes) => print(&mut io::stdout().lock(), &bytes)?,
                 Frame::Errors(bytes) => print(&mut io::stderr().lock(), &bytes)?,
