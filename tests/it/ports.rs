@@ -32,6 +32,7 @@ async fn a_port_of_a_notebook_has_an_address_of_its_own() {
     .await;
     assert_eq!(seen.text().await.unwrap(), "from inside");
     a_command_runs_beside_it(&quire);
+    its_use_is_measured(&quire);
     // The same port of the host is another's.
     let gateway = quire.gateway.to_string();
     let opened = quire.quire(&["notebook", "open", "first", "--port", &gateway]);
@@ -60,4 +61,13 @@ fn a_command_runs_beside_it(quire: &Installation) {
     assert_eq!(output.status.code(), Some(1), "{complained}");
     assert_eq!(said, "/notebooks from inside in\n");
     assert_eq!(complained, "and out\n");
+}
+
+fn its_use_is_measured(quire: &Installation) {
+    let used = quire.quire(&["notebook", "metrics", "first", "--once"]);
+    let memory = used["memoryBytes"].as_u64().unwrap();
+    assert!(memory > 10 << 20, "a Jupyter server is there: {used}");
+    assert!(memory < used["memoryLimitBytes"].as_u64().unwrap(), "{used}");
+    let cores = used["cores"].as_f64().unwrap();
+    assert!(cores <= used["coresLimit"].as_f64().unwrap() + 0.5, "{used}");
 }

@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
     Foreign,
     /// The door has no such page.
     #[error(
-        "the notebook's door has only /.quire/health, /.quire/logs, /.quire/files, /.quire/status, /.quire/signs, /.quire/notice.js and, to POST, /.quire/extend and /.quire/exec"
+        "the notebook's door has only /.quire/health, /.quire/logs, /.quire/files, /.quire/status, /.quire/signs, /.quire/usage, /.quire/notice.js and, to POST, /.quire/extend and /.quire/exec"
     )]
     NoPage,
     /// The node does not have what is asked for; says what.

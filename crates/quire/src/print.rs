@@ -23,6 +23,13 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Goes back before the last lines on a terminal, and clears them (ECMA-48, CUU and ED).
+pub(crate) fn up(lines: usize) {
+    if write!(std::io::stdout().lock(), "\x1b[{lines}A\x1b[J").is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// What can be a row of a table.
 pub(crate) trait Row: Serialize {
     /// Names of the columns.

@@ -75,11 +75,13 @@ impl Relay {
         let upstream = get(upstream);
         let logs = get(read_logs);
         let signs = get(read_signs);
+        let usage = get(read_usage);
         let files = get(files::list).post(files::pack).put(files::unpack);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)
             .route("/v1/workloads/{workload}/{generation}/signs", signs)
+            .route("/v1/workloads/{workload}/{generation}/usage", usage)
             .route(
                 "/v1/workloads/{workload}/{generation}/exec",
                 post(exec::exec),
@@ -159,6 +161,19 @@ async fn read_signs(
     match found.and_then(|entry| relay.signs.of(entry.job.id())) {
         Some(signs) => Json(Measured { signs }).into_response(),
         None => not_here(&workload, generation),
+    }
+}
+
+async fn read_usage(
+    State(relay): State<Relay>,
+    Segments((workload, generation)): Segments<(String, u64)>,
+) -> Response {
+    let Some(entry) = relay.board.find(&workload, generation) else {
+        return not_here(&workload, generation);
+    };
+    match relay.signs.usage(&entry.job).await {
+        Ok(usage) => Json(usage).into_response(),
+        Err(error) => refusal(&error),
     }
 }
 

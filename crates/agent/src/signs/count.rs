@@ -36,6 +36,21 @@ fn cpu_us(file: &Path) -> Option<u64> {
     line.trim().parse().ok()
 }
 
+/// Memory of a group without files that were read and can be dropped at once, as container engines count it.
+pub(crate) fn memory_bytes(group: &Group) -> Option<u64> {
+    let text = fs::read_to_string(&group.memory_used).ok()?;
+    let used: u64 = text.trim().parse().ok()?;
+    let stat = group.memory_used.with_file_name("memory.stat");
+    let stat = fs::read_to_string(stat).unwrap_or_default();
+    let droppable = stat.lines().find_map(|line| {
+        // Of version 1, with those of groups below; of version 2.
+        let inactive = line.strip_prefix("total_inactive_file ");
+        let inactive = inactive.or_else(|| line.strip_prefix("inactive_file "));
+        inactive?.trim().parse::<u64>().ok()
+    });
+    Some(used.saturating_sub(droppable.unwrap_or(0)))
+}
+
 /// Where the network of these processes is told of, unless it is the host's.
 fn own_network(pids: &[Pid]) -> Option<PathBuf> {
     let host = fs::read_link("/proc/self/ns/net").ok()?;
@@ -117,6 +132,29 @@ fn in_terminal(stat: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_can_be_dropped_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let group = Group {
+            folders: Vec::new(),
+            memory_limit: file("memory.max"),
+            memory_used: file("memory.current"),
+            memory_events: file("memory.events"),
+            memory_peak: file("memory.peak"),
+            cpu_stat: None,
+            kill: None,
+        };
+        assert_eq!(memory_bytes(&group), None);
+        fs::write(file("memory.current"), "5000\n").unwrap();
+        assert_eq!(memory_bytes(&group), Some(5_000));
+        fs::write(file("memory.stat"), "anon 1\ninactive_file 1500\n").unwrap();
+        assert_eq!(memory_bytes(&group), Some(3_500));
+        let both = "inactive_anon 7\ntotal_inactive_file 6000\n";
+        fs::write(file("memory.stat"), both).unwrap();
+        assert_eq!(memory_bytes(&group), Some(0));
+    }
 
     #[test]
     fn links_are_added_without_the_loopback() {

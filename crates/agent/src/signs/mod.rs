@@ -9,18 +9,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chassis::{Error, Result};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Phase};
 use crate::machine::Gpus;
 use crate::moment::up_ms;
 use crate::runtime::{Job, Runtime};
-use count::count;
+use count::{count, memory_bytes};
 pub(crate) use watch::Sign;
 use watch::{Counted, Watch};
 
 /// After so many missed measurements nothing is known any more.
 const MISSED: u32 = 3;
+
+/// What a workload has used and uses; absent = this node cannot tell.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Usage {
+    /// When, in milliseconds of this boot.
+    at_ms: u64,
+    /// Processor time since it began, in microseconds.
+    cpu_us: Option<u64>,
+    /// Processors that it may use, in thousandths; 0 = all.
+    milli_cores: u32,
+    /// Memory now: what could be given back at once, such as files that were read, is not counted.
+    memory_bytes: Option<u64>,
+    /// Memory that it may use; 0 = not limited.
+    memory_mib: u32,
+    /// Bytes over its own network since it began, both ways.
+    network_bytes: Option<u64>,
+    /// Use of its GPUs, the highest of all.
+    gpu_percent: Option<u32>,
+}
 
 /// What is known of all workloads of this node.
 #[derive(Debug)]
@@ -73,6 +93,31 @@ impl Signs {
         let longest = u64::try_from(longest).unwrap_or(u64::MAX);
         let watches = self.lock();
         Some(watches.get(attempt)?.signs(up_ms(), longest))
+    }
+
+    /// What a workload uses, measured now.
+    ///
+    /// # Errors
+    /// When it cannot be measured at all.
+    pub(crate) async fn usage(self: &Arc<Self>, job: &Job) -> Result<Usage> {
+        let (signs, job) = (self.clone(), job.clone());
+        let measured = tokio::task::spawn_blocking(move || {
+            let group = signs.runtime.group(&job);
+            let counted = count(group.as_ref(), &signs.gpus, &job.assignment.gpu_uuids);
+            let resources = job.spec().resources.clone().unwrap_or_default();
+            Usage {
+                at_ms: counted.at_ms,
+                cpu_us: counted.cpu_us,
+                milli_cores: resources.milli_cores,
+                memory_bytes: group.and_then(|group| memory_bytes(&group)),
+                memory_mib: resources.memory_mib,
+                network_bytes: counted.network.map(|(bytes, _)| bytes),
+                gpu_percent: counted.gpu.and_then(std::result::Result::ok),
+            }
+        });
+        measured
+            .await
+            .map_err(|error| Error::internal("measuring a workload", error))
     }
 
     fn measure(&self) {

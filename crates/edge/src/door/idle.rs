@@ -51,15 +51,19 @@ pub(super) fn notice() -> Response<Body> {
 }
 
 impl Door {
-    /// What shows that the notebook is used.
-    pub(super) async fn signs(&self, route: &Route) -> Result<Response<Body>, Refusal> {
+    /// What is measured of the notebook: "signs" that it is used, or its "usage".
+    pub(super) async fn measured(
+        &self,
+        route: &Route,
+        what: &str,
+    ) -> Result<Response<Body>, Refusal> {
         let nothing = Refusal::NothingThere("nothing is measured of this notebook now");
         let Some(target) = route.target.as_ref().filter(|_| route.running) else {
             return Err(nothing);
         };
-        match self.upstream.signs(target).await {
-            Ok(signs) => {
-                let mut response = Response::new(full(signs));
+        match self.upstream.measured(target, what).await {
+            Ok(measured) => {
+                let mut response = Response::new(full(measured));
                 own_headers(response.headers_mut(), "application/json");
                 Ok(response)
             }

@@ -56,7 +56,8 @@ impl Door {
             )),
             Some("/logs") => self.logs(route, logs_query(query)?).await,
             Some("/status") => Ok(idle::status(route)),
-            Some("/signs") => self.signs(route).await,
+            Some("/signs") => self.measured(route, "signs").await,
+            Some("/usage") => self.measured(route, "usage").await,
             Some("/notice.js") => Ok(idle::notice()),
             _ => Err(Refusal::NoPage),
         }

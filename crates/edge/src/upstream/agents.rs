@@ -129,10 +129,14 @@ impl Agents {
         Ok((answer, asked.lease()))
     }
 
-    /// Asks for the signs that a workload works.
-    pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
+    /// Asks what is measured of a workload: its signs, its usage.
+    pub(crate) async fn measured(
+        &self,
+        target: &Target,
+        what: &str,
+    ) -> Result<Bytes, UpstreamError> {
         in_time(async {
-            let (answer, asked) = self.ask(target, "signs").await?;
+            let (answer, asked) = self.ask(target, what).await?;
             let body = short_body(answer).await?;
             if let Asked::Here(lease) = asked {
                 lease.give_back();

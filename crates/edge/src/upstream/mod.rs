@@ -208,12 +208,16 @@ impl Upstream {
         self.agents.logs(target, query).await
     }
 
-    /// What shows that a workload works, as the agent beside it measures it: JSON.
+    /// What the agent beside a workload measures, as JSON: "signs" that it works, or its "usage".
     ///
     /// # Errors
     /// [`UpstreamError`] when the agent does not answer or does not know the attempt.
-    pub(crate) async fn signs(&self, target: &Target) -> Result<Bytes, UpstreamError> {
-        self.agents.signs(target).await
+    pub(crate) async fn measured(
+        &self,
+        target: &Target,
+        what: &str,
+    ) -> Result<Bytes, UpstreamError> {
+        self.agents.measured(target, what).await
     }
 
     /// Files of a notebook, listed (GET), packed (POST) or unpacked (PUT) by its agent at `path`, which is encoded.

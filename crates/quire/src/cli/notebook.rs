@@ -68,6 +68,16 @@ Examples:
         #[arg(required = true, last = true, value_name = "COMMAND")]
         command: Vec<String>,
     },
+    /// What a running notebook uses: processors, memory, network and GPUs, measured again each second until Ctrl-C.
+    #[command(
+        after_help = "Examples:\n  quire notebook metrics first\n  quire notebook metrics first --once --output json"
+    )]
+    Metrics {
+        id: String,
+        /// Measure once.
+        #[arg(long)]
+        once: bool,
+    },
     /// A shell inside a running notebook.
     Shell { id: String },
     /// Stop a notebook; its files stay.

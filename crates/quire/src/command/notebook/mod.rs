@@ -11,6 +11,7 @@ mod extend;
 mod files;
 mod find;
 mod logs;
+mod metrics;
 mod open;
 mod progress;
 mod run;
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
             logs::logs(api, output, &id, follow, tail).await
         }
         NotebookCommand::Exec { id, tty, command } => exec::exec(api, &id, tty, command).await,
+        NotebookCommand::Metrics { id, once } => metrics::metrics(api, output, &id, once).await,
         NotebookCommand::Shell { id } => exec::shell(api, &id).await,
         NotebookCommand::Stop { id, wait } => run::stop(api, output, &id, &wait).await,
         NotebookCommand::Start { id, wait } => run::start(api, output, &id, &wait).await,
