@@ -1,10 +1,11 @@
 """Notebooks, measured as their users meet them: create to ready with and without a sandbox that waits, starts a second, memory,
-what the edge adds, WebSockets.
+what the edge adds, WebSockets; and JupyterHub on the same machine in the same run.
 
 Starts an installation of its own in a temporary folder and ends it. Called by scripts/bench."""
 
 import base64
 import concurrent.futures
+import datetime
 import http.client
 import json
 import os
@@ -18,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from bench_jupyterhub import Hub, free_port
+
 # Starts that find a sandbox waiting, and starts that do not.
 TAKEN_OVER = 20
 MADE_ANEW = 5
@@ -28,11 +31,8 @@ CREATES_FOR_SECONDS = 10
 STARTS_AT_ONCE = 4
 REQUESTS = 300
 WEBSOCKETS = 250
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+# Starts of JupyterHub that are counted; the first one, which no cache knows, is not.
+OF_THE_HUB = 7
 
 
 class Installation:
@@ -99,10 +99,13 @@ class Installation:
         return self.quire("node", "show", self.quire("node", "list")[0]["name"])
 
     def wait_for_waiting(self):
-        """Until as many sandboxes wait as should."""
+        """Until as many sandboxes wait as should, as the node says after now."""
+        now = datetime.datetime.now(datetime.timezone.utc)
         while True:
-            pools = self.node()["warm"]["pools"]
-            if pools and all(pool["ready"] == pool["wanted"] for pool in pools):
+            node = self.node()
+            pools = node["warm"]["pools"]
+            is_news = datetime.datetime.fromisoformat(node["lastSeenAt"]) > now
+            if is_news and pools and all(pool["ready"] == pool["wanted"] for pool in pools):
                 return pools[0]
             time.sleep(0.2)
 
@@ -210,11 +213,19 @@ def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
+class Rows(list):
+    """The table, told as it comes: it takes minutes."""
+
+    def append(self, row):
+        print(f"{row[0]}: {row[1]}", file=sys.stderr, flush=True)
+        super().append(row)
+
+
 def main(program):
     program = os.path.abspath(program)
     folder = tempfile.mkdtemp(prefix="qb")
     quire = Installation(program, folder)
-    rows = []
+    rows = Rows()
     try:
         rows.append(("first start of everything", f"{quire.up():.2f} s"))
         idle = quire.resident_mib()
@@ -266,6 +277,13 @@ def main(program):
         rows.append(("created, with volume, and in the scheduler's queue, a second", f"{queued:.1f}"))
     finally:
         subprocess.run([program, "down"], env=quire.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    try:
+        hub = Hub(f"{folder}/hub")
+        starts = hub.starts(1 + OF_THE_HUB)[1:]
+        hub.stop()
+        for share, name in ((0.5, "p50"), (0.95, "p95")):
+            rows.append((f"JupyterHub, simple spawner: create -> ready, {name} of {OF_THE_HUB}", f"{percentile(starts, share):.2f} s"))
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}")
     for name, value in rows:

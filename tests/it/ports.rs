@@ -67,7 +67,13 @@ fn its_use_is_measured(quire: &Installation) {
     let used = quire.quire(&["notebook", "metrics", "first", "--once"]);
     let memory = used["memoryBytes"].as_u64().unwrap();
     assert!(memory > 10 << 20, "a Jupyter server is there: {used}");
-    assert!(memory < used["memoryLimitBytes"].as_u64().unwrap(), "{used}");
+    assert!(
+        memory < used["memoryLimitBytes"].as_u64().unwrap(),
+        "{used}"
+    );
     let cores = used["cores"].as_f64().unwrap();
-    assert!(cores <= used["coresLimit"].as_f64().unwrap() + 0.5, "{used}");
+    assert!(
+        cores <= used["coresLimit"].as_f64().unwrap() + 0.5,
+        "{used}"
+    );
 }

@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Bytes of input that may be on their way without [`Frame::Taken`] for them: so records about the command are never held up
+/// behind what it does not read.
+pub const WINDOW: usize = 256 << 10;
 /// Longest content of a record, in bytes.
 pub const LONGEST: usize = 1 << 20;
 /// Bytes of a record before its content.
@@ -51,6 +54,10 @@ pub enum Frame {
     InputEnd,
     /// The terminal has another size.
     Resize(Size),
+    /// The command has taken so many more bytes of its input.
+    Taken(u32),
+    /// A signal for the command, by its number: 2 interrupts, 15 asks it to end.
+    Signal(u8),
     /// From the command's standard output, or its terminal.
     Output(Vec<u8>),
     /// From its standard error.
@@ -89,6 +96,8 @@ impl Frame {
             Self::Output(bytes) => (5, bytes.clone()),
             Self::Errors(bytes) => (6, bytes.clone()),
             Self::Exit(code) => (7, vec![*code]),
+            Self::Signal(number) => (8, vec![*number]),
+            Self::Taken(bytes) => (9, bytes.to_be_bytes().to_vec()),
         };
         let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
         [&[kind][..], &length.to_be_bytes(), &content].concat()
@@ -116,6 +125,14 @@ impl Frame {
             7 => match content {
                 [code] => Self::Exit(*code),
                 _ => return Err(wrong("an exit code has one byte")),
+            },
+            8 => match content {
+                [number] => Self::Signal(*number),
+                _ => return Err(wrong("a signal has one byte")),
+            },
+            9 => match content.try_into() {
+                Ok(bytes) => Self::Taken(u32::from_be_bytes(bytes)),
+                Err(_) => return Err(wrong("a number has four bytes")),
             },
             other => return Err(FrameError::Kind(other)),
         })
@@ -177,6 +194,8 @@ mod tests {
             bytes().prop_map(Frame::Output),
             bytes().prop_map(Frame::Errors),
             any::<u8>().prop_map(Frame::Exit),
+            any::<u8>().prop_map(Frame::Signal),
+            any::<u32>().prop_map(Frame::Taken),
         ]
     }
 
@@ -210,7 +229,7 @@ mod tests {
         let error = reading.pop().unwrap_err().to_string();
         assert!(error.contains("longer than 1048576"), "{error}");
         let mut reading = Frames::default();
-        reading.push(&[9, 0, 0, 0, 0]);
+        reading.push(&[99, 0, 0, 0, 0]);
         assert!(reading.pop().is_err());
     }
 }

@@ -2,8 +2,10 @@
 //! its files, its user and its filter of system calls. Standard input and output carry the records of [`crate::exec`].
 //!
 //! This process goes into the sandbox's namespaces and stays between the two ends; its child drops its privileges as a
-//! workload does (`stage drop`) and becomes the command. With this process the command ends.
+//! workload does (`stage drop`) and becomes the command. SIGTERM says that nobody is at the other end any more, as does an end
+//! of standard input that was not announced: then the command is hung up on, as a terminal does.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -12,23 +14,27 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Interest};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::exec::{Begin, Frame, Frames, Size};
+use crate::exec::{Begin, Frame, Frames, Size, WINDOW};
 
 /// How much is sent at once.
 const CHUNK: usize = 32 << 10;
 /// How long what a command has left running may still write after its end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a command that is hung up on has to end.
+const HANG_UP: Duration = Duration::from_secs(3);
 /// All but the mounts, which come last: the others are found before them.
 const NAMESPACES: [(&str, LinkNameSpaceType); 5] = [
     ("net", LinkNameSpaceType::Network),
@@ -43,8 +49,6 @@ const NAMESPACES: [(&str, LinkNameSpaceType); 5] = [
 pub(crate) struct Join {
     /// A process in the sandbox; `None` = there is none, and the command only drops its privileges.
     pub(crate) process: Option<u32>,
-    /// The sandbox is in a user namespace of its own.
-    pub(crate) user_namespace: bool,
     /// The workload's own user.
     pub(crate) user: Option<u32>,
     /// Groups whose limits it is under.
@@ -53,8 +57,6 @@ pub(crate) struct Join {
     pub(crate) seccomp: Option<PathBuf>,
     /// Where it begins, as the workload sees it.
     pub(crate) folder: PathBuf,
-    /// The agent's program, as the workload sees it.
-    pub(crate) program: PathBuf,
 }
 
 impl Join {
@@ -64,9 +66,6 @@ impl Join {
         let mut say = |name: &str, value: OsString| args.extend([name.into(), value]);
         if let Some(process) = self.process {
             say("--process", process.to_string().into());
-        }
-        if self.user_namespace {
-            say("--user-namespace", "own".into());
         }
         if let Some(user) = self.user {
             say("--user", user.to_string().into());
@@ -78,7 +77,6 @@ impl Join {
             say("--seccomp", seccomp.into());
         }
         say("--folder", self.folder.clone().into());
-        say("--program", self.program.clone().into());
         args
     }
 
@@ -94,12 +92,10 @@ impl Join {
             let number = || value.to_str().and_then(|text| text.parse().ok());
             match name.to_str() {
                 Some("--process") => join.process = Some(number().ok_or_else(|| wrong(&value))?),
-                Some("--user-namespace") => join.user_namespace = true,
                 Some("--user") => join.user = Some(number().ok_or_else(|| wrong(&value))?),
                 Some("--cgroup") => join.cgroups.push(value.into()),
                 Some("--seccomp") => join.seccomp = Some(value.into()),
                 Some("--folder") => join.folder = value.into(),
-                Some("--program") => join.program = value.into(),
                 _ => return Err(wrong(&name)),
             }
         }
@@ -117,6 +113,7 @@ impl Join {
     }
 
     async fn attend(&self) -> io::Result<()> {
+        let mut gone = signal(SignalKind::terminate())?;
         let (mut input, mut output) = (Input::open()?, Output::open()?);
         let (Some(Frame::Variables(variables)), Some(Frame::Begin(begin))) =
             (input.next().await?, input.next().await?)
@@ -124,7 +121,13 @@ impl Join {
             return Err(io::Error::other("the command is missing"));
         };
         let code = match self.begin(&begin, &variables) {
-            Ok(running) => running.go_on(input, &mut output).await?,
+            Ok(mut running) => tokio::select! {
+                code = running.go_on(input, &mut output) => code.inspect_err(|_| running.kill())?,
+                _ = gone.recv() => {
+                    running.hang_up().await;
+                    return Ok(());
+                }
+            },
             Err(error) => {
                 let problem = format!("{error}\n").into_bytes();
                 output.send(&Frame::Errors(problem)).await?;
@@ -141,12 +144,15 @@ impl Join {
         let seccomp = self.seccomp.as_deref().map(File::open).transpose()?;
         let seccomp = seccomp.map(|file| inherited(file.into())).transpose()?;
         let variables = variables_file(variables, begin)?;
+        // Not the one that the sandbox shows: that may be of an older agent, with other arguments.
+        let program = inherited(File::open("/proc/self/exe")?.into())?;
+        fs::write("/proc/self/oom_score_adj", crate::stage::OOM_SCORE).ok();
         self.enter()?;
         let terminal = begin.terminal.as_ref();
         let terminal = terminal.map(|terminal| self.terminal(terminal.size));
         let terminal = terminal.transpose()?;
 
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.env_clear().args(["stage", "drop"]);
         if let Some(user) = self.user {
             command.args(["--user", &user.to_string()]);
@@ -170,7 +176,6 @@ impl Join {
         };
         let of_process = Path::new("/proc").join(process.to_string());
         let open = |name: &str| File::open(of_process.join("ns").join(name));
-        let user = self.user_namespace.then(|| open("user")).transpose()?;
         let others: Vec<(File, LinkNameSpaceType)> = NAMESPACES
             .into_iter()
             .map(|(name, kind)| Ok((open(name)?, kind)))
@@ -180,9 +185,6 @@ impl Join {
         let is_there = fs::metadata(&of_process)?.uid();
         if self.user.is_some_and(|user| user != is_there) {
             return Err(io::Error::other("the sandbox has ended"));
-        }
-        if let Some(user) = user {
-            move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
         }
         for (namespace, kind) in others {
             move_into_link_name_space(namespace.as_fd(), Some(kind))?;
@@ -348,38 +350,87 @@ impl Running {
         })
     }
 
+    /// Sends a signal to the command and what it has begun, except what leads groups of its own.
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(group) = pid.and_then(Pid::from_raw) {
+            kill_process_group(group, signal).ok();
+        }
+    }
+
+    fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Nobody is at the other end any more: the command is told, and ended if it stays.
+    async fn hang_up(&mut self) {
+        // With our ends of it the terminal is gone, and all who have it are told by the kernel.
+        (self.to, self.terminal) = (None, None);
+        (self.said, self.complained) = (Source::default(), Source::default());
+        self.signal(Signal::HUP);
+        if tokio::time::timeout(HANG_UP, self.child.wait())
+            .await
+            .is_err()
+        {
+            self.kill();
+        }
+    }
+
     /// Lets all go to and fro until the command has ended and said its last words; gives its code.
-    async fn go_on(mut self, mut input: Input, output: &mut Output) -> io::Result<u8> {
+    async fn go_on(&mut self, mut input: Input, output: &mut Output) -> io::Result<u8> {
         let (mut said, mut complained) = (vec![0; CHUNK], vec![0; CHUNK]);
-        let (mut typed, mut listens) = (Vec::new(), true);
-        let mut ended: Option<(ExitStatus, Instant)> = None;
+        // One record that is on its way out: no more is read before it has gone. All else is served meanwhile.
+        let mut leaving = Vec::new();
+        let mut typed = VecDeque::new();
+        // Who announced the end of what is typed may go.
+        let (mut listens, mut announced) = (true, false);
+        let mut status: Option<ExitStatus> = None;
         loop {
-            if let Some((status, at)) = ended {
-                let over = self.said.0.is_none() && self.complained.0.is_none();
-                if over || at.elapsed() > LAST_WORDS {
-                    return Ok(code(status));
-                }
+            let quiet = leaving.is_empty();
+            let over = self.said.0.is_none() && self.complained.0.is_none();
+            if let Some(status) = status.filter(|_| quiet && over) {
+                return Ok(code(status));
             }
             tokio::select! {
-                // What it has said comes before its end.
-                biased;
-                read = self.said.next(&mut said) => {
-                    send(output, &said, read, Frame::Output).await?;
+                writable = output.0.writable(), if !quiet => {
+                    writable?;
+                    match output.0.try_write(&leaving) {
+                        Ok(wrote) => drop(leaving.drain(..wrote)),
+                        Err(full) if full.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => {
+                            self.hang_up().await;
+                            return Err(error);
+                        }
+                    }
                 }
-                read = self.complained.next(&mut complained) => {
-                    send(output, &complained, read, Frame::Errors).await?;
+                read = self.said.next(&mut said), if quiet => {
+                    leaving = record(&said, read, Frame::Output);
                 }
-                status = self.child.wait(), if ended.is_none() => {
-                    ended = Some((status?, Instant::now()));
+                read = self.complained.next(&mut complained), if quiet => {
+                    leaving = record(&complained, read, Frame::Errors);
                 }
-                () = tokio::time::sleep(LAST_WORDS), if ended.is_some() => {}
-                wrote = write(&mut self.to, &typed), if !typed.is_empty() => {
-                    typed.drain(..wrote);
+                ended = self.child.wait(), if status.is_none() => status = Some(ended?),
+                // What it has left running says no more; or it does, and is cut off.
+                () = tokio::time::sleep(LAST_WORDS), if status.is_some() && quiet => {
+                    (self.said, self.complained) = (Source::default(), Source::default());
                 }
-                frame = input.next(), if listens && typed.is_empty() => match frame? {
-                    Some(Frame::Input(bytes)) => typed = bytes,
-                    Some(Frame::InputEnd) => {
-                        self.to = self.to.filter(|_| self.terminal.is_some());
+                taken = take(&mut self.to, &typed), if quiet && !typed.is_empty() => {
+                    typed.drain(..taken);
+                    leaving = Frame::Taken(u32::try_from(taken).unwrap_or(u32::MAX)).encode();
+                }
+                frame = input.next(), if listens => match frame? {
+                    Some(Frame::Input(bytes)) if typed.len() + bytes.len() <= WINDOW => {
+                        typed.extend(bytes);
+                    }
+                    Some(Frame::Input(_)) => {
+                        self.hang_up().await;
+                        return Err(io::Error::other("more is typed than was asked for"));
+                    }
+                    Some(Frame::InputEnd) => announced = true,
+                    Some(Frame::Signal(number)) => {
+                        if let Some(wanted) = Signal::from_named_raw(number.into()) {
+                            self.signal(wanted);
+                        }
                     }
                     Some(Frame::Resize(size)) => {
                         if let Some(terminal) = &self.terminal {
@@ -387,32 +438,40 @@ impl Running {
                         }
                     }
                     Some(_) => {}
-                    None => listens = false,
+                    None if announced => listens = false,
+                    None => {
+                        self.hang_up().await;
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
                 },
+                // Nobody reads any more: the agent is gone, too.
+                _ = output.0.ready(Interest::ERROR), if quiet => {
+                    self.hang_up().await;
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+            if announced && typed.is_empty() {
+                self.to = self.to.take().filter(|_| self.terminal.is_some());
             }
         }
     }
 }
 
-async fn send(
-    output: &mut Output,
-    chunk: &[u8],
-    read: usize,
-    frame: fn(Vec<u8>) -> Frame,
-) -> io::Result<()> {
+/// What came as a record; nothing when it was the end.
+fn record(chunk: &[u8], read: usize, frame: fn(Vec<u8>) -> Frame) -> Vec<u8> {
     match chunk.get(..read) {
-        Some(bytes @ [_, ..]) => output.send(&frame(bytes.to_vec())).await,
-        _ => Ok(()),
+        Some(bytes @ [_, ..]) => frame(bytes.to_vec()).encode(),
+        _ => Vec::new(),
     }
 }
 
 /// How much of what was typed the command has taken; all of it when it takes nothing any more.
-async fn write(to: &mut Option<Box<dyn AsyncWrite + Unpin>>, typed: &[u8]) -> usize {
+async fn take(to: &mut Option<Box<dyn AsyncWrite + Unpin>>, typed: &VecDeque<u8>) -> usize {
     let Some(open) = to else {
         return typed.len();
     };
-    match open.write(typed).await {
-        Ok(wrote @ 1..) => wrote,
+    match open.write(typed.as_slices().0).await {
+        Ok(taken @ 1..) => taken,
         Ok(0) | Err(_) => {
             *to = None;
             typed.len()
@@ -436,12 +495,10 @@ mod tests {
     fn arguments_are_read_back() {
         let join = Join {
             process: Some(7),
-            user_namespace: true,
             user: Some(200_000),
             cgroups: vec!["/a b".into(), "/c".into()],
             seccomp: Some("/s".into()),
             folder: "/notebooks".into(),
-            program: "/run/quire-agent".into(),
         };
         for join in [join, Join::default()] {
             let args = join.args().into_iter().skip(2);

@@ -32,10 +32,12 @@ use crate::join::Join;
 use crate::runtime::process::seccomp;
 use crate::show::{self, Show};
 
-/// Exit code when the workload's program cannot be run, as shells give it.
+/// Exit code when the workload's program may not be run, as shells give it.
+const NOT_EXECUTABLE: u8 = 126;
+/// Exit code when it cannot be run for another reason.
 pub(crate) const CANNOT_RUN: u8 = 127;
 /// Added to the chance to be chosen when the whole machine runs out of memory: workloads go before the agent.
-const OOM_SCORE: &str = "500";
+pub(crate) const OOM_SCORE: &str = "500";
 
 /// Runs one step. `enter` and `drop` come back only when they fail.
 pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -55,7 +57,8 @@ pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::from(CANNOT_RUN)
+            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            ExitCode::from(if denied { NOT_EXECUTABLE } else { CANNOT_RUN })
         }
     }
 }
@@ -176,11 +179,14 @@ impl Drop {
             None => take_variables()?,
         };
         let filter = self.seccomp.map(read_inherited).transpose()?;
-        if self.terminal {
+        if self.variables.is_some() {
+            // A command of its own: it is signalled with all that it begins, and gets nothing that brought it here.
             setsid()?;
+            pass_on_nothing()?;
+        }
+        if self.terminal {
             ioctl_tiocsctty(io::stdin())?;
         }
-        set_parent_process_death_signal(Some(Signal::KILL))?;
         setrlimit(
             Resource::Core,
             Rlimit {
@@ -191,6 +197,8 @@ impl Drop {
         if let Some(user) = self.user {
             become_user(user)?;
         }
+        // Not before: it is forgotten with the user (prctl(2), PR_SET_PDEATHSIG).
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         set_no_new_privs(true)?;
         let (program, args) = self
             .command

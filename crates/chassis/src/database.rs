@@ -22,11 +22,13 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a program that begins asks a database that is away, or that another program is opening: for half a minute.
+/// How long a program that begins waits for a database that is away.
+const START: Duration = Duration::from_secs(30);
+/// How often it asks one that is away, or that another program is opening.
 const OPENING: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(20))
     .with_max_delay(Duration::from_millis(500))
-    .with_max_times(64);
+    .with_max_times(200);
 
 /// An open database of one service.
 #[derive(Clone, Debug)]
@@ -79,8 +81,12 @@ impl Database {
         };
         // SQLite changes to its write-ahead log without waiting for who opens the same file at the same moment.
         let passes = |error: &DbErr| is_busy(error) || is_away(error);
-        let opened = open.retry(OPENING).when(passes).await;
+        let opening = open
+            .retry(OPENING)
+            .when(passes)
+            .notify(|error, _| tracing::warn!(%error, "waiting for the database"));
         // Whoever starts a program is told why, also when it may pass.
+        let opened = tokio::time::timeout(START, opening).await.map_err(away)?;
         opened.map_err(|cause: DbErr| Error::internal("opening the database", cause))
     }
 
@@ -129,9 +135,13 @@ impl Database {
 /// # Errors
 /// Those of `act`; [`Error::Unavailable`] when the database was away for half a minute.
 pub async fn at_start<T, F: Future<Output = Result<T>>>(act: impl FnMut() -> F) -> Result<T> {
-    act.retry(OPENING)
-        .when(|error| error.code().is_retryable())
-        .await
+    let asking = act.retry(OPENING).when(|error| error.code().is_retryable());
+    tokio::time::timeout(START, asking).await.map_err(away)?
+}
+
+fn away(_: tokio::time::error::Elapsed) -> Error {
+    let seconds = START.as_secs();
+    Error::Unavailable(format!("the database did not answer for {seconds} s"))
 }
 
 /// Whether the database cannot be reached, is starting or is going down: the same may succeed soon. Codes of PostgreSQL's

@@ -112,6 +112,41 @@ impl Drop for Passing {
     }
 }
 
+/// A body that is cut off when something else happens first.
+pub(crate) struct Until {
+    /// `None` once it was cut off.
+    inner: Option<Body>,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Until {
+    /// `inner`, at most until `end`.
+    pub(crate) fn new(inner: Body, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            inner: Some(inner),
+            end: Box::pin(end),
+        }
+    }
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.end.as_mut().poll(cx).is_ready() {
+            self.inner = None;
+        }
+        match &mut self.inner {
+            Some(inner) => Pin::new(inner).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
 /// A body that keeps something alive as long as it lasts.
 #[derive(Debug)]
 pub(crate) struct Holding<G> {

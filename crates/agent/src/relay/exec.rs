@@ -1,5 +1,5 @@
 //! Commands inside a workload, for its people: the records of [`crate::exec`] go to and fro as the bodies of one request and its
-//! answer, which come and go at the same time. When either breaks off, the command is ended.
+//! answer, which come and go at the same time. When either breaks off, the command is hung up on.
 
 use std::io;
 use std::process::Stdio;
@@ -11,9 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use chassis::Error;
 use futures::{Stream, StreamExt as _};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::errands::Permit;
 use super::{Relay, not_here, refusal};
@@ -22,18 +23,17 @@ use crate::runtime::{Inside, Job};
 /// How much is passed on at once.
 const CHUNK: usize = 32 << 10;
 
-/// A command that runs; it ends with this value.
+/// A command that runs; it is hung up on when this value goes.
 #[derive(Debug)]
 struct Running {
-    _child: Child,
     output: ChildStdout,
-    input: AbortHandle,
-    _permit: Permit,
+    /// Nobody is at the other end any more.
+    gone: CancellationToken,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.input.abort();
+        self.gone.cancel();
     }
 }
 
@@ -62,28 +62,43 @@ async fn begin(relay: &Relay, job: &Job, body: Body) -> Result<Running, Error> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
     let pipes = (child.stdin.take(), child.stdout.take());
     let (Some(input), Some(output)) = pipes else {
         return Err(failed(io::Error::other("no pipes")));
     };
-    let passing = tokio::spawn(pass_on(first, body, input));
-    Ok(Running {
-        _child: child,
-        output,
-        input: passing.abort_handle(),
-        _permit: permit,
-    })
+    let gone = CancellationToken::new();
+    tokio::spawn(attend(child, gone.clone(), permit));
+    let passing = pass_on(first, body, input, gone.clone());
+    tokio::spawn(gone.clone().run_until_cancelled_owned(passing));
+    Ok(Running { output, gone })
 }
 
-async fn pass_on(first: Vec<u8>, body: Body, mut input: ChildStdin) {
+/// Waits for the end of what attends to the command, which ends it when nobody is there any more.
+async fn attend(mut child: Child, gone: CancellationToken, _permit: Permit) {
+    tokio::select! {
+        _ = child.wait() => return,
+        () = gone.cancelled() => {}
+    }
+    let attends = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(attends) = attends.and_then(Pid::from_raw) {
+        // It is not waited for yet: its number is still its own.
+        kill_process(attends, Signal::TERM).ok();
+    }
+    child.wait().await.ok();
+}
+
+async fn pass_on(first: Vec<u8>, body: Body, mut input: ChildStdin, gone: CancellationToken) {
     if input.write_all(&first).await.is_err() {
         return;
     }
     let mut chunks = body.into_data_stream();
-    while let Some(Ok(chunk)) = chunks.next().await {
+    while let Some(chunk) = chunks.next().await {
+        let Ok(chunk) = chunk else {
+            gone.cancel();
+            return;
+        };
         if input.write_all(&chunk).await.is_err() {
             return;
         }
@@ -93,7 +108,10 @@ async fn pass_on(first: Vec<u8>, body: Body, mut input: ChildStdin) {
 fn output(running: Running) -> impl Stream<Item = io::Result<Bytes>> + Send {
     futures::stream::try_unfold(running, |mut running| async {
         let mut chunk = vec![0; CHUNK];
-        let read = running.output.read(&mut chunk).await?;
+        let read = tokio::select! {
+            read = running.output.read(&mut chunk) => read?,
+            () = running.gone.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
         chunk.truncate(read);
         Ok((read > 0).then(|| (chunk.into(), running)))
     })

@@ -20,7 +20,7 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Relay, not_here, refuse};
+use super::{Relay, not_here, refusal, refuse};
 
 /// Bytes on their way in each direction.
 const BUFFER: usize = 32 << 10;
@@ -63,7 +63,10 @@ impl Relay {
             None => dial(&socket).await.map(Either::Left),
             Some(port) => self.runtime.port(&entry.job, port).await.map(Either::Right),
         };
-        let server: Server = server.map_err(|error| refuse(StatusCode::BAD_GATEWAY, &error))?;
+        let server: Server = server.map_err(|error| match error {
+            Error::Unavailable(_) => refuse(StatusCode::BAD_GATEWAY, &error),
+            error => refusal(&error),
+        })?;
         let span = tracing::debug_span!("stream", workload, generation, port = end.port);
         let open = self.metrics.stream();
         let joined = async move {

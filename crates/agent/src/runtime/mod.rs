@@ -173,7 +173,7 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// A connection to what listens on a port of the workload's own loopback.
     ///
     /// # Errors
-    /// [`Error::Precondition`] when nothing does, or the workload has no network of its own.
+    /// [`Error::Unavailable`] when nothing does, [`Error::Precondition`] when the workload has no network of its own.
     async fn port(&self, job: &Job, port: u16) -> chassis::Result<TcpStream>;
 
     /// Where the workload's own web server is reached on this host; `None` before it listens.

@@ -78,6 +78,7 @@ impl Running {
                 Frame::Output(bytes) => said.output += &String::from_utf8_lossy(&bytes),
                 Frame::Errors(bytes) => said.errors += &String::from_utf8_lossy(&bytes),
                 Frame::Exit(code) => said.code = Some(code),
+                Frame::Taken(_) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -150,9 +151,16 @@ async fn a_command_runs_beside_the_workload_as_the_workload_does() {
     assert_ne!(unshared.code, Some(0), "{unshared:?}");
 
     let counting = Running::begin(&node, &within, plain(&["wc", "-c"])).await;
-    let counting = counting.unwrap();
+    let mut counting = counting.unwrap();
     for _ in 0..64 {
         counting.input.send(Frame::Input(vec![7; 50_000])).unwrap();
+        let mut taken = 0;
+        while taken < 50_000 {
+            match counting.next().await {
+                Some(Frame::Taken(bytes)) => taken += bytes,
+                other => panic!("{other:?}"),
+            }
+        }
     }
     counting.input.send(Frame::InputEnd).unwrap();
     assert_eq!(counting.end().await, said("3200000\n", "", 0));
@@ -160,7 +168,7 @@ async fn a_command_runs_beside_the_workload_as_the_workload_does() {
     node.control.stop(&within, "user").await;
     node.control.ended(&within).await;
     let late = Running::begin(&node, &within, plain(&["true"])).await;
-    assert!(matches!(late, Err(404)), "nothing runs there");
+    assert!(matches!(late, Err(404 | 412)), "nothing runs there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +194,7 @@ async fn a_terminal_is_one_and_a_command_ends_with_its_connection() {
         while !seen.contains(wanted) {
             match shell.next().await {
                 Some(Frame::Output(bytes)) => seen += &String::from_utf8_lossy(&bytes),
+                Some(Frame::Taken(_)) => {}
                 other => panic!("{other:?} after {seen:?}"),
             }
         }
@@ -206,12 +215,76 @@ async fn a_terminal_is_one_and_a_command_ends_with_its_connection() {
     send(&shell, "\u{3}");
     send(&shell, "echo still\\ here $$\n");
     until(&mut shell, "still here").await;
-    let count = "ps -e -o comm= | grep -c '^sleep$'; ps -e -o comm= | grep -cx sh";
-    let before = says(&node, &within, count).await;
+    // Whoever is gone leaves neither the shell behind nor what runs in front of it.
+    send(&shell, "sleep 2000\n");
+    running(&node, &within, "sleep 2000", true).await;
     drop(shell);
-    testkit::eventually("the shell's end", || async {
-        let now = says(&node, &within, count).await;
-        (now.output != before.output).then_some(())
+    running(&node, &within, "sleep 2000", false).await;
+}
+
+/// Waits until a command with these arguments runs inside, or none does any more.
+async fn running(node: &Node, within: &Assignment, arguments: &str, runs: bool) {
+    let listed = ["ps", "-e", "-o", "args="];
+    testkit::eventually(&format!("{arguments}: {runs}"), || async {
+        let list = Running::begin(node, within, plain(&listed)).await.unwrap();
+        let list = list.end().await;
+        let found = list.output.lines().any(|line| line.trim() == arguments);
+        (found == runs).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_are_passed_on_and_nothing_is_left_of_who_is_gone() {
+    if !is_root() {
+        return skip("only root can give workloads users of their own");
+    }
+    let node = Node::start().await;
+    let within = job(&["sleep", "1000"]);
+    node.control.assign(&within).await;
+    node.control.running(&within).await;
+    let traps = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.1; done";
+    let command = plain(&["sh", "-c", traps]);
+    let mut trapping = Running::begin(&node, &within, command).await.unwrap();
+    let ready = Frame::Output(b"ready\n".to_vec());
+    assert_eq!(trapping.next().await, Some(ready));
+    trapping.input.send(Frame::Signal(2)).unwrap();
+    assert_eq!(trapping.end().await, said("caught\n", "", 5));
+
+    // Before and after all was said that is to be typed.
+    for (number, announced) in [("3001", false), ("3002", true)] {
+        let script = format!("sleep {number} & wait");
+        let command = plain(&["sh", "-c", &script]);
+        let waiting = Running::begin(&node, &within, command).await.unwrap();
+        if announced {
+            waiting.input.send(Frame::InputEnd).unwrap();
+        }
+        let sleeps = format!("sleep {number}");
+        running(&node, &within, &sleeps, true).await;
+        drop(waiting);
+        running(&node, &within, &sleeps, false).await;
+    }
+    // What it does not read holds up neither a signal nor its end.
+    let command = plain(&["sleep", "3004"]);
+    let full = Running::begin(&node, &within, command).await.unwrap();
+    full.input.send(Frame::Input(vec![7; 200_000])).unwrap();
+    running(&node, &within, "sleep 3004", true).await;
+    full.input.send(Frame::Signal(15)).unwrap();
+    assert_eq!(full.end().await.code, Some(128 + 15));
+    // A reader that is slow gets all of it.
+    let command = plain(&["sh", "-c", "head -c 300000 /dev/zero"]);
+    let long = Running::begin(&node, &within, command).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(long.end().await.output.len(), 300_000);
+    // What means to stay does.
+    let stays = says(
+        &node,
+        &within,
+        "setsid sleep 3003 > /dev/null 2>&1 & echo left",
+    )
+    .await;
+    assert_eq!(stays, said("left\n", "", 0));
+    running(&node, &within, "sleep 3003", true).await;
+    let denied = Running::begin(&node, &within, plain(&["/etc/passwd"])).await;
+    assert_eq!(denied.unwrap().end().await.code, Some(126));
 }

@@ -52,6 +52,11 @@ pub(crate) fn check(
     Err(refusal)
 }
 
+/// Whether `Authorization` has the token, whatever else does.
+pub(crate) fn opens_by_header(token_sha256: &str, headers: &HeaderMap) -> bool {
+    header_tokens(headers).any(|token| opens(token_sha256, token))
+}
+
 /// Which of the query's tokens it is that opens.
 pub(crate) fn right_one<'a>(token_sha256: &str, query: &'a Query) -> Option<&'a str> {
     query

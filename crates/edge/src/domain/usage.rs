@@ -1,7 +1,7 @@
 //! What counts as somebody's use of a notebook, and what an open page asks for by itself. An open tab keeps connections, answers
 //! pings and asks for news again and again: none of that is use.
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 /// Whether a request is use. As long as it is open, Jupyter's own page asks for news (kernels, sessions, terminals, files), every
 /// 10 s, and as often `JupyterLab` writes down how it looks (its workspace), whether anybody touched it or not. All else that
@@ -13,6 +13,14 @@ pub(crate) fn is_use(method: &Method, path: &str) -> bool {
         path if path.starts_with("/api/") || path.starts_with("/lab/api/") => !reads,
         _ => true,
     }
+}
+
+/// Whether a request to a program behind another port is use: what changes something, what somebody goes to, and what is asked by
+/// no page. What a page asks for by itself is not: many ask again and again as long as they are open.
+pub(crate) fn is_use_of_program(method: &Method, headers: &HeaderMap) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let by = headers.get("sec-fetch-mode");
+    !reads || by.is_none_or(|mode| mode == "navigate")
 }
 
 /// Whether messages on a WebSocket at this path can be use: those to kernels, terminals, and programs behind the notebook. On its

@@ -35,7 +35,8 @@ impl Door {
         let most = self.config.limits.connections_per_notebook;
         let path = request.uri().path();
         let used = match (port, websocket) {
-            (Some(_), _) => true,
+            (Some(_), true) => true,
+            (Some(_), false) => usage::is_use_of_program(request.method(), request.headers()),
             (None, true) => usage::is_used_socket(path),
             (None, false) => usage::is_use(request.method(), path),
         };
@@ -106,6 +107,9 @@ impl Door {
                 }
                 (Err(UpstreamError::Silent(_)), Some(port)) => {
                     return Err(Refusal::PortClosed(port));
+                }
+                (Err(UpstreamError::Refused(reason)), Some(_)) => {
+                    return Err(Refusal::Malformed(reason));
                 }
                 (Err(error), _) => error,
             };

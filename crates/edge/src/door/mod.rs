@@ -144,10 +144,14 @@ impl Door {
             return Ok(("redirected", redirect));
         }
         if reserved::is_reserved(request.uri().path()) {
-            let answer = self.reserved(request, &route, &query).await?;
+            // What listens at another port is a program of anybody's: its pages may not use the notebook's own.
+            if port.is_some() {
+                return Err(Refusal::NoPage);
+            }
+            let answer = self.reserved(request, &route, &query, access).await?;
             return Ok(("reserved", answer));
         }
-        if access == Access::Header {
+        if credential::opens_by_header(&route.token_sha256, request.headers()) {
             // It was for the door; a program behind another port may have one of its own.
             request.headers_mut().remove(AUTHORIZATION);
         }

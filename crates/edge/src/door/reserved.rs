@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bus::Route;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
-use crate::body::{Body, Passing};
+use crate::body::{Body, Holding, Passing, Until};
+use crate::domain::credential::Access;
 use crate::domain::query::{Query, encode};
 use crate::refusal::Refusal;
 use crate::upstream::{LogsQuery, UpstreamError};
@@ -30,8 +32,9 @@ impl Door {
     pub(super) async fn reserved(
         &self,
         request: Request<Incoming>,
-        route: &Route,
+        route: &Arc<Route>,
         query: &Query,
+        access: Access,
     ) -> Result<Response<Body>, Refusal> {
         let path = request.uri().path().to_owned();
         let page = path.strip_prefix(PREFIX);
@@ -39,6 +42,10 @@ impl Door {
             return self.files(request, route, query).await;
         }
         if page == Some("/exec") && *request.method() == Method::POST {
+            // No page needs it, and no cookie shall do for it.
+            if access != Access::Header {
+                return Err(Refusal::NoToken);
+            }
             return self.exec(request, route).await;
         }
         if page == Some("/extend") && *request.method() == Method::POST {
@@ -106,14 +113,15 @@ impl Door {
         }
     }
 
-    /// A command beside the notebook's server; records of the agent's go to and fro in both bodies. It is use of the notebook.
+    /// A command beside the notebook's server; records of the agent's go to and fro in both bodies. What is typed is use of the
+    /// notebook. As a WebSocket, it ends with its token and with this door.
     async fn exec(
         &self,
         request: Request<Incoming>,
-        route: &Route,
+        route: &Arc<Route>,
     ) -> Result<Response<Body>, Refusal> {
         let target = route.target.as_ref().filter(|_| route.running);
-        let target = target.ok_or_else(|| Refusal::NotRunning(Arc::new(route.clone())))?;
+        let target = target.ok_or_else(|| Refusal::NotRunning(route.clone()))?;
         let most = self.config.limits.connections_per_notebook;
         let visit = self.activity.enter(&route.id, most, true);
         let visit = visit.ok_or(Refusal::NotebookFull)?;
@@ -121,8 +129,17 @@ impl Door {
         let body = Passing::inwards(request.into_body(), visit.clone());
         match self.upstream.exec(target, body).await {
             Ok((answer, lease)) => {
-                let body = Passing::outwards(answer.into_body(), Some(visit), lease);
-                let mut response = Response::new(body);
+                let body = Passing::outwards(answer.into_body(), None, lease);
+                let (directory, part) = (self.directory.clone(), self.part.clone());
+                let opened_with = route.clone();
+                let end = async move {
+                    tokio::select! {
+                        () = directory.rotated(&opened_with.id, &opened_with.token_sha256) => {}
+                        () = part.cancelled() => {}
+                    }
+                };
+                let body = Until::new(Holding::new(body, visit).boxed_unsync(), end);
+                let mut response = Response::new(body.boxed_unsync());
                 own_headers(response.headers_mut(), "application/octet-stream");
                 Ok(response)
             }

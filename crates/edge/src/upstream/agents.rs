@@ -245,7 +245,9 @@ pub(super) async fn accepted(
     match answer.status() {
         StatusCode::OK => Ok(answer),
         StatusCode::NOT_FOUND => Err(UpstreamError::NotThere(refusal(answer).await)),
-        StatusCode::BAD_REQUEST => Err(UpstreamError::Refused(refusal(answer).await)),
+        StatusCode::BAD_REQUEST | StatusCode::PRECONDITION_FAILED => {
+            Err(UpstreamError::Refused(refusal(answer).await))
+        }
         StatusCode::BAD_GATEWAY => Err(UpstreamError::Silent(refusal(answer).await)),
         StatusCode::TOO_MANY_REQUESTS => Err(UpstreamError::Busy(refusal(answer).await)),
         other => Err(UpstreamError::BadAnswer(format!(

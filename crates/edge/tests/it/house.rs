@@ -278,6 +278,10 @@ impl Agent {
             .route("/v1/workloads/{workload}/{generation}/logs", get(logs))
             .route("/v1/workloads/{workload}/{generation}/signs", get(SIGNS))
             .route(
+                "/v1/workloads/{workload}/{generation}/exec",
+                post(|request: Request| async { Body::new(request.into_body()) }),
+            )
+            .route(
                 "/v1/workloads/{workload}/{generation}/ports/{port}",
                 get(to_port),
             )

@@ -1,13 +1,15 @@
 //! Other ports of a notebook have origins of their own, which open with its token.
 
+use axum::body::Bytes;
 use bus::Route;
 use futures::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use testkit::eventually;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::Client;
-use crate::house::{House, JUPYTER, PORT, TOKEN};
+use crate::client::{Client, chunks};
+use crate::house::{House, JUPYTER, PORT, SOON, TOKEN};
 use crate::remote::Cluster;
 
 /// A visitor of another port of a notebook, without a token.
@@ -70,6 +72,12 @@ async fn a_port_opens_with_the_notebooks_token_only() {
     let seen = seen.get("/seen").await;
     assert_eq!(seen.sent("authorization").as_deref(), Some(own));
     assert_eq!(seen.sent("cookie"), None);
+    // The door's own pages are at the notebook's own origin only.
+    let health = port().with("cookie", cookie).get("/.quire/health").await;
+    assert_eq!(health.status, StatusCode::NOT_FOUND);
+    let both = port().with("authorization", &format!("token {TOKEN}"));
+    let seen = both.get(&format!("/seen?token={TOKEN}")).await;
+    assert_eq!(seen.sent("authorization"), None);
     // A page of the notebook itself, or of another port, may not use that cookie.
     let foreign = format!("http://{}.localhost", notebook.route.id);
     let foreign = port().with("cookie", cookie).with("origin", &foreign);
@@ -84,5 +92,33 @@ async fn a_port_opens_with_the_notebooks_token_only() {
         (status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
+    house.close().await;
+}
+
+/// The agent that is played here sends all back that it is sent.
+#[tokio::test]
+async fn what_runs_inside_goes_to_and_fro_until_the_token_is_another() {
+    let house = House::open().await;
+    let mut notebook = house.notebook().await;
+    let (typed, records) = futures::channel::mpsc::unbounded();
+    let client = house.client(&notebook.route);
+    let answer = client.send("POST", "/.quire/exec", chunks(records));
+    let mut answer = answer.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    for record in ["one", "two"] {
+        typed.unbounded_send(Bytes::from(record)).unwrap();
+        let came = answer.frame().await.unwrap().unwrap();
+        assert_eq!(came.into_data().unwrap(), record);
+    }
+    let cookie = format!("quire-token={TOKEN}");
+    let browser = house.stranger(&notebook.route).with("cookie", &cookie);
+    let refused = browser.ask("POST", "/.quire/exec").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "by no cookie");
+
+    notebook.route.revision += 1;
+    notebook.route.token_sha256 = "0".repeat(64);
+    house.put(&notebook.route).await;
+    let end = tokio::time::timeout(SOON, answer.frame()).await.unwrap();
+    assert!(end.is_none(), "{end:?}");
     house.close().await;
 }

@@ -86,8 +86,11 @@ impl App {
             .timeout(ASK)
             .send()
             .await
-            .and_then(reqwest::Response::error_for_status)
             .map_err(failed)?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Err(chassis::Error::Unavailable("not measured yet".to_owned()));
+        }
+        let response = response.error_for_status().map_err(failed)?;
         response.json().await.map_err(failed)
     }
 }

@@ -46,7 +46,10 @@ Examples:
         #[arg(long, value_name = "LINES")]
         tail: Option<u32>,
     },
-    /// Copy files and folders into a notebook or out of it, whether it runs or not; what is there already is left out.
+    /// Copy files and folders into a notebook or out of it, whether it runs or not.
+    ///
+    /// Paths in a notebook begin at its files, which it sees as /notebooks. A file of the same size and time is left out; one
+    /// that differs is replaced.
     #[command(
         after_help = "Examples:\n  quire notebook cp train.py data first:            into its root\n  quire notebook cp data first:/input/              into a folder, which is made\n  quire notebook cp first:results .                 back"
     )]
@@ -56,8 +59,11 @@ Examples:
         paths: Vec<String>,
     },
     /// Run a command inside a running notebook: with its files, packages, limits and network. Its exit code is this command's.
+    ///
+    /// Ctrl-C interrupts the command; a second one ends the connection, with which the command is hung up on. What it leaves
+    /// running in the background goes on, and must not write to this command's output.
     #[command(
-        after_help = "Examples:\n  quire notebook exec first -- python train.py\n  tar -c data | quire notebook exec first -- tar -x\n  quire notebook exec -t first -- htop        with a terminal"
+        after_help = "Examples:\n  quire notebook exec first -- python train.py\n  tar -c data | quire notebook exec first -- tar -x\n  quire notebook exec -t first -- htop        with a terminal\n  quire notebook exec first -- sh -c 'nohup python train.py > log 2>&1 &'      goes on"
     )]
     Exec {
         id: String,

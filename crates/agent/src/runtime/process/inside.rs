@@ -7,7 +7,7 @@ use std::path::Path;
 use chassis::{Error, Result};
 use tokio::process::Command;
 
-use super::sandbox::{Kind, NOTEBOOKS, STAGE};
+use super::sandbox::{Kind, NOTEBOOKS};
 use super::variables::encode;
 use super::{ProcessRuntime, shims, stop};
 use crate::exec::Frame;
@@ -27,32 +27,26 @@ impl ProcessRuntime {
         let over = || Error::Precondition("it does not run any more".to_owned());
         let shim = shims::record(&job.folder).ok_or_else(over)?;
         shim.living_child().ok_or_else(over)?;
-        let process = match self.isolation.kind {
-            Kind::Plain => None,
-            Kind::Root | Kind::UserNamespace => {
-                let process = stop::command_in_sandbox(shim.child).ok_or_else(over)?;
-                Some(process.as_raw_nonzero().get().unsigned_abs())
-            }
-        };
         let home = self.home(job).map_err(failed)?;
-        // Its sandbox's user, who need not be the owner of the files on the disk.
-        let user = match (process, self.isolation.own_users) {
-            (_, false) => None,
-            (Some(process), true) => {
-                let process = Path::new("/proc").join(process.to_string());
-                Some(fs::metadata(process).map_err(|_| over())?.uid())
+        let (process, user) = match self.isolation.kind {
+            Kind::Plain => (None, self.user_of(&home).map_err(failed)?),
+            Kind::Root => {
+                let (process, user) = self.of_sandbox(shim.child).ok_or_else(over)?;
+                (Some(process), Some(user))
             }
-            (None, true) => self.user_of(&home).map_err(failed)?,
+            // Its owner could change what the command would be run by before it has given anything up.
+            Kind::UserNamespace => {
+                let problem = "this node's agent is not root, so nobody can go inside what it runs";
+                return Err(Error::Precondition(problem.to_owned()));
+            }
         };
         let group = self.isolation.group(&job.folder.sandbox_name());
         let join = Join {
             process,
-            user_namespace: self.isolation.kind == Kind::UserNamespace,
             user,
             cgroups: group.map(|group| group.folders).unwrap_or_default(),
             seccomp: self.isolation.seccomp.clone().filter(|_| process.is_some()),
             folder: self.as_seen(&home, NOTEBOOKS),
-            program: process.map_or_else(|| self.program.clone(), |_| STAGE.into()),
         };
         // Prepared before: found at once.
         let (progress, _) = Progress::new();
@@ -70,5 +64,17 @@ impl ProcessRuntime {
             command,
             first: Frame::Variables(encode(&variables).map_err(failed)?).encode(),
         })
+    }
+
+    /// The workload's own process in a sandbox, and the sandbox's user, who need not be the owner of the files on the disk. None
+    /// while it has not become that user yet.
+    fn of_sandbox(&self, outer: u32) -> Option<(u32, u32)> {
+        let find = || stop::command_in_sandbox(outer);
+        let found = find()?;
+        let process = found.as_raw_nonzero().get().unsigned_abs();
+        let user = fs::metadata(Path::new("/proc").join(process.to_string()));
+        let user = user.ok()?.uid();
+        // Still the same: its number did not become another's while it was looked at.
+        (user >= self.config.first_uid && find() == Some(found)).then_some((process, user))
     }
 }

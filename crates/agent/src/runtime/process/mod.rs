@@ -257,7 +257,7 @@ impl Runtime for Arc<ProcessRuntime> {
             return Err(Error::Precondition(problem.to_owned()));
         };
         port::connect(network, port).await.map_err(|error| {
-            Error::Precondition(format!("nothing answers on port {port} of it: {error}"))
+            Error::Unavailable(format!("nothing answers on port {port} of it: {error}"))
         })
     }
 

@@ -1,14 +1,17 @@
 //! `quire notebook exec` and `quire notebook shell`: a command inside a notebook, by way of its door.
 
 use std::io::{self, IsTerminal as _, Read as _};
+use std::pin::pin;
+use std::sync::Arc;
 
-use agent::exec::{Begin, Frame, Frames, Size, Terminal};
+use agent::exec::{Begin, Frame, Frames, Size, Terminal, WINDOW};
 use anyhow::{Context as _, Result, bail};
 use futures::StreamExt as _;
 use reqwest::{Body, Method, Response};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::door::Door;
 use super::find;
@@ -18,6 +21,13 @@ use crate::api::Api;
 const CHUNK: usize = 32 << 10;
 /// Records that wait to be sent.
 const WAITING: usize = 16;
+/// Numbers of signals, and what shells add to them in an exit code.
+const HANGUP: u8 = 1;
+const INTERRUPT: u8 = 2;
+const TERMINATE: u8 = 15;
+const SIGNALLED: u8 = 128;
+/// What a program ends with whose reader went away.
+const NO_READER: u8 = SIGNALLED + 13;
 /// The best shell that there is.
 const SHELL: &str = "command -v bash > /dev/null && exec bash; exec sh";
 
@@ -41,7 +51,7 @@ pub(super) async fn shell(api: &Api, id: &str) -> Result<()> {
 }
 
 async fn run(api: &Api, id: &str, tty: bool, command: Vec<String>) -> Result<()> {
-    let door = Door::of(api, find::get(api, id).await?)?;
+    let door = Door::of(api, find::running(api, id).await?)?;
     let begin = Begin {
         command,
         terminal: tty.then(terminal),
@@ -61,9 +71,34 @@ async fn run(api: &Api, id: &str, tty: bool, command: Vec<String>) -> Result<()>
     if tty {
         tokio::spawn(resize(records.clone()));
     }
+    let (mut hangup, mut end) = (
+        signal(SignalKind::hangup())?,
+        signal(SignalKind::terminate())?,
+    );
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (typed, window) = (records.clone(), Arc::new(Semaphore::new(WINDOW)));
+    let (taken, runtime) = (window.clone(), Handle::current());
     // A thread of its own, which nobody waits for at the end: reading a terminal cannot be broken off.
-    std::thread::spawn(move || type_in(&records));
-    pass_on(answer).await.with_context(|| what)
+    std::thread::spawn(move || type_in(&typed, &window, &runtime));
+    let mut passed = pin!(pass_on(answer, &taken));
+    let mut interrupts = 0;
+    loop {
+        let number = tokio::select! {
+            passed = &mut passed => return passed.with_context(|| what),
+            _ = interrupt.recv() => {
+                interrupts += 1;
+                INTERRUPT
+            }
+            _ = end.recv() => TERMINATE,
+            // The connection goes with this program, and the command is hung up on.
+            _ = hangup.recv() => return Err(Ended(SIGNALLED + HANGUP).into()),
+        };
+        if interrupts > 1 {
+            return Err(Ended(SIGNALLED + INTERRUPT).into());
+        }
+        // Where even this does not get through, the next one ends the connection.
+        records.try_send(Frame::Signal(number)).ok();
+    }
 }
 
 /// This terminal, as programs inside are to know theirs.
@@ -102,12 +137,17 @@ async fn resize(records: mpsc::Sender<Frame>) {
     }
 }
 
-/// Sends what comes by standard input, and its end.
-fn type_in(records: &mpsc::Sender<Frame>) {
+/// Sends what comes by standard input, as fast as the command takes it, and its end.
+fn type_in(records: &mpsc::Sender<Frame>, window: &Semaphore, runtime: &Handle) {
     let mut chunk = vec![0; CHUNK];
     let mut input = io::stdin().lock();
     while let Ok(read @ 1..) = input.read(&mut chunk) {
         let bytes = chunk.get(..read).unwrap_or_default().to_vec();
+        let many = u32::try_from(read).unwrap_or(u32::MAX);
+        match runtime.block_on(window.acquire_many(many)) {
+            Ok(permit) => permit.forget(),
+            Err(_) => return,
+        }
         if records.blocking_send(Frame::Input(bytes)).is_err() {
             return;
         }
@@ -116,7 +156,7 @@ fn type_in(records: &mpsc::Sender<Frame>) {
 }
 
 /// Prints what comes back until the command has ended.
-async fn pass_on(answer: Response) -> Result<()> {
+async fn pass_on(answer: Response, window: &Semaphore) -> Result<()> {
     let mut chunks = answer.bytes_stream();
     let mut frames = Frames::default();
     while let Some(chunk) = chunks.next().await {
@@ -125,6 +165,7 @@ async fn pass_on(answer: Response) -> Result<()> {
             match frame {
                 Frame::Output(bytes) => print(&mut io::stdout().lock(), &bytes)?,
                 Frame::Errors(bytes) => print(&mut io::stderr().lock(), &bytes)?,
+                Frame::Taken(bytes) => window.add_permits(bytes as usize),
                 Frame::Exit(0) => return Ok(()),
                 Frame::Exit(code) => return Err(Ended(code).into()),
                 _ => {}
@@ -134,9 +175,12 @@ async fn pass_on(answer: Response) -> Result<()> {
     bail!("the connection ended before the command; the notebook may have been stopped")
 }
 
-fn print(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
-    to.write_all(bytes)?;
-    to.flush()
+fn print(to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
+    let printed = to.write_all(bytes).and_then(|()| to.flush());
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Ended(NO_READER).into()),
+        printed => printed.context("writing what it says"),
+    }
 }
 
 /// This terminal passes on every key as it is, until this value goes.

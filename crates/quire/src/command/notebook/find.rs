@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use contracts::common::v1::PageRequest;
-use contracts::notebook::v1::{GetNotebookRequest, ListNotebooksRequest, Notebook};
+use contracts::notebook::v1::{GetNotebookRequest, ListNotebooksRequest, Notebook, NotebookState};
 
+use super::view::state_name;
 use crate::api::Api;
 
 pub(super) async fn get(api: &Api, id: &str) -> Result<Notebook> {
@@ -14,6 +15,16 @@ pub(super) async fn get(api: &Api, id: &str) -> Result<Notebook> {
     };
     let answer = api.ask(api.notebook().get_notebook(request)).await?;
     answer.notebook.context("the answer holds no notebook")
+}
+
+/// One that runs: what is inside can be reached.
+pub(super) async fn running(api: &Api, id: &str) -> Result<Notebook> {
+    let notebook = get(api, id).await?;
+    if notebook.state() != NotebookState::Running {
+        let (name, state) = (&notebook.name, state_name(notebook.state()));
+        bail!("{name} is {state}; start it with \"quire notebook start {name}\"");
+    }
+    Ok(notebook)
 }
 
 pub(super) async fn all(api: &Api) -> Result<Vec<Notebook>> {

@@ -121,7 +121,7 @@ fn sparkline(shares: &VecDeque<Option<f64>>) -> String {
 
 /// Shows what a notebook uses until it stops, or once.
 pub(super) async fn metrics(api: &Api, output: Output, id: &str, once: bool) -> Result<()> {
-    let door = Door::of(api, find::get(api, id).await?)?;
+    let door = Door::of(api, find::running(api, id).await?)?;
     let mut before = measured(&door).await?;
     let live = output == Output::Table && !once && io::stdout().is_terminal();
     let mut history: Vec<VecDeque<Option<f64>>> = Vec::new();

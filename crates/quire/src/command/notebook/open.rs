@@ -1,10 +1,8 @@
 //! `quire notebook open`.
 
-use anyhow::{Result, bail};
-use contracts::notebook::v1::NotebookState;
+use anyhow::Result;
 
-use super::find::get;
-use super::view::state_name;
+use super::find::running;
 use crate::api::Api;
 use crate::cli::Output;
 use crate::print;
@@ -19,11 +17,7 @@ fn has_display() -> bool {
 }
 
 pub(super) async fn open(api: &Api, output: Output, id: &str, port: Option<u16>) -> Result<()> {
-    let notebook = get(api, id).await?;
-    if notebook.state() != NotebookState::Running {
-        let (name, state) = (&notebook.name, state_name(notebook.state()));
-        bail!("{name} is {state}; start it with \"quire notebook start {name}\"");
-    }
+    let notebook = running(api, id).await?;
     let origin = match port {
         // Each port has an origin of its own beside the notebook's.
         Some(port) => notebook.url.replacen("://", &format!("://{port}-"), 1),
