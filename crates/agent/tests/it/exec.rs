@@ -173,13 +173,9 @@ async fn a_command_runs_beside_the_workload_as_the_workload_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_is_one_and_a_command_ends_with_its_connection() {
-    if !is_root() {
-        return skip("only root can give workloads users of their own");
-    }
-    let node = Node::start().await;
-    let within = job(&["sleep", "1000"]);
-    node.control.assign(&within).await;
-    node.control.running(&within).await;
+    let Some((node, within)) = resting().await else {
+        return;
+    };
     let size = |rows, columns| Size { rows, columns };
     let begin = Begin {
         terminal: Some(Terminal {
@@ -222,6 +218,19 @@ async fn a_terminal_is_one_and_a_command_ends_with_its_connection() {
     running(&node, &within, "sleep 2000", false).await;
 }
 
+/// A node and a workload on it that does nothing.
+async fn resting() -> Option<(Node, Assignment)> {
+    if !is_root() {
+        skip("only root can give workloads users of their own");
+        return None;
+    }
+    let node = Node::start().await;
+    let within = job(&["sleep", "1000"]);
+    node.control.assign(&within).await;
+    node.control.running(&within).await;
+    Some((node, within))
+}
+
 /// Waits until a command with these arguments runs inside, or none does any more.
 async fn running(node: &Node, within: &Assignment, arguments: &str, runs: bool) {
     let listed = ["ps", "-e", "-o", "args="];
@@ -236,13 +245,9 @@ async fn running(node: &Node, within: &Assignment, arguments: &str, runs: bool) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_are_passed_on_and_nothing_is_left_of_who_is_gone() {
-    if !is_root() {
-        return skip("only root can give workloads users of their own");
-    }
-    let node = Node::start().await;
-    let within = job(&["sleep", "1000"]);
-    node.control.assign(&within).await;
-    node.control.running(&within).await;
+    let Some((node, within)) = resting().await else {
+        return;
+    };
     let traps = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.1; done";
     let command = plain(&["sh", "-c", traps]);
     let mut trapping = Running::begin(&node, &within, command).await.unwrap();
@@ -271,11 +276,23 @@ async fn signals_are_passed_on_and_nothing_is_left_of_who_is_gone() {
     running(&node, &within, "sleep 3004", true).await;
     full.input.send(Frame::Signal(15)).unwrap();
     assert_eq!(full.end().await.code, Some(128 + 15));
-    // A reader that is slow gets all of it.
-    let command = plain(&["sh", "-c", "head -c 300000 /dev/zero"]);
-    let long = Running::begin(&node, &within, command).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(long.end().await.output.len(), 300_000);
+    // What waits for a reader is not lost with the command's end: all of it has left the command, and not all has come here.
+    let long = "head -c 60000 /dev/zero; exec head -c 4000000 /dev/zero";
+    let mut long = Running::begin(&node, &within, plain(&["sh", "-c", long]))
+        .await
+        .unwrap();
+    let mut came = 0;
+    while came < 3_500_000 {
+        match long.next().await {
+            Some(Frame::Output(bytes)) => came += bytes.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+    running(&node, &within, "head -c 4000000 /dev/zero", false).await;
+    assert_eq!(came + long.end().await.output.len(), 4_060_000);
+    // What it has left running is not heard for ever.
+    let noisy = says(&node, &within, "yes & exec sleep 0.1").await;
+    assert_eq!(noisy.code, Some(0));
     // What means to stay does.
     let stays = says(
         &node,
