@@ -15,8 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::errands::Permit;
+use super::metrics::Open;
 use super::{Relay, not_here, refusal};
 use crate::runtime::{Inside, Job};
 
@@ -69,17 +71,24 @@ async fn begin(relay: &Relay, job: &Job, body: Body) -> Result<Running, Error> {
         return Err(failed(io::Error::other("no pipes")));
     };
     let gone = CancellationToken::new();
-    tokio::spawn(attend(child, gone.clone(), permit));
+    let span = tracing::info_span!("command", attempt = job.id());
+    // What it is may hold secrets.
+    span.in_scope(|| tracing::info!("a command begins inside a workload"));
+    let counted = (permit, relay.metrics.command());
+    tokio::spawn(attend(child, gone.clone(), counted).instrument(span.clone()));
     let passing = pass_on(first, body, input, gone.clone());
-    tokio::spawn(gone.clone().run_until_cancelled_owned(passing));
+    tokio::spawn(
+        gone.clone()
+            .run_until_cancelled_owned(passing.instrument(span)),
+    );
     Ok(Running { output, gone })
 }
 
 /// Waits for the end of what attends to the command, which ends it when nobody is there any more.
-async fn attend(mut child: Child, gone: CancellationToken, _permit: Permit) {
+async fn attend(mut child: Child, gone: CancellationToken, _counted: (Permit, Open)) {
     tokio::select! {
-        _ = child.wait() => return,
-        () = gone.cancelled() => {}
+        ended = child.wait() => return tracing::info!(?ended, "a command has ended"),
+        () = gone.cancelled() => tracing::info!("a command is hung up on"),
     }
     let attends = child.id().and_then(|pid| i32::try_from(pid).ok());
     if let Some(attends) = attends.and_then(Pid::from_raw) {

@@ -1,4 +1,4 @@
-//! What the relay to edges on other hosts counts.
+//! What the relay to edges counts.
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, UpDownCounter};
@@ -8,6 +8,7 @@ use opentelemetry::metrics::{Counter, UpDownCounter};
 pub(crate) struct Metrics {
     connections: UpDownCounter<i64>,
     streams: UpDownCounter<i64>,
+    commands: UpDownCounter<i64>,
     /// Tries to reach an edge that failed.
     pub(super) dial_failures: Counter<u64>,
 }
@@ -47,6 +48,10 @@ impl Metrics {
                 "quire_agent_relay_streams",
                 "streams of edges to workloads that are open",
             ),
+            commands: gauge(
+                "quire_agent_commands",
+                "commands of people that run inside workloads",
+            ),
             dial_failures: meter
                 .u64_counter("quire_agent_relay_dial_failures")
                 .with_description("tries to reach an edge that failed")
@@ -57,6 +62,11 @@ impl Metrics {
     /// A connection to an edge is open as long as the value lasts.
     pub(super) fn connection(&self) -> Open {
         Open::new(&self.connections)
+    }
+
+    /// A command runs inside a workload as long as the value lasts.
+    pub(super) fn command(&self) -> Open {
+        Open::new(&self.commands)
     }
 
     /// A stream to a workload is open as long as the value lasts.
