@@ -94,6 +94,20 @@ fn head(bytes: &[u8]) -> Option<(u8, u64)> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn at_other_ports_only_what_pages_ask_for_by_themselves_is_no_use() {
+        let used = |method: Method, mode: Option<&'static str>| {
+            let mode = mode.map(|mode| ("sec-fetch-mode".parse().unwrap(), mode.parse().unwrap()));
+            is_use_of_program(&method, &HeaderMap::from_iter(mode))
+        };
+        assert!(used(Method::GET, Some("navigate")) && used(Method::GET, None));
+        assert!(used(Method::POST, Some("cors")) && used(Method::DELETE, None));
+        for mode in ["cors", "no-cors", "same-origin"] {
+            assert!(!used(Method::GET, Some(mode)), "{mode}");
+            assert!(!used(Method::HEAD, Some(mode)), "{mode}");
+        }
+    }
+
     use proptest::prelude::*;
 
     use super::*;
