@@ -56,6 +56,7 @@ use crate::signs::Signs;
 pub use crate::config::AgentConfig;
 pub use crate::node::{join, node_id};
 pub use crate::program::serve;
+pub use crate::signs::Usage;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;

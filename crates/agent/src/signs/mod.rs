@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chassis::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Phase};
@@ -24,22 +24,22 @@ use watch::{Counted, Watch};
 const MISSED: u32 = 3;
 
 /// What a workload has used and uses; absent = this node cannot tell.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Usage {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Usage {
     /// When, in milliseconds of this boot.
-    at_ms: u64,
+    pub at_ms: u64,
     /// Processor time since it began, in microseconds.
-    cpu_us: Option<u64>,
+    pub cpu_us: Option<u64>,
     /// Processors that it may use, in thousandths; 0 = all.
-    milli_cores: u32,
+    pub milli_cores: u32,
     /// Memory now: what could be given back at once, such as files that were read, is not counted.
-    memory_bytes: Option<u64>,
+    pub memory_bytes: Option<u64>,
     /// Memory that it may use; 0 = not limited.
-    memory_mib: u32,
+    pub memory_mib: u32,
     /// Bytes over its own network since it began, both ways.
-    network_bytes: Option<u64>,
+    pub network_bytes: Option<u64>,
     /// Use of its GPUs, the highest of all.
-    gpu_percent: Option<u32>,
+    pub gpu_percent: Option<u32>,
 }
 
 /// What is known of all workloads of this node.

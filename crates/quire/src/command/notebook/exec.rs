@@ -89,7 +89,11 @@ async fn run(api: &Api, id: &str, tty: bool, command: Vec<String>) -> Result<()>
                 interrupts += 1;
                 INTERRUPT
             }
-            _ = end.recv() => TERMINATE,
+            // Shells at terminals do not listen to it.
+            _ = end.recv() => match tty {
+                true => return Err(Ended(SIGNALLED + TERMINATE).into()),
+                false => TERMINATE,
+            },
             // The connection goes with this program, and the command is hung up on.
             _ = hangup.recv() => return Err(Ended(SIGNALLED + HANGUP).into()),
         };

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use agent::Usage;
 use anyhow::{Context as _, Result};
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::door::Door;
 use super::find;
@@ -20,18 +21,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const SHOWN: usize = 40;
 /// From nothing to all of it.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// What the node tells; absent = it cannot.
-#[derive(Clone, Debug, Deserialize)]
-struct Usage {
-    at_ms: u64,
-    cpu_us: Option<u64>,
-    milli_cores: u32,
-    memory_bytes: Option<u64>,
-    memory_mib: u32,
-    network_bytes: Option<u64>,
-    gpu_percent: Option<u32>,
-}
 
 /// What was used between two measurements, and is used at the second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
