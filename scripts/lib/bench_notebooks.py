@@ -30,7 +30,7 @@ CREATES_PER_SECOND = 20
 CREATES_FOR_SECONDS = 10
 STARTS_AT_ONCE = 4
 REQUESTS = 300
-WEBSOCKETS = 250
+WEBSOCKETS_EACH = 500
 # Starts of JupyterHub that are counted; the first one, which no cache knows, is not.
 OF_THE_HUB = 7
 
@@ -209,6 +209,17 @@ def open_websocket(edge, notebook):
     return stream if b" 101 " in stream.recv(4096).split(b"\r\n")[0] else None
 
 
+def is_open(stream):
+    """Whether nobody has hung up; what was said meanwhile may lie there."""
+    stream.setblocking(False)
+    try:
+        return stream.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
 def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
@@ -257,18 +268,20 @@ def main(program):
         for share, name in ((0.5, "p50"), (0.95, "p95")):
             a, b = percentile(through, share), percentile(straight, share)
             rows.append((f"GET through the edge / straight to Jupyter, {name} of {REQUESTS}", f"{a:.2f} / {b:.2f} ms"))
-        streams = [open_websocket(quire.edge, notebook) for _ in range(WEBSOCKETS)]
-        rows.append((f"WebSockets open at once to one notebook, of {WEBSOCKETS} tried", str(sum(map(bool, streams)))))
-        for stream in streams:
-            if stream:
-                stream.close()
-        quire.quire("notebook", "delete", "cold", "--yes")
-
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
-            list(pool.map(lambda number: quire.create(f"many-{number}"), range(STARTS_AT_ONCE)))
+            many = list(pool.map(lambda number: quire.create(f"many-{number}"), range(STARTS_AT_ONCE)))
         rate = STARTS_AT_ONCE / (time.monotonic() - started)
         rows.append((f"starts a second, {STARTS_AT_ONCE} at once", f"{rate:.2f}"))
+
+        several = [notebook, quire.create("one-more")[1], *(made for _, made in many)]
+        streams = [open_websocket(quire.edge, one) for one in several for _ in range(WEBSOCKETS_EACH)]
+        open_now = sum(stream is not None and is_open(stream) for stream in streams)
+        rows.append((f"WebSockets open at once to {len(several)} notebooks, of {len(streams)} tried", str(open_now)))
+        beside = latencies_ms(http.client.HTTPConnection("127.0.0.1", quire.edge), headers(notebook, quire.edge))
+        rows.append((f"GET through the edge beside them, p50 / p95 of {REQUESTS}", f"{percentile(beside, 0.5):.2f} / {percentile(beside, 0.95):.2f} ms"))
+        for stream in filter(None, streams):
+            stream.close()
 
         times, queued = quire.create_at_a_rate()
         rate = f"at {CREATES_PER_SECOND}/s for {CREATES_FOR_SECONDS} s, node cordoned"

@@ -25,6 +25,7 @@ mod installation;
 mod invariants;
 mod jupyter;
 mod life;
+mod memory;
 mod notebook;
 mod output;
 mod packages;

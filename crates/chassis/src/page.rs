@@ -1,6 +1,10 @@
 //! Paging of lists, the same everywhere.
 
 use contracts::common::v1::{PageInfo, PageRequest};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
 
 use crate::{Error, Result};
 
@@ -41,6 +45,41 @@ pub fn cut<T>(mut items: Vec<T>, limit: u64, cursor: impl Fn(&T) -> String) -> (
             next_page,
         },
     )
+}
+
+/// The page `asked` (absent = the first) of what `query` finds, in the order of the column `id`: newest first, as identifiers grow
+/// with time, or `oldest_first`. `id_of` reads that column from a row.
+///
+/// # Errors
+/// [`Error::Invalid`] for a page that is too large, and those of the database.
+pub async fn by_id<E: EntityTrait>(
+    connection: &impl ConnectionTrait,
+    query: Select<E>,
+    id: E::Column,
+    asked: Option<&PageRequest>,
+    oldest_first: bool,
+    id_of: impl Fn(&E::Model) -> String,
+) -> Result<(Vec<E::Model>, PageInfo)> {
+    let start = PageRequest::default();
+    let asked = asked.unwrap_or(&start);
+    let limit = limit(asked)?;
+    let behind = match (asked.after.as_str(), oldest_first) {
+        ("", _) => Condition::all(),
+        (after, true) => Condition::all().add(id.gt(after)),
+        (after, false) => Condition::all().add(id.lt(after)),
+    };
+    let order = if oldest_first {
+        Order::Asc
+    } else {
+        Order::Desc
+    };
+    let rows = query
+        .filter(behind)
+        .order_by(id, order)
+        .limit(limit + 1)
+        .all(connection)
+        .await?;
+    Ok(cut(rows, limit, id_of))
 }
 
 #[cfg(test)]

@@ -294,9 +294,12 @@ impl IdentityService for App {
         &self,
         request: Request<ListApiKeysRequest>,
     ) -> Result<Response<ListApiKeysResponse>, Status> {
-        let rows = self.list_keys(caller(&request)?.user()?).await?;
+        let (rows, page) = self
+            .list_keys(caller(&request)?.user()?, request.get_ref())
+            .await?;
         Ok(Response::new(ListApiKeysResponse {
             api_keys: rows.into_iter().map(wire::api_key).collect(),
+            page: Some(page),
         }))
     }
 

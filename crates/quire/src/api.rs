@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chassis::page::MAX_LIMIT;
 use chassis::tls::Trust;
 use contracts::billing::v1::billing_service_client::BillingServiceClient;
+use contracts::common::v1::{PageInfo, PageRequest};
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::journal::v1::journal_service_client::JournalServiceClient;
@@ -112,11 +114,19 @@ impl Api {
 
     /// The journal, for a stream that lasts.
     pub(crate) fn lasting_journal(&self) -> JournalServiceClient<Logged> {
-        let key = WithKey {
+        JournalServiceClient::with_interceptor(self.channel.clone(), self.lasting())
+    }
+
+    /// Billing, for an audit: it takes as long as the books are large.
+    pub(crate) fn lasting_billing(&self) -> BillingServiceClient<Logged> {
+        BillingServiceClient::with_interceptor(self.channel.clone(), self.lasting())
+    }
+
+    fn lasting(&self) -> WithKey {
+        WithKey {
             deadline: None,
             ..self.key.clone()
-        };
-        JournalServiceClient::with_interceptor(self.channel.clone(), key)
+        }
     }
 
     /// Makes a call; a refusal becomes the text that people read.
@@ -127,6 +137,32 @@ impl Api {
         call.await
             .map(tonic::Response::into_inner)
             .map_err(|status| crate::failure(&status, &self.server))
+    }
+
+    /// Every item of a list that comes a page at a time: `call` asks for a page, `read` takes its items and where it goes on.
+    pub(crate) async fn all<T, I, R>(
+        &self,
+        mut call: impl FnMut(Option<PageRequest>) -> R,
+        read: impl Fn(T) -> (Vec<I>, Option<PageInfo>),
+    ) -> Result<Vec<I>>
+    where
+        R: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = PageRequest {
+                after,
+                limit: MAX_LIMIT,
+            };
+            let (items, info) = read(self.ask(call(Some(page))).await?);
+            all.extend(items);
+            let info = info.unwrap_or_default();
+            if !info.has_more {
+                return Ok(all);
+            }
+            after = info.next_page;
+        }
     }
 
     /// Makes a call that makes something under a request id: a lost answer is asked for again without making a second one.

@@ -49,9 +49,12 @@ impl VolumeService for App {
         &self,
         request: Request<ListVolumesRequest>,
     ) -> Result<Response<ListVolumesResponse>, Status> {
-        let volumes = self.list(caller(&request)?.user()?).await?;
+        let (volumes, page) = self
+            .list(caller(&request)?.user()?, request.get_ref())
+            .await?;
         Ok(Response::new(ListVolumesResponse {
             volumes: volumes.into_iter().map(wire::volume).collect(),
+            page: Some(page),
         }))
     }
 

@@ -12,7 +12,7 @@ use super::caller::Caller;
 use super::extract::{Id, IdempotencyKey, Params};
 use super::failure::Failure;
 use super::json_body::JsonBody;
-use super::page::{List, Order, PageQuery};
+use super::page::{List, Order, PageQuery, list};
 use super::values::{Time, non_empty, present};
 
 /// A key's record. The key itself is stored nowhere.
@@ -88,15 +88,18 @@ pub(super) async fn list_api_keys(
     let page = page.read(["dtCreated"], Order::Descending)?;
     let answer = caller
         .identity()
-        .list_api_keys(ListApiKeysRequest {})
+        .list_api_keys(ListApiKeysRequest {
+            page: Some(page.for_service()),
+            oldest_first: page.order == Order::Ascending,
+        })
         .await?
         .into_inner();
     let keys = answer
         .api_keys
         .into_iter()
         .map(ApiKey::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(page.cut(keys, |key| key.dt_created.key(&key.id))))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(list(keys, answer.page.unwrap_or_default())))
 }
 
 /// Make an API key for the caller

@@ -6,6 +6,7 @@ use contracts::billing::v1::{
     GetInvoiceRequest, GetUsageRequest, InvoiceLine as WireInvoiceLine, ListPricesRequest,
     Price as WirePrice, RunAuditRequest, SetPriceRequest, UsageLine as WireUsageLine,
 };
+use contracts::inventory::v1::ListMachineTypesRequest;
 use kernel::NanosPerHour;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -97,6 +98,7 @@ pub(super) async fn set_price(
     let rate = new.price_per_hour.parse::<NanosPerHour>();
     let NanosPerHour(nanos_per_hour) =
         rate.map_err(|error| Error::invalid("pricePerHour", error.to_string()))?;
+    let machine_type = known_type(&caller, &machine_type).await?;
     let answer = caller
         .billing()
         .set_price(SetPriceRequest {
@@ -106,6 +108,28 @@ pub(super) async fn set_price(
         .await?
         .into_inner();
     Ok(Json(present("price", answer.price)?.try_into()?))
+}
+
+/// The machine type that `wanted` names, however its letters are written: one that nodes have, or that has a price already. The
+/// price of a name that nothing has would change nothing and look as if it did.
+async fn known_type(caller: &Caller, wanted: &str) -> Result<String, Failure> {
+    let (mut inventory, mut billing) = (caller.inventory(), caller.billing());
+    let (types, prices) = tokio::try_join!(
+        inventory.list_machine_types(ListMachineTypesRequest {}),
+        billing.list_prices(ListPricesRequest {}),
+    )?;
+    let types = types.into_inner().machine_types.into_iter();
+    let prices = prices.into_inner().prices.into_iter();
+    let names = types
+        .map(|known| known.name)
+        .chain(prices.map(|price| price.machine_type));
+    names
+        .filter(|name| name.eq_ignore_ascii_case(wanted))
+        .max_by_key(|name| name == wanted)
+        .ok_or_else(|| {
+            let problem = "is none that this installation has or has priced; see /v1/machine-types and /v1/prices";
+            Error::invalid("machineType", problem).into()
+        })
 }
 
 /// What one resource used at one price.

@@ -12,7 +12,7 @@ use super::Answer;
 use super::caller::Caller;
 use super::extract::{Id, Params};
 use super::failure::Failure;
-use super::page::{List, Order, PageQuery};
+use super::page::{List, Order, PageQuery, list};
 use super::values::{Time, non_empty, present};
 
 /// Files that outlive what wrote them.
@@ -83,17 +83,18 @@ pub(super) async fn list_volumes(
     let page = page.read(["dtCreated"], Order::Descending)?;
     let answer = caller
         .volume()
-        .list_volumes(ListVolumesRequest {})
+        .list_volumes(ListVolumesRequest {
+            page: Some(page.for_service()),
+            oldest_first: page.order == Order::Ascending,
+        })
         .await?
         .into_inner();
     let volumes = answer
         .volumes
         .into_iter()
         .map(Volume::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(
-        page.cut(volumes, |volume| volume.dt_created.key(&volume.id)),
-    ))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(list(volumes, answer.page.unwrap_or_default())))
 }
 
 /// Get a volume

@@ -246,6 +246,7 @@ impl IdentityService for Identity {
     async fn list_api_keys(&self, _: Request<ListApiKeysRequest>) -> Reply<ListApiKeysResponse> {
         reply(ListApiKeysResponse {
             api_keys: vec![self.api_key(&CreateApiKeyRequest::default())],
+            page: None,
         })
     }
 

@@ -225,7 +225,7 @@ async fn a_service_that_is_away_is_a_proper_status() {
     house.end_service("volume");
     let volumes = VolumeServiceClient::new(house.client.channel().await);
     let status = testkit::eventually("volume to be away", || async {
-        let asked = with_key(ListVolumesRequest {}, OWNER);
+        let asked = with_key(ListVolumesRequest::default(), OWNER);
         volumes.clone().list_volumes(asked).await.err()
     })
     .await;

@@ -267,12 +267,13 @@ async fn money_is_exact_and_readable() {
         .client
         .send(
             "PUT",
-            "/v1/prices/C3",
+            "/v1/prices/c3",
             OWNER,
             "{\"pricePerHour\": \"5.95\"}",
         )
         .await
         .ok();
+    assert_eq!(price["machineType"], "C3");
     assert_eq!(
         (&price["nanosPerHour"], &price["pricePerHour"]),
         (&json!(5_950_000_000_i64), &json!("5.95"))
@@ -289,6 +290,12 @@ async fn money_is_exact_and_readable() {
             .failed(400, "BAD_REQUEST");
         assert!(message.starts_with("pricePerHour: "), "{message}");
     }
+    let unknown = house
+        .client
+        .send("PUT", "/v1/prices/C0", OWNER, "{\"pricePerHour\": \"1\"}")
+        .await
+        .failed(400, "BAD_REQUEST");
+    assert!(unknown.starts_with("machineType: "), "{unknown}");
     let usage = house
         .client
         .get("/v1/usage?from=2026-01-01&to=2026-01-02T00:00:00Z", VIEWER)

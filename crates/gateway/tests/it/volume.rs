@@ -31,7 +31,7 @@ testkit::play! {
             &self,
             _: Request<wire::ListVolumesRequest>,
         ) -> Result<Response<wire::ListVolumesResponse>, Status> {
-            Ok(Response::new(wire::ListVolumesResponse { volumes: vec![volume()] }))
+            Ok(Response::new(wire::ListVolumesResponse { volumes: vec![volume()], page: None }))
         }
 
         async fn get_volume(

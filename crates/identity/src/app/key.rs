@@ -2,14 +2,14 @@
 
 use chassis::auth::{Claims, Principal, TOKEN_LIFETIME, User};
 use chassis::pick::pick;
-use chassis::{Error, Result};
-use contracts::common::v1::Role;
-use contracts::identity::v1::ApiKeyRevoked;
+use chassis::{Error, Result, page};
+use contracts::common::v1::{PageInfo, Role};
+use contracts::identity::v1::{ApiKeyRevoked, ListApiKeysRequest};
 use kernel::Timestamp;
 use kernel::id::KeyId;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    QueryFilter, Select,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,9 +19,6 @@ use super::request::{Request, Secret};
 use super::{App, time};
 use crate::domain::key::{self, Kind};
 use crate::store::entity;
-
-/// Most keys listed at once.
-const LISTED: u64 = 1_000;
 
 /// What a user asks for in a new key.
 #[derive(Clone, Debug)]
@@ -193,12 +190,22 @@ impl App {
         Ok((row, Secret::Shown(secret)))
     }
 
-    /// Keys of the caller, or of the whole team for an admin; newest first.
-    pub(crate) async fn list_keys(&self, caller: &User) -> Result<Vec<entity::key::Model>> {
-        let newest_first = seen_by(caller)
-            .order_by_desc(entity::key::Column::Id)
-            .limit(LISTED);
-        Ok(newest_first.all(self.database.reader()).await?)
+    /// A page of the keys of the caller, or of the whole team for an admin.
+    pub(crate) async fn list_keys(
+        &self,
+        caller: &User,
+        asked: &ListApiKeysRequest,
+    ) -> Result<(Vec<entity::key::Model>, PageInfo)> {
+        let id = entity::key::Column::Id;
+        page::by_id(
+            self.database.reader(),
+            seen_by(caller),
+            id,
+            asked.page.as_ref(),
+            asked.oldest_first,
+            |row| row.id.clone(),
+        )
+        .await
     }
 
     /// Ends a key: the caller's own, or any of the team for an admin.

@@ -45,7 +45,7 @@ async fn revoke(client: &mut Client, id: &str) -> Result<ApiKey, Status> {
 
 async fn listed(client: &mut Client) -> Vec<String> {
     let keys = client
-        .list_api_keys(ListApiKeysRequest {})
+        .list_api_keys(ListApiKeysRequest::default())
         .await
         .unwrap()
         .into_inner()

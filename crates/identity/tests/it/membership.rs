@@ -95,7 +95,10 @@ async fn who_is_removed_keeps_nothing(engine: Engine) {
     let mut ada = house.client(&elsewhere.key).await;
     let back = ada.create_api_key(asked).await.unwrap().into_inner().key;
     assert_eq!(house.projects(&back).await, ["default", "vision"]);
-    let keys = owner.list_api_keys(ListApiKeysRequest {}).await.unwrap();
+    let keys = owner
+        .list_api_keys(ListApiKeysRequest::default())
+        .await
+        .unwrap();
     let ended = keys.into_inner().api_keys.into_iter();
     let ended = ended.filter(|key| key.revoked_at.is_some());
     assert_eq!(ended.count(), 2);

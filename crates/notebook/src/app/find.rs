@@ -5,9 +5,7 @@ use chassis::{Error, Result, page};
 use contracts::common::v1::{PageInfo, PageRequest, Role};
 use contracts::notebook::v1::Notebook;
 use sea_orm::sea_query::{Expr, Func};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect, Select};
 
 use super::App;
 use crate::store::entity::{Column, Entity, Model};
@@ -94,16 +92,15 @@ impl App {
         asked: &PageRequest,
         name: &str,
     ) -> Result<(Vec<Notebook>, PageInfo)> {
-        let limit = page::limit(asked)?;
-        let mut query = seen_by(user).order_by_desc(Column::Id).limit(limit + 1);
-        if !asked.after.is_empty() {
-            query = query.filter(Column::Id.lt(&asked.after));
-        }
+        let mut query = seen_by(user);
         if !name.is_empty() {
             query = query.filter(Column::Name.eq(name));
         }
-        let rows = query.all(self.database.reader()).await?;
-        let (rows, info) = page::cut(rows, limit, |row: &Model| row.id.clone());
+        let reader = self.database.reader();
+        let (rows, info) = page::by_id(reader, query, Column::Id, Some(asked), false, |row| {
+            row.id.clone()
+        })
+        .await?;
         let notebooks = rows
             .iter()
             .map(|row| self.with_token(row))

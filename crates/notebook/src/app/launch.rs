@@ -11,10 +11,12 @@ use crate::store::entity::Model;
 /// How often a start is tried again after a fault of the platform.
 const RETRIES: u32 = 2;
 /// `JupyterLab` on the socket and with the token that the agent gives it. Everything else of its configuration is the user's,
-/// in the notebook's own files.
+/// in the notebook's own files. The extension manager only shows: what it would install goes beside an environment that belongs to
+/// all and where `JupyterLab` does not look; for that it would load an HTTP client and all certificates at every start.
 const COMMAND: &str = "JUPYTER_TOKEN=\"$QUIRE_HTTP_TOKEN\" exec jupyter lab --no-browser \
     --ServerApp.sock=\"$QUIRE_HTTP_SOCKET\" --ServerApp.root_dir=\"$HOME\" --ServerApp.base_url=/ \
-    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True";
+    --ServerApp.port_retries=0 --ServerApp.allow_remote_access=True --ServerApp.trust_xheaders=True \
+    --LabApp.extension_manager=readonly";
 
 /// The shorter of two limits, where 0 is none.
 pub(super) fn shorter(one: u32, other: u32) -> u32 {

@@ -192,7 +192,9 @@ pub(crate) async fn invoice(api: &Api, output: Output, command: InvoiceCommand) 
 }
 
 pub(crate) async fn audit(api: &Api, output: Output) -> Result<()> {
-    let answer = api.ask(api.billing().run_audit(RunAuditRequest {})).await?;
+    let answer = api
+        .ask(api.lasting_billing().run_audit(RunAuditRequest {}))
+        .await?;
     if output == Output::Json {
         print::json(&serde_json::json!({
             "attempts": answer.attempts,

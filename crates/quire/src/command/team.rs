@@ -321,10 +321,18 @@ pub(crate) async fn api_key(command: ApiKeyCommand, api: &Api, output: Output) -
             )
         }
         ApiKeyCommand::List => {
-            let answer = api
-                .ask(api.identity().list_api_keys(ListApiKeysRequest {}))
+            let page = |page| {
+                let mut identity = api.identity();
+                let request = ListApiKeysRequest {
+                    page,
+                    oldest_first: false,
+                };
+                async move { identity.list_api_keys(request).await }
+            };
+            let keys = api
+                .all(page, |answer| (answer.api_keys, answer.page))
                 .await?;
-            let rows: Vec<_> = answer.api_keys.into_iter().map(KeyRow::from).collect();
+            let rows: Vec<_> = keys.into_iter().map(KeyRow::from).collect();
             print::list(output, &rows, "there are no keys")
         }
         ApiKeyCommand::Revoke { id } => {

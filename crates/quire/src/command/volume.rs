@@ -94,10 +94,15 @@ pub(super) async fn run(command: VolumeCommand, api: &Api, output: Output) -> Re
 }
 
 async fn all(api: &Api) -> Result<Vec<Volume>> {
-    let answer = api
-        .ask(api.volume().list_volumes(ListVolumesRequest {}))
-        .await?;
-    Ok(answer.volumes)
+    let page = |page| {
+        let mut service = api.volume();
+        let request = ListVolumesRequest {
+            page,
+            oldest_first: false,
+        };
+        async move { service.list_volumes(request).await }
+    };
+    api.all(page, |answer| (answer.volumes, answer.page)).await
 }
 
 /// The one volume with this identifier or beginning of it.

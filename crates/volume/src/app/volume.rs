@@ -2,6 +2,8 @@
 
 use chassis::auth::{Principal, User};
 use chassis::{Error, Result};
+use contracts::common::v1::PageInfo;
+use contracts::volume::v1::ListVolumesRequest;
 use kernel::id::{ProjectId, TeamId, VolumeId};
 use kernel::text;
 
@@ -81,11 +83,13 @@ impl App {
             .ok_or_else(|| not_found(id))
     }
 
-    /// Volumes of the caller's team that are not deleted, in projects that they see, newest first.
-    pub(crate) async fn list(&self, user: &User) -> Result<Vec<Volume>> {
-        let mut volumes = volumes::of_team(self.database.reader(), user.team).await?;
-        volumes.retain(|volume| user.sees(&volume.project));
-        Ok(volumes)
+    /// A page of the volumes of the caller's team that are not deleted, in projects that they see.
+    pub(crate) async fn list(
+        &self,
+        user: &User,
+        asked: &ListVolumesRequest,
+    ) -> Result<(Vec<Volume>, PageInfo)> {
+        volumes::page_of_team(self.database.reader(), user, asked).await
     }
 
     /// Counts volumes by state.

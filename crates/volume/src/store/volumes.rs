@@ -1,8 +1,11 @@
 //! Volumes, between rows and the domain.
 
+use chassis::auth::User;
 use chassis::database::count_by;
-use chassis::{Error, Result};
-use kernel::id::{AttemptId, NodeId, TeamId, VolumeId};
+use chassis::{Error, Result, page};
+use contracts::common::v1::PageInfo;
+use contracts::volume::v1::ListVolumesRequest;
+use kernel::id::{AttemptId, NodeId, VolumeId};
 use kernel::time::from_micros;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -82,19 +85,24 @@ pub(crate) async fn lock_attached(
     rows.into_iter().map(read).collect()
 }
 
-/// Volumes of a team that have files or may get some; newest first.
-pub(crate) async fn of_team(
+/// A page of the volumes that have files or may get some, of the user's team and in projects that they see.
+pub(crate) async fn page_of_team(
     connection: &impl ConnectionTrait,
-    team: TeamId,
-) -> Result<Vec<Volume>> {
-    let rows = volume::Entity::find()
-        .filter(volume::Column::TeamId.eq(team.to_string()))
-        .filter(volume::Column::State.ne(DELETED))
-        .order_by_desc(volume::Column::Id)
-        .limit(LISTED)
-        .all(connection)
-        .await?;
-    rows.into_iter().map(read).collect()
+    user: &User,
+    asked: &ListVolumesRequest,
+) -> Result<(Vec<Volume>, PageInfo)> {
+    let hidden = user.hidden_projects().map(|project| project.to_string());
+    let seen = volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(user.team.to_string()))
+        .filter(volume::Column::ProjectId.is_not_in(hidden))
+        .filter(volume::Column::State.ne(DELETED));
+    let (id, page) = (volume::Column::Id, asked.page.as_ref());
+    let (rows, info) = page::by_id(connection, seen, id, page, asked.oldest_first, |row| {
+        row.id.clone()
+    })
+    .await?;
+    let volumes = rows.into_iter().map(read).collect::<Result<_>>()?;
+    Ok((volumes, info))
 }
 
 /// How many volumes have files or may get some, by state.

@@ -92,7 +92,7 @@ async fn a_node_removes_the_files(engine: Engine) {
     let mut viewer = house.client(&person(team, Role::Viewer));
     assert!(
         viewer
-            .list_volumes(ListVolumesRequest {})
+            .list_volumes(ListVolumesRequest::default())
             .await
             .unwrap()
             .into_inner()

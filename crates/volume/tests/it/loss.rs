@@ -131,7 +131,10 @@ async fn projects_hide_their_volumes(engine: Engine) {
         let got = client.get_volume(GetVolumeRequest { id }).await;
         assert_eq!(got.is_ok(), sees);
         assert!(got.is_ok() || got.unwrap_err().code() == Code::NotFound);
-        let listed = client.list_volumes(ListVolumesRequest {}).await.unwrap();
+        let listed = client
+            .list_volumes(ListVolumesRequest::default())
+            .await
+            .unwrap();
         let listed = listed.into_inner().volumes;
         assert_eq!(listed.contains(&secret), sees);
         assert!(listed.contains(&everybodys));

@@ -1,7 +1,7 @@
 //! Whose volumes they are.
 
 use chassis::auth::Principal;
-use contracts::common::v1::Role;
+use contracts::common::v1::{PageRequest, Role};
 use contracts::volume::v1::{
     CreateVolumeRequest, GetVolumeRequest, ListVolumesRequest, VolumeState,
 };
@@ -62,12 +62,25 @@ async fn other_teams_read_as_not_found(engine: Engine) {
         first
     );
     let listed = own
-        .list_volumes(ListVolumesRequest {})
+        .list_volumes(ListVolumesRequest::default())
         .await
         .unwrap()
         .into_inner()
         .volumes;
-    assert_eq!(listed, [second, first.clone()], "newest first");
+    assert_eq!(listed, [second.clone(), first.clone()], "newest first");
+    let mut after = String::new();
+    for (expected, more) in [(&first, true), (&second, false)] {
+        let page = Some(PageRequest { after, limit: 1 });
+        let oldest_first = true;
+        let asked = ListVolumesRequest { page, oldest_first };
+        let answer = own.list_volumes(asked).await.unwrap().into_inner();
+        let info = answer.page.unwrap();
+        assert_eq!(
+            (answer.volumes, info.has_more),
+            (vec![expected.clone()], more)
+        );
+        after = info.next_page;
+    }
 
     // An operator sees the installation, not what teams own.
     for role in [Role::Owner, Role::Operator] {
@@ -83,7 +96,7 @@ async fn other_teams_read_as_not_found(engine: Engine) {
         );
         assert!(
             stranger
-                .list_volumes(ListVolumesRequest {})
+                .list_volumes(ListVolumesRequest::default())
                 .await
                 .unwrap()
                 .into_inner()

@@ -62,6 +62,13 @@ impl Passed {
             if !PASSED.contains(&name.as_str()) {
                 continue;
             }
+            if name.ends_with("CONFIG_FILE") && names_a_user(Path::new(&value)) {
+                tracing::warn!(
+                    name,
+                    "this file names a user or a password: workloads do not get it, so give packages to them in a way that needs none"
+                );
+                continue;
+            }
             let paths = value
                 .split([' ', ':'])
                 .map(PathBuf::from)
@@ -80,6 +87,15 @@ impl Passed {
         }
         passed
     }
+}
+
+/// Whether an address in the file has `user:password@`. One that cannot be read does, for all that is known.
+fn names_a_user(file: &Path) -> bool {
+    let apart = |letter: char| letter.is_whitespace() || "\"'=,".contains(letter);
+    std::fs::read_to_string(file).map_or(file.exists(), |text| {
+        text.split(apart)
+            .any(|word| word.contains("://") && without_users(word) != word)
+    })
 }
 
 /// Addresses, each as a word, without `user:password@`: what opens the operator's index or proxy is no workload's business.
@@ -257,6 +273,30 @@ mod tests {
             text.contains("HTTPS_PROXY=https://index.lan/simple/\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn files_with_the_operators_passwords_are_shown_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, shown) in [
+            ("[global]\nindex-url = https://index.lan/simple/", true),
+            ("# of me@box.lan\n[global]\ntimeout = 9", true),
+            (
+                "[global]\nindex-url=https://me:secret@index.lan/simple/",
+                false,
+            ),
+            (
+                "[[index]]\nurl = \"https://token@index.lan/simple/\"",
+                false,
+            ),
+        ] {
+            let file = folder.path().join("conf");
+            std::fs::write(&file, text).unwrap();
+            let own = [(OsString::from("PIP_CONFIG_FILE"), file.into_os_string())];
+            let passed = Passed::choose(own.into_iter(), &[]);
+            assert_eq!(passed.variables.len(), usize::from(shown), "{text}");
+            assert_eq!(passed.binds.len(), usize::from(shown), "{text}");
+        }
     }
 
     #[test]

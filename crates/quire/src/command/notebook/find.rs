@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
-use contracts::common::v1::PageRequest;
 use contracts::notebook::v1::{GetNotebookRequest, ListNotebooksRequest, Notebook, NotebookState};
 
 use super::view::state_name;
@@ -28,22 +27,16 @@ pub(super) async fn running(api: &Api, id: &str) -> Result<Notebook> {
 }
 
 pub(super) async fn all(api: &Api) -> Result<Vec<Notebook>> {
-    let mut notebooks = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page = Some(PageRequest { after, limit: 120 });
+    let page = |page| {
+        let mut service = api.notebook();
         let request = ListNotebooksRequest {
             page,
             name: String::new(),
         };
-        let answer = api.ask(api.notebook().list_notebooks(request)).await?;
-        notebooks.extend(answer.notebooks);
-        let info = answer.page.unwrap_or_default();
-        if !info.has_more {
-            return Ok(notebooks);
-        }
-        after = info.next_page;
-    }
+        async move { service.list_notebooks(request).await }
+    };
+    api.all(page, |answer| (answer.notebooks, answer.page))
+        .await
 }
 
 /// Names of all notebooks, by identifier.

@@ -12,6 +12,8 @@ import importlib
 import importlib.metadata
 import json
 import os
+import platform
+import re
 import shutil
 import socket
 import sys
@@ -36,14 +38,20 @@ def ask(path, what):
     return connection.getresponse().status
 
 
+def patterns():
+    """Regular expressions that this process has compiled, as far as Python tells: the table has no public name."""
+    return [[pattern, flags] for kind, pattern, flags in list(getattr(re, "_cache", ())) if kind is str]
+
+
 def watch(path, writer):
-    """Ends the rehearsal at its first answer, and says what was loaded by then."""
+    """Ends the rehearsal at its first answer, and says what was loaded and compiled by then."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         try:
             if ask(path, "/api/status") == 200:
                 ask(path, "/lab")
-                os.write(writer, " ".join(sorted(sys.modules)).encode())
+                with os.fdopen(writer, "w") as heard:
+                    json.dump({"modules": sorted(sys.modules), "patterns": patterns()}, heard)
                 os._exit(0)
         except OSError:
             pass
@@ -69,30 +77,38 @@ def perform(server, program, home, writer):
 
 
 def rehearse(server, program):
-    """Names of the modules that a server has loaded when it answers; many are loaded only on the way there."""
+    """What a server has loaded and compiled when it answers; much of it only on the way there."""
     home = tempfile.mkdtemp()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         perform(server, program, home, writer)
     os.close(writer)
-    with os.fdopen(reader) as names:
-        loaded = names.read().split()
+    with os.fdopen(reader) as told:
+        learnt = told.read()
     os.waitpid(child, 0)
-    if not loaded:
+    if not learnt:
         with open(f"{home}/log", errors="replace") as said:
             sys.exit(f"the server did not answer in its rehearsal: {said.read()[-2000:]}")
     shutil.rmtree(home, ignore_errors=True)
-    return loaded
+    return json.loads(learnt)
 
 
 def preload(program):
     server = load(program)
-    for name in rehearse(server, program):
+    learnt = rehearse(server, program)
+    for name in learnt["modules"]:
         try:
             importlib.import_module(name)
         except Exception:  # It was loaded in a way of its own; the server will do so again.
             pass
+    for pattern, flags in learnt["patterns"]:
+        try:
+            re.compile(pattern, flags)
+        except (re.error, ValueError):  # The same.
+            pass
+    # Servers log it; Python asks another program and remembers the answer.
+    platform.processor()
     gc.collect()
     gc.freeze()
     return server
