@@ -29,14 +29,18 @@ pub(super) fn shorter(one: u32, other: u32) -> u32 {
 impl App {
     /// The workload of a notebook's newest start.
     pub(super) async fn launch(&self, row: &Model) -> Result<SubmitWorkloadRequest> {
+        // None needs the answer of another, and somebody waits for all of them.
+        let (types, environment, volume) = tokio::join!(
+            self.machine_types(),
+            self.environment_of(row),
+            self.claim_volume(row)
+        );
         // Whether a node could host it now was asked with the wish; the scheduler knows what became of the nodes since.
-        let types = self.machine_types().await?;
-        let machine = types
+        let machine = types?
             .into_iter()
             .find(|machine| machine.name == row.machine_type)
             .ok_or_else(|| Error::not_found("machine type", &row.machine_type))?;
-        let environment = self.environment_of(row).await?;
-        let volume = self.claim_volume(row).await?;
+        let (environment, volume) = (environment?, volume?);
         if volume.state() == VolumeState::Lost {
             return Err(Error::Precondition(lost(&volume.reason)));
         }

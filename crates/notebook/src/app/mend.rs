@@ -4,6 +4,7 @@ use chassis::{Result, telemetry};
 use contracts::notebook::v1::NotebookState;
 use contracts::scheduler::v1::StopWorkloadRequest;
 use contracts::volume::v1::CreateVolumeRequest;
+use futures::{StreamExt as _, stream};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -16,6 +17,8 @@ use crate::store::entity::{Column, Entity, Model};
 
 /// Notebooks read at once.
 const PAGE: u64 = 256;
+/// Notebooks whose next step is taken at once: most of it is waiting for others, and nobody should wait behind somebody else's.
+const AT_ONCE: usize = 8;
 
 fn moving() -> Condition {
     let rest = [
@@ -49,13 +52,15 @@ impl App {
                 return Ok(());
             };
             after.clone_from(&last.id);
-            for row in page {
-                let id = row.id.clone();
-                if let Err(error) = self.mend(row, look).await {
-                    let error = chassis::error::chain(&error);
-                    tracing::warn!(notebook = id, error, "mending; trying again");
-                }
-            }
+            stream::iter(page)
+                .for_each_concurrent(AT_ONCE, |row| async move {
+                    let id = row.id.clone();
+                    if let Err(error) = Box::pin(self.mend(row, look)).await {
+                        let error = chassis::error::chain(&error);
+                        tracing::warn!(notebook = id, error, "mending; trying again");
+                    }
+                })
+                .await;
         }
     }
 
