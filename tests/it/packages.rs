@@ -20,9 +20,9 @@ async fn a_notebook_has_the_packages_that_it_was_made_with() {
     let versions = "import six, tomli, sys; print(six.__version__, tomli.__name__)";
     assert_eq!(kernel.run(versions).await, Ok("1.17.0 tomli".to_owned()));
 
-    // What pip installs goes into the volume.
+    // What pip installs goes into the volume, with its commands.
     let install = "import subprocess, sys\n\
-        done = subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', 'colorama==0.4.6'], capture_output=True, text=True)\n\
+        done = subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', 'tabulate==0.9.0'], capture_output=True, text=True)\n\
         print(done.returncode, done.stderr[-500:])";
     let installed = kernel.run(install).await.unwrap();
     assert!(installed.starts_with('0'), "{installed}");
@@ -32,8 +32,10 @@ async fn a_notebook_has_the_packages_that_it_was_made_with() {
     quire.quire(&["environment", "delete", environment]);
     quire.quire(&["notebook", "start", "packed"]);
     let mut kernel = jupyter.kernel().await;
-    let both = "import colorama, six; print(colorama.__version__, six.__version__)";
-    assert_eq!(kernel.run(both).await, Ok("0.4.6 1.17.0".to_owned()));
+    let both = "import six, subprocess, tabulate\n\
+        ran = subprocess.run(['tabulate', '--help'], stdout=subprocess.DEVNULL).returncode\n\
+        print(tabulate.__version__, six.__version__, ran)";
+    assert_eq!(kernel.run(both).await, Ok("0.9.0 1.17.0 0".to_owned()));
     quire.quire(&["notebook", "delete", "packed", "--yes"]);
 }
 

@@ -6,8 +6,8 @@ use clap::Subcommand;
 pub(crate) enum NodeCommand {
     /// All nodes.
     List,
-    /// One node.
-    Show { node: String },
+    /// One node; without a name the only one that there is.
+    Show { node: Option<String> },
     /// A one-time token that a new node joins with.
     JoinToken {
         /// How long it works.

@@ -174,7 +174,7 @@ pub(crate) async fn run(command: NodeCommand, api: &Api, output: Output) -> Resu
             &nodes(api).await?,
             "no node has joined; see \"quire node join-token\"",
         ),
-        NodeCommand::Show { node } => show(api, output, &node).await,
+        NodeCommand::Show { node } => show(api, output, &node.unwrap_or_default()).await,
         NodeCommand::JoinToken { ttl } => join_token(api, output, ttl).await,
         NodeCommand::Cordon { node } => set(api, output, &node, NodeSchedulable::Cordoned, 0).await,
         NodeCommand::Drain { node, deadline } => {
@@ -230,7 +230,7 @@ pub(super) async fn find(api: &Api, wanted: &str) -> Result<NodeRow> {
         (Some(last), false) => {
             matching.push(last);
             let names: Vec<_> = matching.iter().map(|node| node.name.as_str()).collect();
-            bail!("{wanted:?} could be {}; give more of it", names.join(", "))
+            bail!("{wanted:?} could be {}; say which", names.join(", "))
         }
     }
 }

@@ -155,9 +155,12 @@ impl Sources<'_> {
     fn fixed(&self) -> impl Iterator<Item = (&'static str, String)> {
         let home = self.home.display();
         let packages = format!("{home}/{SITE}");
+        // Programs that come with what was installed inside; those of the environment go before them.
         let path = match self.environment {
-            Some(environment) => format!("{}/bin:{SYSTEM_PATH}", environment.display()),
-            None => SYSTEM_PATH.to_owned(),
+            Some(environment) => {
+                format!("{}/bin:{packages}/bin:{SYSTEM_PATH}", environment.display())
+            }
+            None => format!("{packages}/bin:{SYSTEM_PATH}"),
         };
         [
             ("CUDA_VISIBLE_DEVICES", self.gpus.join(",")),
@@ -230,7 +233,9 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("PATH=/env/bin:/usr/local/bin:/usr/bin:/bin\n"),
+            text.contains(
+                "PATH=/env/bin:/notebooks/.quire/site-packages/bin:/usr/local/bin:/usr/bin:/bin\n"
+            ),
             "{text}"
         );
         assert!(
