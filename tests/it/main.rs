@@ -37,6 +37,7 @@ mod rest;
 mod sandbox;
 mod silence;
 mod split;
+mod ssh;
 mod storm;
 mod structure;
 mod trust;

@@ -33,6 +33,7 @@ events! {
     identity::ProjectChanged,
     identity::ProjectMemberChanged,
     identity::ApiKeyChanged,
+    identity::SshKeyChanged,
     inventory::NodeChanged,
     inventory::EnvironmentChanged,
     volume::VolumeChanged,

@@ -4,13 +4,13 @@ use chassis::auth::{Principal, caller};
 use contracts::identity::v1::identity_service_server::IdentityService;
 use contracts::identity::v1::{
     CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
-    CreateProjectRequest, CreateProjectResponse, CreateTeamRequest, CreateTeamResponse,
-    CreateUserRequest, CreateUserResponse, DeleteProjectRequest, DeleteProjectResponse,
+    CreateProjectRequest, CreateProjectResponse, CreateSshKeyRequest, CreateSshKeyResponse, CreateTeamRequest, CreateTeamResponse,
+    CreateUserRequest, CreateUserResponse, DeleteProjectRequest, DeleteProjectResponse, DeleteSshKeyRequest, DeleteSshKeyResponse,
     ExchangeKeyRequest, ExchangeKeyResponse, GetAuthorityRequest, GetAuthorityResponse,
     GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
     IssueNodeCertificateRequest, IssueNodeCertificateResponse, ListApiKeysRequest,
-    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
-    ListProjectsRequest, ListProjectsResponse, ListTeamsRequest, ListTeamsResponse,
+    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse, ListProjectSshKeysRequest, ListProjectSshKeysResponse,
+    ListProjectsRequest, ListProjectsResponse, ListSshKeysRequest, ListSshKeysResponse, ListTeamsRequest, ListTeamsResponse,
     ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest, ListVerificationKeysResponse,
     RemoveProjectMemberRequest, RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse,
     RenameProjectRequest, RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse,
@@ -311,6 +311,53 @@ impl IdentityService for App {
         Ok(Response::new(RevokeApiKeyResponse {
             api_key: Some(wire::api_key(row)),
         }))
+    }
+
+    async fn create_ssh_key(
+        &self,
+        request: Request<CreateSshKeyRequest>,
+    ) -> Result<Response<CreateSshKeyResponse>, Status> {
+        let principal = caller(&request)?;
+        let CreateSshKeyRequest {
+            name,
+            public_key,
+            request_id,
+        } = request.get_ref();
+        let row = App::create_ssh_key(self, principal.user()?, name, public_key, request_id).await?;
+        Ok(Response::new(CreateSshKeyResponse {
+            ssh_key: Some(wire::ssh_key(row)),
+        }))
+    }
+
+    async fn list_ssh_keys(
+        &self,
+        request: Request<ListSshKeysRequest>,
+    ) -> Result<Response<ListSshKeysResponse>, Status> {
+        let rows = App::list_ssh_keys(self, caller(&request)?.user()?).await?;
+        Ok(Response::new(ListSshKeysResponse {
+            ssh_keys: rows.into_iter().map(wire::ssh_key).collect(),
+        }))
+    }
+
+    async fn delete_ssh_key(
+        &self,
+        request: Request<DeleteSshKeyRequest>,
+    ) -> Result<Response<DeleteSshKeyResponse>, Status> {
+        let principal = caller(&request)?;
+        let row = App::delete_ssh_key(self, principal.user()?, &request.get_ref().id).await?;
+        Ok(Response::new(DeleteSshKeyResponse {
+            ssh_key: Some(wire::ssh_key(row)),
+        }))
+    }
+
+    async fn list_project_ssh_keys(
+        &self,
+        request: Request<ListProjectSshKeysRequest>,
+    ) -> Result<Response<ListProjectSshKeysResponse>, Status> {
+        let asked = request.get_ref();
+        let team = caller(&request)?.team(&asked.team_id)?;
+        let public_keys = self.project_ssh_keys(team, &asked.project_id).await?;
+        Ok(Response::new(ListProjectSshKeysResponse { public_keys }))
     }
 
     async fn create_node_key(

@@ -2,7 +2,7 @@
 
 use contracts::common::v1::Role as WireRole;
 use contracts::identity::v1::{
-    ApiKey, Project, ProjectMember, SetProjectMemberRequest, Team, User,
+    ApiKey, Project, ProjectMember, SetProjectMemberRequest, SshKey, Team, User,
 };
 use contracts::to_wire_time;
 use kernel::id::NodeId;
@@ -65,6 +65,17 @@ pub(crate) fn api_key(row: entity::key::Model) -> ApiKey {
         created_at: time(row.created_at),
         expires_at: row.expires_at.and_then(time),
         revoked_at: row.revoked_at.and_then(time),
+    }
+}
+
+pub(crate) fn ssh_key(row: entity::ssh_key::Model) -> SshKey {
+    SshKey {
+        id: row.id,
+        name: row.name,
+        user_id: row.user_id,
+        public_key: row.public_key,
+        fingerprint: row.fingerprint,
+        created_at: time(row.created_at),
     }
 }
 

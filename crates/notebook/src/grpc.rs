@@ -8,7 +8,7 @@ use contracts::notebook::v1::{
     DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
     ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
     ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest, ListNotebooksResponse,
+    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebookSshKeysRequest, ListNotebookSshKeysResponse, ListNotebooksRequest, ListNotebooksResponse,
     Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
     RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
     SetIdlePolicyRequest, SetIdlePolicyResponse, StartNotebookRequest, StartNotebookResponse,
@@ -233,6 +233,14 @@ impl NotebookService for App {
             kept_until: extended.kept_until,
             note: extended.note,
         }))
+    }
+
+    async fn list_notebook_ssh_keys(
+        &self,
+        request: Request<ListNotebookSshKeysRequest>,
+    ) -> Result<Response<ListNotebookSshKeysResponse>, Status> {
+        let public_keys = self.ssh_keys(&request.get_ref().notebook_id).await?;
+        Ok(Response::new(ListNotebookSshKeysResponse { public_keys }))
     }
 
     async fn set_idle_policy(

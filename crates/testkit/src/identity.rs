@@ -295,4 +295,8 @@ crate::play! {
     set_project_member(SetProjectMemberRequest) -> SetProjectMemberResponse,
     remove_project_member(RemoveProjectMemberRequest) -> RemoveProjectMemberResponse,
     list_project_members(ListProjectMembersRequest) -> ListProjectMembersResponse,
+    create_ssh_key(CreateSshKeyRequest) -> CreateSshKeyResponse,
+    list_ssh_keys(ListSshKeysRequest) -> ListSshKeysResponse,
+    delete_ssh_key(DeleteSshKeyRequest) -> DeleteSshKeyResponse,
+    list_project_ssh_keys(ListProjectSshKeysRequest) -> ListProjectSshKeysResponse,
 }

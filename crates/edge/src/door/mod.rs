@@ -3,6 +3,7 @@
 mod forward;
 mod health;
 mod idle;
+mod inside;
 mod listener;
 mod pulse;
 mod reserved;

@@ -21,4 +21,5 @@ mod relay;
 mod remote;
 mod routes;
 mod secure;
+mod ssh;
 mod websocket;

@@ -32,6 +32,7 @@ mod project_members;
 mod projects;
 mod resource_costs;
 mod session;
+mod ssh_keys;
 mod teams;
 mod values;
 mod volumes;
@@ -150,6 +151,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::resend_dead_letter))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(ssh_keys::list_ssh_keys, ssh_keys::create_ssh_key))
+        .routes(routes!(ssh_keys::delete_ssh_key))
 }
 
 async fn no_such_route() -> Failure {

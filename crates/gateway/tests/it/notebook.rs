@@ -309,6 +309,13 @@ impl NotebookService for Notebooks {
         Err(Error::not_found("call", "extend_visited_notebook").into())
     }
 
+    async fn list_notebook_ssh_keys(
+        &self,
+        _: Request<ListNotebookSshKeysRequest>,
+    ) -> Reply<ListNotebookSshKeysResponse> {
+        Err(Error::not_found("call", "list_notebook_ssh_keys").into())
+    }
+
     async fn set_idle_policy(
         &self,
         request: Request<SetIdlePolicyRequest>,

@@ -352,6 +352,29 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn ssh_keys_are_registered_listed_and_forgotten() {
+    let house = House::start().await;
+    let body = json!({ "name": "laptop", "publicKey": "ssh-ed25519 AAAA" }).to_string();
+    let made = house.client.post("/v1/ssh-keys", VIEWER, &body).await.ok();
+    assert_eq!(
+        (&made["name"], &made["publicKey"], &made["fingerprint"]),
+        (
+            &json!("laptop"),
+            &json!("ssh-ed25519 AAAA"),
+            &json!("SHA256:a")
+        )
+    );
+    let listed = house.client.get("/v1/ssh-keys", VIEWER).await.ok();
+    assert_eq!(listed["items"][0]["id"], "sk-1");
+    let forgotten = house
+        .client
+        .send("DELETE", "/v1/ssh-keys/laptop", VIEWER, "")
+        .await
+        .ok();
+    assert_eq!(forgotten["id"], "laptop", "as it was named");
+}
+
+#[tokio::test]
 async fn anyone_may_ask_what_this_is() {
     let house = House::start().await;
     assert_eq!(house.client.get("/v1/health", "").await.ok(), "HEALTHY");

@@ -21,6 +21,7 @@ mod record;
 mod restart;
 mod route;
 mod signs;
+mod ssh;
 mod submit;
 mod token;
 mod view;

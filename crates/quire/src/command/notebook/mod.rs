@@ -15,6 +15,7 @@ mod metrics;
 mod open;
 mod progress;
 mod run;
+mod ssh;
 mod stop;
 mod view;
 mod why;
@@ -29,6 +30,7 @@ use crate::print;
 
 pub(crate) use exec::Ended;
 pub(super) use find::names;
+pub(crate) use ssh::{config as ssh_config, ssh};
 pub(crate) use why::why;
 
 pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> Result<()> {
