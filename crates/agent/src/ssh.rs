@@ -78,7 +78,9 @@ fn config(home: &str, variables: &BTreeMap<String, String>) -> String {
     let set: Vec<_> = variables
         .iter()
         // A line of the file cannot hold these.
-        .filter(|(name, value)| !name.contains(['\n', '\r', '"', ' ', '\\']) && !value.contains(['\n', '\r']))
+        .filter(|(name, value)| {
+            !name.contains(['\n', '\r', '"', ' ', '\\']) && !value.contains(['\n', '\r'])
+        })
         .map(|(name, value)| quoted(&format!("{name}={value}")))
         .collect();
     format!(

@@ -4,18 +4,20 @@ use chassis::auth::{Principal, caller};
 use contracts::identity::v1::identity_service_server::IdentityService;
 use contracts::identity::v1::{
     CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
-    CreateProjectRequest, CreateProjectResponse, CreateSshKeyRequest, CreateSshKeyResponse, CreateTeamRequest, CreateTeamResponse,
-    CreateUserRequest, CreateUserResponse, DeleteProjectRequest, DeleteProjectResponse, DeleteSshKeyRequest, DeleteSshKeyResponse,
+    CreateProjectRequest, CreateProjectResponse, CreateSshKeyRequest, CreateSshKeyResponse,
+    CreateTeamRequest, CreateTeamResponse, CreateUserRequest, CreateUserResponse,
+    DeleteProjectRequest, DeleteProjectResponse, DeleteSshKeyRequest, DeleteSshKeyResponse,
     ExchangeKeyRequest, ExchangeKeyResponse, GetAuthorityRequest, GetAuthorityResponse,
     GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
     IssueNodeCertificateRequest, IssueNodeCertificateResponse, ListApiKeysRequest,
-    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse, ListProjectSshKeysRequest, ListProjectSshKeysResponse,
-    ListProjectsRequest, ListProjectsResponse, ListSshKeysRequest, ListSshKeysResponse, ListTeamsRequest, ListTeamsResponse,
-    ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest, ListVerificationKeysResponse,
-    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse,
-    RenameProjectRequest, RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse,
-    RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse,
-    SetUserRoleRequest, SetUserRoleResponse,
+    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
+    ListProjectSshKeysRequest, ListProjectSshKeysResponse, ListProjectsRequest,
+    ListProjectsResponse, ListSshKeysRequest, ListSshKeysResponse, ListTeamsRequest,
+    ListTeamsResponse, ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest,
+    ListVerificationKeysResponse, RemoveProjectMemberRequest, RemoveProjectMemberResponse,
+    RemoveUserRequest, RemoveUserResponse, RenameProjectRequest, RenameProjectResponse,
+    RevokeApiKeyRequest, RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse,
+    SetProjectMemberRequest, SetProjectMemberResponse, SetUserRoleRequest, SetUserRoleResponse,
 };
 use contracts::{from_wire_time, to_wire_time};
 use secrecy::ExposeSecret;
@@ -323,7 +325,8 @@ impl IdentityService for App {
             public_key,
             request_id,
         } = request.get_ref();
-        let row = App::create_ssh_key(self, principal.user()?, name, public_key, request_id).await?;
+        let row =
+            App::create_ssh_key(self, principal.user()?, name, public_key, request_id).await?;
         Ok(Response::new(CreateSshKeyResponse {
             ssh_key: Some(wire::ssh_key(row)),
         }))

@@ -98,7 +98,11 @@ impl App {
     }
 
     /// Keys of all who may use what is in a project, each once, the oldest first.
-    pub(crate) async fn project_ssh_keys(&self, team: TeamId, project: &str) -> Result<Vec<String>> {
+    pub(crate) async fn project_ssh_keys(
+        &self,
+        team: TeamId,
+        project: &str,
+    ) -> Result<Vec<String>> {
         let (reader, team) = (self.database.reader(), team.to_string());
         let in_team: HashMap<_, _> = member::Entity::find()
             .filter(member::Column::TeamId.eq(&team))

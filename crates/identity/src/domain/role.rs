@@ -80,10 +80,7 @@ pub(crate) fn check_project_grant(
 
 /// The role that counts in a project: the one of their own there (`Some(None)` = no access), else that in the team. Who leads the
 /// team is never less than an admin in it. As `chassis::auth::User::role_in` has it for a caller.
-pub(crate) fn counts_in_project(
-    in_team: Option<Role>,
-    own: Option<Option<Role>>,
-) -> Option<Role> {
+pub(crate) fn counts_in_project(in_team: Option<Role>, own: Option<Option<Role>>) -> Option<Role> {
     match own {
         Some(own) if in_team >= Some(Role::Admin) => own.max(Some(Role::Admin)),
         Some(own) => own,

@@ -65,7 +65,10 @@ async fn a_key_is_its_owners(engine: Engine) {
         ..new_key("", 1)
     };
     let made = add(&mut ada, named.clone()).await.unwrap();
-    assert_eq!((made.name.as_str(), made.public_key), ("someone@laptop", public_key(1)));
+    assert_eq!(
+        (made.name.as_str(), made.public_key),
+        ("someone@laptop", public_key(1))
+    );
     assert!(made.fingerprint.starts_with("SHA256:"));
     let again = add(&mut ada, named.clone()).await.unwrap();
     assert_eq!(again.id, made.id, "the same request");
@@ -90,13 +93,18 @@ async fn a_key_is_its_owners(engine: Engine) {
     assert_eq!(listed(&mut owner).await, ["desk", "someone@laptop"]);
     let hidden = delete(&mut ada, "desk").await.unwrap_err();
     assert_eq!(hidden.code(), Code::NotFound);
-    assert_eq!(delete(&mut owner, &made.id).await.unwrap(), "someone@laptop");
+    assert_eq!(
+        delete(&mut owner, &made.id).await.unwrap(),
+        "someone@laptop"
+    );
     assert_eq!(listed(&mut ada).await, [""; 0]);
     let gone = add(&mut ada, named).await.unwrap_err();
     assert_eq!(gone.code(), Code::NotFound, "it was made, and is gone");
 
     for number in 0..20 {
-        add(&mut ada, new_key(&format!("key {number}"), number)).await.unwrap();
+        add(&mut ada, new_key(&format!("key {number}"), number))
+            .await
+            .unwrap();
     }
     let full = add(&mut ada, new_key("one more", 99)).await.unwrap_err();
     assert_eq!(full.code(), Code::ResourceExhausted);
@@ -114,7 +122,9 @@ async fn who_may_use_a_project_is_let_in(engine: Engine) {
     let owner_key = house.team("lab").await;
     let stranger = house.team("shop").await;
     let ada_key = house.member(&owner_key, ADA, Role::Member).await;
-    let viewer_key = house.member(&owner_key, "eve@lab.example", Role::Viewer).await;
+    let viewer_key = house
+        .member(&owner_key, "eve@lab.example", Role::Viewer)
+        .await;
     let mut owner = house.client(&owner_key).await;
     let vision = CreateProjectRequest {
         name: "vision".to_owned(),
@@ -122,8 +132,15 @@ async fn who_may_use_a_project_is_let_in(engine: Engine) {
     };
     let vision = owner.create_project(vision).await.unwrap().into_inner();
     let vision = vision.project.unwrap();
-    for (key, number) in [(&owner_key, 1), (&ada_key, 2), (&viewer_key, 3), (&stranger, 4)] {
-        add(&mut house.client(key).await, new_key("key", number)).await.unwrap();
+    for (key, number) in [
+        (&owner_key, 1),
+        (&ada_key, 2),
+        (&viewer_key, 3),
+        (&stranger, 4),
+    ] {
+        add(&mut house.client(key).await, new_key("key", number))
+            .await
+            .unwrap();
     }
     // Another person with the same key: it is told once.
     add(&mut owner, new_key("shared", 2)).await.unwrap();
@@ -160,7 +177,9 @@ async fn who_may_use_a_project_is_let_in(engine: Engine) {
     };
     owner.remove_user(asked).await.unwrap();
     assert_eq!(let_in().await, [public_key(1)]);
-    house.member(&owner_key, "eve@lab.example", Role::Member).await;
+    house
+        .member(&owner_key, "eve@lab.example", Role::Member)
+        .await;
     assert_eq!(let_in().await, [public_key(1)], "her keys went with her");
 }
 

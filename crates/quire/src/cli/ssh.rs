@@ -14,7 +14,7 @@ pub(crate) struct SshArgs {
     /// Private key to show [default: what ssh shows by itself].
     #[arg(short = 'i', long = "identity", value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// A command to run there instead of a shell.
+    /// A command for the shell there, as ssh takes it [default: a shell].
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }

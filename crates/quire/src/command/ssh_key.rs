@@ -80,8 +80,7 @@ pub(super) async fn run(command: SshKeyCommand, api: &Api, output: Output) -> Re
                 .ask(api.identity().list_ssh_keys(ListSshKeysRequest {}))
                 .await?;
             let rows: Vec<_> = answer.ssh_keys.into_iter().map(KeyRow::from).collect();
-            let empty =
-                "there are no ssh keys; register yours with \"quire ssh-key add ~/.ssh/id_ed25519.pub\"";
+            let empty = "there are no ssh keys; register yours with \"quire ssh-key add ~/.ssh/id_ed25519.pub\"";
             print::list(output, &rows, empty)
         }
         SshKeyCommand::Delete { id } => {

@@ -42,13 +42,14 @@ pub(crate) async fn ssh(api: &Api, profile: &Path, args: SshArgs) -> Result<()> 
         command.arg("-o").arg(format!("{name}={value}"));
     }
     if let Some(identity) = &args.identity {
-        command.args(["-o", "IdentitiesOnly=yes", "-i"]).arg(identity);
+        command
+            .args(["-o", "IdentitiesOnly=yes", "-i"])
+            .arg(identity);
     }
     command.arg(format!("{}{SUFFIX}", notebook.id));
     if !args.command.is_empty() {
-        // One text for the shell there: as it was typed.
-        let words = args.command.iter().map(|word| shell_word(word));
-        command.arg("--").arg(words.collect::<Vec<_>>().join(" "));
+        // The client makes one text of them for the shell there, as it always does.
+        command.arg("--").args(&args.command);
     }
     let failed = command.exec();
     Err(failed).context("starting ssh; install OpenSSH's client (openssh-client)")
@@ -69,12 +70,19 @@ fn options(profile: &Path) -> Result<[(&'static str, String); 4]> {
     let program = std::env::current_exe().context("finding this program")?;
     let profile = std::path::absolute(profile).context("reading --profile")?;
     let word = |path: &Path| shell_word(&path.display().to_string());
-    let proxy = format!("{} --profile {} ssh --proxy %h", word(&program), word(&profile));
+    let proxy = format!(
+        "{} --profile {} ssh --proxy %h",
+        word(&program),
+        word(&profile)
+    );
     let known = keys_folder(&profile)?.join("%k").display().to_string();
     Ok([
         ("User", USER.to_owned()),
         // What follows a percent sign is the client's.
-        ("ProxyCommand", proxy.replace('%', "%%").replace("%%h", "%h")),
+        (
+            "ProxyCommand",
+            proxy.replace('%', "%%").replace("%%h", "%h"),
+        ),
         (
             "UserKnownHostsFile",
             format!("\"{}\"", known.replace('%', "%%").replace("%%k", "%k")),
