@@ -287,9 +287,8 @@ async fn what_runs_is_seen_and_ends_with_its_visit(
     desk: &Desk,
     jupyter: &Jupyter,
 ) {
-    let inside = |what: &str| {
-        said(&quire.try_quire(&["notebook", "exec", "first", "--", "sh", "-c", what]))
-    };
+    let inside =
+        |what: &str| said(&quire.try_quire(&["notebook", "exec", "first", "--", "sh", "-c", what]));
     let runs = |pattern: &str| !inside(&format!("pgrep -f '^{pattern}' || true")).is_empty();
     let mut ssh = desk.program(quire, "ssh", &["first.quire", "exec sleep 86400"]);
     let visit = Visit(ssh.spawn().unwrap());
@@ -310,7 +309,9 @@ async fn what_runs_is_seen_and_ends_with_its_visit(
 
     let mut ssh = desk.program(quire, "ssh", &["-tt", "first.quire", "exec sleep 43200"]);
     let visit = Visit(ssh.spawn().unwrap());
-    wait_for("the one at a terminal", || runs("sleep 43200").then_some(()));
+    wait_for("the one at a terminal", || {
+        runs("sleep 43200").then_some(())
+    });
     drop(visit);
     wait_for("its end", || (!runs("sleep 43200")).then_some(()));
 }

@@ -44,5 +44,6 @@ events! {
     notebook::NotebookIdleWarned,
     notebook::NotebookExtended,
     notebook::NotebookReconfigured,
+    notebook::NotebookShared,
     billing::PriceChanged,
 }

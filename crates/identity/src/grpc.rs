@@ -7,17 +7,18 @@ use contracts::identity::v1::{
     CreateProjectRequest, CreateProjectResponse, CreateSshKeyRequest, CreateSshKeyResponse,
     CreateTeamRequest, CreateTeamResponse, CreateUserRequest, CreateUserResponse,
     DeleteProjectRequest, DeleteProjectResponse, DeleteSshKeyRequest, DeleteSshKeyResponse,
-    ExchangeKeyRequest, ExchangeKeyResponse, GetAuthorityRequest, GetAuthorityResponse,
-    GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
-    IssueNodeCertificateRequest, IssueNodeCertificateResponse, ListApiKeysRequest,
-    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
-    ListProjectSshKeysRequest, ListProjectSshKeysResponse, ListProjectsRequest,
-    ListProjectsResponse, ListSshKeysRequest, ListSshKeysResponse, ListTeamsRequest,
-    ListTeamsResponse, ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest,
-    ListVerificationKeysResponse, RemoveProjectMemberRequest, RemoveProjectMemberResponse,
-    RemoveUserRequest, RemoveUserResponse, RenameProjectRequest, RenameProjectResponse,
-    RevokeApiKeyRequest, RevokeApiKeyResponse, RevokeNodeKeyRequest, RevokeNodeKeyResponse,
-    SetProjectMemberRequest, SetProjectMemberResponse, SetUserRoleRequest, SetUserRoleResponse,
+    ExchangeKeyRequest, ExchangeKeyResponse, FindUserRequest, FindUserResponse,
+    GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
+    GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
+    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse,
+    ListProjectMembersRequest, ListProjectMembersResponse, ListProjectSshKeysRequest,
+    ListProjectSshKeysResponse, ListProjectsRequest, ListProjectsResponse, ListSshKeysRequest,
+    ListSshKeysResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
+    ListVerificationKeysRequest, ListVerificationKeysResponse, RemoveProjectMemberRequest,
+    RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse, RenameProjectRequest,
+    RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, RevokeNodeKeyRequest,
+    RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse, SetUserRoleRequest,
+    SetUserRoleResponse,
 };
 use contracts::{from_wire_time, to_wire_time};
 use secrecy::ExposeSecret;
@@ -312,6 +313,17 @@ impl IdentityService for App {
             .await?;
         Ok(Response::new(RevokeApiKeyResponse {
             api_key: Some(wire::api_key(row)),
+        }))
+    }
+
+    async fn find_user(
+        &self,
+        request: Request<FindUserRequest>,
+    ) -> Result<Response<FindUserResponse>, Status> {
+        let row = App::find_user(self, &request.get_ref().email).await?;
+        Ok(Response::new(FindUserResponse {
+            user_id: row.id,
+            email: row.email,
         }))
     }
 

@@ -117,6 +117,8 @@ ids! {
     SandboxId = "sa";
     /// A hosted notebook.
     NotebookId = "nb";
+    /// A notebook opened to somebody.
+    ShareId = "sh";
     /// An event, as `ce-id`.
     EventId = "ev";
     /// A transaction of the ledger.

@@ -277,6 +277,17 @@ crate::play! {
             self.deleted().push(request.into_inner().project_id);
             Ok(Response::new(wire::DeleteProjectResponse {}))
         }
+
+        // Everybody is there who is asked about by an address that begins with their identifier.
+        async fn find_user(
+            &self,
+            request: Request<wire::FindUserRequest>,
+        ) -> Result<Response<wire::FindUserResponse>, Status> {
+            let email = request.into_inner().email;
+            let id = email.split('@').next().and_then(|id| id.parse::<UserId>().ok());
+            let id = id.ok_or_else(|| Error::not_found("user", &email))?;
+            Ok(Response::new(wire::FindUserResponse { user_id: id.to_string(), email }))
+        }
     }
     without
     get_session(GetSessionRequest) -> GetSessionResponse,

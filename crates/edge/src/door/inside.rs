@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::{Door, idle};
 use crate::answer::own_headers;
 use crate::body::{Body, Holding, Passing, Preceded, Until};
+use crate::domain::grant::Key;
 use crate::refusal::Refusal;
 use crate::upstream::UpstreamError;
 
@@ -22,8 +23,9 @@ impl Door {
         &self,
         request: Request<Incoming>,
         route: &Arc<Route>,
+        key: Key,
     ) -> Result<Response<Body>, Refusal> {
-        self.go_inside(request, route, None).await
+        self.go_inside(request, route, key, None).await
     }
 
     /// A visit by ssh, of somebody whose key is one of those that the notebook service tells now: the token alone does not do.
@@ -31,6 +33,7 @@ impl Door {
         &self,
         request: Request<Incoming>,
         route: &Arc<Route>,
+        key: Key,
     ) -> Result<Response<Body>, Refusal> {
         if !route.running {
             return Err(Refusal::NotRunning(route.clone()));
@@ -38,7 +41,8 @@ impl Door {
         match self.extension.ssh_keys(&route.id).await {
             Ok(keys) => {
                 let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
-                self.go_inside(request, route, Some(lines.into())).await
+                self.go_inside(request, route, key, Some(lines.into()))
+                    .await
             }
             Err(error) => Ok(idle::refused(&error, "nobody was let in by ssh")),
         }
@@ -48,6 +52,7 @@ impl Door {
         &self,
         request: Request<Incoming>,
         route: &Arc<Route>,
+        key: Key,
         keys: Option<Bytes>,
     ) -> Result<Response<Body>, Refusal> {
         let target = route.target.as_ref().filter(|_| route.running);
@@ -69,10 +74,10 @@ impl Door {
             Ok((answer, lease)) => {
                 let body = Passing::outwards(answer.into_body(), None, lease);
                 let (directory, part) = (self.directory.clone(), self.part.clone());
-                let opened_with = route.clone();
+                let id = route.id.clone();
                 let end = async move {
                     tokio::select! {
-                        () = directory.rotated(&opened_with.id, &opened_with.token_sha256) => {}
+                        () = directory.closed(&id, &key) => {}
                         () = part.cancelled() => {}
                     }
                 };

@@ -12,6 +12,7 @@ use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
 use crate::body::{Body, Passing};
 use crate::domain::credential::Access;
+use crate::domain::grant::Key;
 use crate::domain::query::{Query, encode};
 use crate::refusal::Refusal;
 use crate::upstream::{LogsQuery, UpstreamError};
@@ -34,6 +35,7 @@ impl Door {
         route: &Arc<Route>,
         query: &Query,
         access: Access,
+        key: Key,
     ) -> Result<Response<Body>, Refusal> {
         let path = request.uri().path().to_owned();
         let page = path.strip_prefix(PREFIX);
@@ -48,8 +50,8 @@ impl Door {
                 return Err(Refusal::NoToken);
             }
             return match page {
-                Some("/ssh") => self.ssh(request, route).await,
-                _ => self.exec(request, route).await,
+                Some("/ssh") => self.ssh(request, route, key).await,
+                _ => self.exec(request, route, key).await,
             };
         }
         if page == Some("/extend") && *request.method() == Method::POST {

@@ -140,6 +140,7 @@ impl House {
             reason: String::new(),
             target: Some(target.clone()),
             idle: bus::RouteIdle::default(),
+            shares: Vec::new(),
             token_sha256: Sha256::digest(TOKEN)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))

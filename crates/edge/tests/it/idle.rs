@@ -103,6 +103,10 @@ testkit::play! {
         }
     }
     without
+    share_notebook(ShareNotebookRequest) -> ShareNotebookResponse,
+    list_notebook_shares(ListNotebookSharesRequest) -> ListNotebookSharesResponse,
+    revoke_notebook_share(RevokeNotebookShareRequest) -> RevokeNotebookShareResponse,
+    list_shared_notebooks(ListSharedNotebooksRequest) -> ListSharedNotebooksResponse,
     create_notebook(CreateNotebookRequest) -> CreateNotebookResponse,
     get_notebook(GetNotebookRequest) -> GetNotebookResponse,
     list_notebooks(ListNotebooksRequest) -> ListNotebooksResponse,

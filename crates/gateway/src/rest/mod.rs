@@ -32,6 +32,7 @@ mod project_members;
 mod projects;
 mod resource_costs;
 mod session;
+mod shares;
 mod ssh_keys;
 mod teams;
 mod values;
@@ -114,6 +115,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebook_changes::restart_notebook))
         .routes(routes!(notebook_changes::rotate_notebook_token))
         .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(
+            shares::list_notebook_shares,
+            shares::share_notebook
+        ))
+        .routes(routes!(shares::revoke_notebook_share))
+        .routes(routes!(shares::list_shared_notebooks))
         .routes(routes!(volumes::list_volumes))
         .routes(routes!(volumes::get_volume, volumes::delete_volume))
         .routes(routes!(idle::extend_notebook))

@@ -268,6 +268,10 @@ impl IdentityService for Identity {
         })
     }
 
+    async fn find_user(&self, _: Request<FindUserRequest>) -> Reply<FindUserResponse> {
+        nobody_asks()
+    }
+
     async fn create_ssh_key(
         &self,
         request: Request<CreateSshKeyRequest>,

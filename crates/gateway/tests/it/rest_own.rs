@@ -375,6 +375,42 @@ async fn ssh_keys_are_registered_listed_and_forgotten() {
 }
 
 #[tokio::test]
+async fn notebooks_are_shared_listed_and_taken_back() {
+    let house = House::start().await;
+    let first = house.client.get("/v1/notebooks", OWNER).await.ok()["items"][0]["id"].clone();
+    let path = format!("/v1/notebooks/{}/shares", first.as_str().unwrap());
+    let body = json!({ "access": "view", "dtExpires": "2027-01-01" }).to_string();
+    let made = house.client.post(&path, OWNER, &body).await.ok();
+    assert!(
+        made["link"].as_str().unwrap().ends_with("?token=shown-once"),
+        "{made}"
+    );
+    assert_eq!(
+        (&made["share"]["access"], &made["share"]["dtExpires"]),
+        (&json!("view"), &json!("2027-01-01T00:00:00.000Z"))
+    );
+    let body = json!({ "access": "use", "email": "bob@example.org" }).to_string();
+    let made = house.client.post(&path, OWNER, &body).await.ok();
+    assert_eq!(
+        (&made["share"]["email"], &made["link"]),
+        (&json!("bob@example.org"), &json!(null))
+    );
+    let listed = house.client.get(&path, OWNER).await.ok();
+    assert_eq!(listed["items"][0]["id"], "sh-1");
+    let revoked = house
+        .client
+        .send("DELETE", &format!("{path}/sh-9"), OWNER, "")
+        .await
+        .ok();
+    assert_eq!(revoked["id"], "sh-9");
+    let mine = house.client.get("/v1/shared-notebooks", OWNER).await.ok();
+    assert_eq!(
+        (&mine["items"][0]["name"], &mine["items"][0]["token"]),
+        (&json!("theirs"), &json!("for-me"))
+    );
+}
+
+#[tokio::test]
 async fn anyone_may_ask_what_this_is() {
     let house = House::start().await;
     assert_eq!(house.client.get("/v1/health", "").await.ok(), "HEALTHY");

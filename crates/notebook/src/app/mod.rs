@@ -20,6 +20,7 @@ mod reconfigure;
 mod record;
 mod restart;
 mod route;
+mod share;
 mod signs;
 mod ssh;
 mod submit;

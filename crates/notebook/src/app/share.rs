@@ -8,8 +8,8 @@ use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result};
 use contracts::identity::v1::FindUserRequest;
 use contracts::notebook::v1::{
-    NotebookShare, NotebookShared, SharedNotebook, ShareAccess, ShareNotebookRequest,
-    ShareNotebookResponse,
+    NotebookShare, NotebookShared, ShareAccess, ShareNotebookRequest, ShareNotebookResponse,
+    SharedNotebook,
 };
 use contracts::{from_wire_time, to_wire_time};
 use kernel::id::ShareId;
@@ -17,7 +17,7 @@ use kernel::time::from_micros;
 use kernel::{Timestamp, text};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use secrecy::ExposeSecret as _;
 
@@ -67,7 +67,11 @@ impl App {
                 link: String::new(),
             });
         }
-        let with = |share: &&Model| wish.person.as_ref().is_some_and(|(id, _)| *id == share.user_id);
+        let with = |share: &&Model| {
+            wish.person
+                .as_ref()
+                .is_some_and(|(id, _)| *id == share.user_id)
+        };
         let held = shares.iter().find(with);
         if held.is_none() && shares.len() >= MOST {
             return Err(Error::Exhausted(format!(
@@ -86,7 +90,10 @@ impl App {
             Some(held) => {
                 let mut row = held.clone();
                 (row.access, row.expires_at) = (wish.access.into(), wish.expires_at);
-                row.into_active_model().reset_all().update(&transaction).await?
+                row.into_active_model()
+                    .reset_all()
+                    .update(&transaction)
+                    .await?
             }
             None => {
                 let row = Model {
@@ -112,7 +119,8 @@ impl App {
                 format!("{url}?token={}", token.expose_secret())
             }
         };
-        self.end_sharing(transaction, notebook, user, &row, false).await?;
+        self.end_sharing(transaction, notebook, user, &row, false)
+            .await?;
         Ok(ShareNotebookResponse {
             share: Some(wire(&row)),
             link,
@@ -153,7 +161,11 @@ impl App {
     }
 
     /// Shares of a notebook that are in force, the oldest first.
-    pub(crate) async fn list_shares(&self, user: &User, wanted: &str) -> Result<Vec<NotebookShare>> {
+    pub(crate) async fn list_shares(
+        &self,
+        user: &User,
+        wanted: &str,
+    ) -> Result<Vec<NotebookShare>> {
         let notebook = self.find_to_change(user, wanted).await?;
         let shares = in_force(self.database.reader(), &notebook.id, self.clock.now()).await?;
         Ok(shares.iter().map(wire).collect())
@@ -173,7 +185,8 @@ impl App {
             vec![share.id.clone(), share.email.clone()]
         })?;
         Entity::delete_by_id(&row.id).exec(&transaction).await?;
-        self.end_sharing(transaction, notebook, user, &row, true).await?;
+        self.end_sharing(transaction, notebook, user, &row, true)
+            .await?;
         Ok(wire(&row))
     }
 
@@ -274,7 +287,8 @@ impl App {
                 "telling edges of a share; trying again"
             );
         }
-        self.metrics.changed(if revoked { "unshared" } else { "shared" });
+        self.metrics
+            .changed(if revoked { "unshared" } else { "shared" });
         Ok(())
     }
 }
@@ -305,7 +319,10 @@ fn asked_before<'a>(shares: &'a [Model], wish: &Wish) -> Result<Option<&'a Model
     if wish.request_id.is_empty() {
         return Ok(None);
     }
-    let Some(before) = shares.iter().find(|share| share.request_id == wish.request_id) else {
+    let Some(before) = shares
+        .iter()
+        .find(|share| share.request_id == wish.request_id)
+    else {
         return Ok(None);
     };
     let person = wish.person.as_ref().map_or("", |(id, _)| id);

@@ -28,7 +28,9 @@ pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use machine_type::MachineTypeCommand;
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
-pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};
+pub(crate) use notebook::{
+    AccessArg, CreateArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
+};
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
 pub(crate) use ssh::{SshArgs, SshKeyCommand};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};

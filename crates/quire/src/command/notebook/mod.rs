@@ -15,6 +15,7 @@ mod metrics;
 mod open;
 mod progress;
 mod run;
+mod share;
 mod ssh;
 mod stop;
 mod view;
@@ -52,6 +53,8 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Extend { id, length } => extend::extend(api, output, id, length).await,
         NotebookCommand::Update(args) => change::update(api, output, args).await,
         NotebookCommand::Token { id, rotate } => change::token(api, output, &id, rotate).await,
+        NotebookCommand::Share(args) => share::share(api, output, args).await,
+        NotebookCommand::Shared => share::shared(api, output).await,
         NotebookCommand::Delete {
             id,
             yes,
