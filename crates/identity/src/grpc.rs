@@ -20,11 +20,11 @@ use contracts::identity::v1::{
     RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse, SetUserRoleRequest,
     SetUserRoleResponse,
 };
-use contracts::{from_wire_time, to_wire_time};
+use contracts::to_wire_time;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, NewKey, NewTeam, role};
+use crate::app::{App, NewTeam, role};
 use crate::wire::{self, node_id, project_role, shown, team_role};
 
 #[tonic::async_trait]
@@ -272,16 +272,7 @@ impl IdentityService for App {
     ) -> Result<Response<CreateApiKeyResponse>, Status> {
         let principal = caller(&request)?;
         let asked = request.into_inner();
-        let expires_at = asked
-            .expires_at
-            .map(|time| from_wire_time("expires_at", time))
-            .transpose()
-            .map_err(chassis::Error::from)?;
-        let new = NewKey {
-            name: asked.name,
-            scopes: asked.scopes,
-            expires_at,
-        };
+        let new = wire::new_key(&asked)?;
         let (row, key) = self
             .create_key(principal.user()?, new, &asked.team, &asked.request_id)
             .await?;
@@ -321,10 +312,7 @@ impl IdentityService for App {
         request: Request<FindUserRequest>,
     ) -> Result<Response<FindUserResponse>, Status> {
         let row = App::find_user(self, &request.get_ref().email).await?;
-        Ok(Response::new(FindUserResponse {
-            user_id: row.id,
-            email: row.email,
-        }))
+        Ok(Response::new(wire::found(row)))
     }
 
     async fn create_ssh_key(
@@ -332,13 +320,7 @@ impl IdentityService for App {
         request: Request<CreateSshKeyRequest>,
     ) -> Result<Response<CreateSshKeyResponse>, Status> {
         let principal = caller(&request)?;
-        let CreateSshKeyRequest {
-            name,
-            public_key,
-            request_id,
-        } = request.get_ref();
-        let row =
-            App::create_ssh_key(self, principal.user()?, name, public_key, request_id).await?;
+        let row = App::create_ssh_key(self, principal.user()?, request.get_ref()).await?;
         Ok(Response::new(CreateSshKeyResponse {
             ssh_key: Some(wire::ssh_key(row)),
         }))

@@ -377,12 +377,16 @@ async fn ssh_keys_are_registered_listed_and_forgotten() {
 #[tokio::test]
 async fn notebooks_are_shared_listed_and_taken_back() {
     let house = House::start().await;
-    let first = house.client.get("/v1/notebooks", OWNER).await.ok()["items"][0]["id"].clone();
-    let path = format!("/v1/notebooks/{}/shares", first.as_str().unwrap());
+    let new = "{\"name\": \"n\"}";
+    house.client.post("/v1/notebooks", OWNER, new).await.ok();
+    let path = "/v1/notebooks/n/shares";
     let body = json!({ "access": "view", "dtExpires": "2027-01-01" }).to_string();
-    let made = house.client.post(&path, OWNER, &body).await.ok();
+    let made = house.client.post(path, OWNER, &body).await.ok();
     assert!(
-        made["link"].as_str().unwrap().ends_with("?token=shown-once"),
+        made["link"]
+            .as_str()
+            .unwrap()
+            .ends_with("?token=shown-once"),
         "{made}"
     );
     assert_eq!(
@@ -390,12 +394,12 @@ async fn notebooks_are_shared_listed_and_taken_back() {
         (&json!("view"), &json!("2027-01-01T00:00:00.000Z"))
     );
     let body = json!({ "access": "use", "email": "bob@example.org" }).to_string();
-    let made = house.client.post(&path, OWNER, &body).await.ok();
+    let made = house.client.post(path, OWNER, &body).await.ok();
     assert_eq!(
         (&made["share"]["email"], &made["link"]),
         (&json!("bob@example.org"), &json!(null))
     );
-    let listed = house.client.get(&path, OWNER).await.ok();
+    let listed = house.client.get(path, OWNER).await.ok();
     assert_eq!(listed["items"][0]["id"], "sh-1");
     let revoked = house
         .client

@@ -6,6 +6,7 @@ use chassis::auth::User;
 use chassis::pick::pick;
 use chassis::{Error, Result};
 use contracts::common::v1::Role as Wire;
+use contracts::identity::v1::CreateSshKeyRequest;
 use kernel::id::{SshKeyId, TeamId};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder,
@@ -32,13 +33,16 @@ impl App {
     pub(crate) async fn create_ssh_key(
         &self,
         caller: &User,
-        name: &str,
-        public_key: &str,
-        request_id: &str,
+        asked: &CreateSshKeyRequest,
     ) -> Result<Model> {
+        let CreateSshKeyRequest {
+            name,
+            public_key,
+            request_id,
+        } = asked;
         let request = Request::new(caller, "CreateSshKey", request_id, &[name, public_key])?;
         let key = ssh_key::read(public_key)?;
-        let name = match (name, key.comment.as_str()) {
+        let name = match (name.as_str(), key.comment.as_str()) {
             ("", "") => key.fingerprint.clone(),
             ("", comment) => comment.chars().take(LONGEST_NAME).collect(),
             (name, _) => name.to_owned(),
