@@ -113,7 +113,8 @@ async fn a_server_elsewhere_runs_its_kernels_in_a_notebook() {
             (kernel["execution_state"] == "busy").then_some(())
         })
         .await;
-        let asked = own.request(Method::POST, &format!("{path}/interrupt"), None);
+        let interrupt = format!("{path}/interrupt");
+        let asked = own.request(Method::POST, &interrupt, None);
         assert_eq!(asked.await.status(), 204);
     };
     let (slept, ()) = tokio::join!(sleeping, interrupting);
@@ -121,7 +122,8 @@ async fn a_server_elsewhere_runs_its_kernels_in_a_notebook() {
     assert_eq!(kernel.run("print(x)").await, Ok("1".to_owned()));
 
     // Restart: the same kernel, with nothing in it.
-    let asked = own.request(Method::POST, &format!("{path}/restart"), None);
+    let restart = format!("{path}/restart");
+    let asked = own.request(Method::POST, &restart, None);
     assert_eq!(asked.await.status(), 200);
     let mut kernel = own.reconnect(&id).await;
     let left = kernel.run("print('x' in globals())").await;

@@ -157,7 +157,7 @@ fn commands_run_as_the_workload(quire: &Installation, desk: &Desk) {
         .spawn()
         .unwrap();
     let sent: Vec<u8> = (0..5_000_000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
     let (mut input, bytes) = (child.stdin.take().unwrap(), sent.clone());
     let typing = thread::spawn(move || input.write_all(&bytes));

@@ -112,6 +112,8 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
     use super::*;
@@ -121,6 +123,23 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    /// A program as workloads run it: of root the server asks for more.
+    fn unprivileged(program: &str) -> Command {
+        if !rustix::process::geteuid().is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            program,
+        ]);
+        command
     }
 
     /// The environment that OpenSSH itself reads out of it.
@@ -135,22 +154,17 @@ mod tests {
             ("EMPTY", ""),
         ]);
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("sshd_config");
-        std::fs::write(&file, config("/note books", &hostile)).unwrap();
-        let key = folder.path().join("key");
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&key)
-            .status();
-        assert!(made.unwrap().success());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let (file, key) = (folder.path().join("config"), folder.path().join("key"));
+        fs::write(&file, config("/note books", &hostile)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut making = unprivileged("/usr/bin/ssh-keygen");
+        making.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
+        assert!(making.arg(&key).status().unwrap().success());
         // -T reads the whole file and says what it understood; it wants a key that is there.
-        let told = Command::new(SERVER)
-            .args(["-T", "-f"])
-            .arg(&file)
-            .arg("-h")
-            .arg(&key)
-            .output()
-            .unwrap();
+        let mut telling = unprivileged(SERVER);
+        telling.args(["-T", "-f"]).arg(&file).arg("-h").arg(&key);
+        let told = telling.output().unwrap();
         let errors = String::from_utf8_lossy(&told.stderr);
         assert!(told.status.success(), "{errors}");
         let told = String::from_utf8_lossy(&told.stdout);

@@ -79,44 +79,16 @@ impl App {
                 notebook.name
             )));
         }
-        let token = random_secret()?;
-        let id = ShareId::generate().to_string();
-        let (user_id, email) = wish.person.clone().unwrap_or_default();
-        let sealed = match &wish.person {
-            Some(_) => self.sealer.seal(&id, &token)?,
-            None => String::new(),
-        };
-        let row = match held {
+        let (row, link) = match held {
             Some(held) => {
                 let mut row = held.clone();
                 (row.access, row.expires_at) = (wish.access.into(), wish.expires_at);
-                row.into_active_model()
-                    .reset_all()
-                    .update(&transaction)
-                    .await?
+                let row = row.into_active_model().reset_all();
+                (row.update(&transaction).await?, String::new())
             }
             None => {
-                let row = Model {
-                    id,
-                    notebook_id: notebook.id.clone(),
-                    access: wish.access.into(),
-                    user_id,
-                    email,
-                    token_sealed: sealed,
-                    token_sha256: sha256_hex(token.expose_secret()),
-                    created_by: user.id.into(),
-                    created_at: now.timestamp_micros(),
-                    expires_at: wish.expires_at,
-                    request_id: wish.request_id,
-                };
-                row.into_active_model().insert(&transaction).await?
-            }
-        };
-        let link = match wish.person {
-            Some(_) => String::new(),
-            None => {
-                let url = origin::url(&self.edge, &notebook.id);
-                format!("{url}?token={}", token.expose_secret())
+                let (row, link) = self.new_share(&notebook.id, user, wish)?;
+                (row.into_active_model().insert(&transaction).await?, link)
             }
         };
         self.end_sharing(transaction, notebook, user, &row, false)
@@ -125,6 +97,35 @@ impl App {
             share: Some(wire(&row)),
             link,
         })
+    }
+
+    /// A share that is not there yet, and the link where it is one.
+    fn new_share(&self, notebook_id: &str, user: &User, wish: Wish) -> Result<(Model, String)> {
+        let token = random_secret()?;
+        let id = ShareId::generate().to_string();
+        let url = origin::url(&self.edge, notebook_id);
+        let (sealed, link) = match &wish.person {
+            Some(_) => (self.sealer.seal(&id, &token)?, String::new()),
+            None => {
+                let link = format!("{url}?token={}", token.expose_secret());
+                (String::new(), link)
+            }
+        };
+        let (user_id, email) = wish.person.unwrap_or_default();
+        let row = Model {
+            id,
+            notebook_id: notebook_id.to_owned(),
+            access: wish.access.into(),
+            user_id,
+            email,
+            token_sealed: sealed,
+            token_sha256: sha256_hex(token.expose_secret()),
+            created_by: user.id.into(),
+            created_at: self.clock.now().timestamp_micros(),
+            expires_at: wish.expires_at,
+            request_id: wish.request_id,
+        };
+        Ok((row, link))
     }
 
     async fn checked(&self, asked: ShareNotebookRequest) -> Result<Wish> {
