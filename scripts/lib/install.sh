@@ -32,6 +32,28 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# install_sshd: OpenSSH's server, which runs inside notebooks for one visit at a time. Its daemon is not started on this host, unless
+# it was there before.
+install_sshd() {
+    [[ -x /usr/sbin/sshd ]] && return 0
+    local policy=/usr/sbin/policy-rc.d kept=
+    if ((EUID == 0)); then
+        # Asked before a package starts a service (invoke-rc.d(8)): 101 = no.
+        [[ -e $policy ]] && kept=$(mktemp) && cp -p "$policy" "$kept"
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    # In a subshell: the policy is taken back whatever becomes of it.
+    local done=0
+    (install_packages sshd-missing:openssh-server) || done=$?
+    if ((EUID == 0)); then
+        if [[ -n $kept ]]; then mv "$kept" "$policy"; else rm -f "$policy"; fi
+        # Nor at the next start of the machine.
+        [[ -d /run/systemd/system ]] && systemctl disable --quiet ssh.service ssh.socket 2>/dev/null
+    fi
+    return "$done"
+}
+
 # uv builds the environments of notebooks.
 install_uv() {
     command -v uv >/dev/null && return 0
@@ -68,6 +90,7 @@ install_node() {
 install_what_runs() {
     need_command cargo "a Rust toolchain (rustup.rs)"
     need_command python3 "python3"
-    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux cc:build-essential
+    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux cc:build-essential ssh:openssh-client
+    install_sshd
     install_uv
 }

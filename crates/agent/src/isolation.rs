@@ -16,6 +16,7 @@ use crate::runtime::process::firewall;
 use crate::runtime::process::network::Networks;
 use crate::runtime::process::sandbox::{Kind, Sandbox};
 use crate::runtime::process::seccomp;
+use crate::ssh;
 
 /// Longest text about a lack that inventory takes, in characters.
 const LONGEST_LACK: usize = 300;
@@ -60,6 +61,9 @@ pub(crate) fn probe(config: &AgentConfig, program: &Path) -> Isolation {
     if isolation.own_users && matches!(isolation.kind, Kind::Plain) {
         isolation.impaired.extend(closed_folder(&config.data_dir));
     }
+    isolation
+        .impaired
+        .extend(ssh::lack().map(|lack| format!("ssh: {lack}")));
     match cgroup::detect(&instance) {
         Ok(cgroups) => isolation.cgroups = Some(cgroups),
         Err(problem) => {

@@ -23,6 +23,7 @@ mod runtime;
 pub mod shim;
 mod show;
 mod signs;
+mod ssh;
 mod stage;
 
 use std::fs::File;
@@ -57,6 +58,7 @@ pub use crate::config::AgentConfig;
 pub use crate::node::{join, node_id};
 pub use crate::program::serve;
 pub use crate::signs::Usage;
+pub use crate::ssh::has_ssh_server;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;

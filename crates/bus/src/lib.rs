@@ -25,7 +25,7 @@ pub use inbox::first_time;
 pub use outbox::Outbox;
 pub use permissions::{Password, Permissions, authorization, permissions, users};
 pub use relay::run_relay;
-pub use routes::{Route, RouteEntry, RouteIdle, Routes, Target};
+pub use routes::{Route, RouteEntry, RouteIdle, RouteShare, Routes, Target};
 pub use subject::{
     AREAS, consumer_name, dead_letters, edge_activity_subject, event_subject, stream_name,
     stream_subjects,

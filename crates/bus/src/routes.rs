@@ -32,8 +32,22 @@ pub struct Route {
     pub idle: RouteIdle,
     /// SHA-256 of the token that opens it, hexadecimal.
     pub token_sha256: String,
+    /// Others that open it, too.
+    #[serde(default)]
+    pub shares: Vec<RouteShare>,
     /// Grows with each change of the owner's row: a lower one never replaces a higher one.
     pub revision: u64,
+}
+
+/// A token that opens a notebook for somebody whom it is shared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteShare {
+    /// SHA-256 of the token, hexadecimal.
+    pub token_sha256: String,
+    /// It opens what can be looked at only.
+    pub view_only: bool,
+    /// It opens nothing from then on; `None` = until it is taken back.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What visitors are told of the time that a notebook has left, also when nobody else answers.

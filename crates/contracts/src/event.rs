@@ -33,6 +33,7 @@ events! {
     identity::ProjectChanged,
     identity::ProjectMemberChanged,
     identity::ApiKeyChanged,
+    identity::SshKeyChanged,
     inventory::NodeChanged,
     inventory::EnvironmentChanged,
     volume::VolumeChanged,
@@ -43,5 +44,6 @@ events! {
     notebook::NotebookIdleWarned,
     notebook::NotebookExtended,
     notebook::NotebookReconfigured,
+    notebook::NotebookShared,
     billing::PriceChanged,
 }

@@ -112,6 +112,38 @@ impl Drop for Passing {
     }
 }
 
+/// A body with bytes of the door's own before it.
+#[derive(Debug)]
+pub(crate) struct Preceded {
+    first: Option<Bytes>,
+    inner: Body,
+}
+
+impl Preceded {
+    /// `first`, then `inner`.
+    pub(crate) fn new(first: Bytes, inner: Body) -> Self {
+        Self {
+            first: Some(first),
+            inner,
+        }
+    }
+}
+
+impl HttpBody for Preceded {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.inner).poll_frame(cx),
+        }
+    }
+}
+
 /// A body that is cut off when something else happens first.
 pub(crate) struct Until {
     /// `None` once it was cut off.

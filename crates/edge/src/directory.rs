@@ -13,6 +13,7 @@ use kernel::Clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::grant::{self, Key};
 use crate::domain::table::Table;
 
 /// The whole bucket is read this often, whatever the watch said.
@@ -31,7 +32,7 @@ pub(crate) struct Directory {
     bucket: Routes,
     clock: Arc<dyn Clock>,
     table: RwLock<Table>,
-    /// Counts the times that a route got another token.
+    /// Counts the times that a route got other tokens.
     rotations: watch::Sender<u64>,
 }
 
@@ -90,12 +91,28 @@ impl Directory {
         self.read().all().cloned().collect()
     }
 
-    /// Waits until another token opens the notebook than the one with this digest.
-    pub(crate) async fn rotated(&self, id: &str, token_sha256: &str) {
+    /// Waits until what opened the notebook does not any more: another token does, a share was taken back, or its time is over.
+    pub(crate) async fn closed(&self, id: &str, key: &Key) {
+        let over = async {
+            match key.until {
+                Some(until) => {
+                    let left = until - self.clock.now();
+                    tokio::time::sleep(left.to_std().unwrap_or_default()).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = over => {}
+            () = self.rotated(id, key) => {}
+        }
+    }
+
+    async fn rotated(&self, id: &str, key: &Key) {
         // All that wait are woken by any rotation: they are rare, and changes of routes are not.
         let mut rotations = self.rotations.subscribe();
         loop {
-            let other = |route: Arc<Route>| route.token_sha256 != token_sha256;
+            let other = |route: Arc<Route>| !grant::has(&route, key);
             if self.find(id).is_some_and(other) {
                 return;
             }

@@ -27,6 +27,11 @@ pub(crate) enum Refusal {
     /// A page of another origin is behind it.
     #[error("a page of another origin may not do this; open the notebook's own address")]
     Foreign,
+    /// The token that came lets its bearer look only.
+    #[error(
+        "you may look at the files of this notebook, and not run or change anything; ask who shared it with you for more"
+    )]
+    ViewOnly,
     /// The door has no such page.
     #[error(
         "the notebook's door has only /.quire/health, /.quire/logs, /.quire/files, /.quire/status, /.quire/signs, /.quire/usage, /.quire/notice.js and, to POST, /.quire/extend and /.quire/exec"
@@ -69,7 +74,7 @@ impl Refusal {
             Self::Malformed(_) => Code::InvalidArgument,
             Self::UnknownHost | Self::NoPage | Self::NothingThere(_) => Code::NotFound,
             Self::NoToken | Self::WrongToken => Code::Unauthenticated,
-            Self::Foreign => Code::PermissionDenied,
+            Self::Foreign | Self::ViewOnly => Code::PermissionDenied,
             Self::NotebookFull | Self::Busy(_) => Code::ResourceExhausted,
             Self::NotRunning(_) | Self::DoorFull | Self::Unreachable | Self::PortClosed(_) => {
                 Code::Unavailable
@@ -95,6 +100,7 @@ impl Refusal {
             Self::UnknownHost => "No such notebook",
             Self::NoToken | Self::WrongToken => "Token needed",
             Self::Foreign => "Refused",
+            Self::ViewOnly => "To be looked at",
             Self::NoPage => "No such page",
             Self::NothingThere(_) => "Nothing there",
             Self::NotRunning(route) => &route.state,
@@ -135,6 +141,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
             Self::Foreign => "foreign",
+            Self::ViewOnly => "view_only",
             Self::NoPage => "no_page",
             Self::NothingThere(_) => "nothing_there",
             Self::NotRunning(_) => "not_running",

@@ -4,24 +4,27 @@ use chassis::auth::{Principal, caller};
 use contracts::identity::v1::identity_service_server::IdentityService;
 use contracts::identity::v1::{
     CreateApiKeyRequest, CreateApiKeyResponse, CreateNodeKeyRequest, CreateNodeKeyResponse,
-    CreateProjectRequest, CreateProjectResponse, CreateTeamRequest, CreateTeamResponse,
-    CreateUserRequest, CreateUserResponse, DeleteProjectRequest, DeleteProjectResponse,
-    ExchangeKeyRequest, ExchangeKeyResponse, GetAuthorityRequest, GetAuthorityResponse,
-    GetProjectRequest, GetProjectResponse, GetSessionRequest, GetSessionResponse,
-    IssueNodeCertificateRequest, IssueNodeCertificateResponse, ListApiKeysRequest,
-    ListApiKeysResponse, ListProjectMembersRequest, ListProjectMembersResponse,
-    ListProjectsRequest, ListProjectsResponse, ListTeamsRequest, ListTeamsResponse,
-    ListUsersRequest, ListUsersResponse, ListVerificationKeysRequest, ListVerificationKeysResponse,
-    RemoveProjectMemberRequest, RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse,
-    RenameProjectRequest, RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse,
-    RevokeNodeKeyRequest, RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse,
-    SetUserRoleRequest, SetUserRoleResponse,
+    CreateProjectRequest, CreateProjectResponse, CreateSshKeyRequest, CreateSshKeyResponse,
+    CreateTeamRequest, CreateTeamResponse, CreateUserRequest, CreateUserResponse,
+    DeleteProjectRequest, DeleteProjectResponse, DeleteSshKeyRequest, DeleteSshKeyResponse,
+    ExchangeKeyRequest, ExchangeKeyResponse, FindUserRequest, FindUserResponse,
+    GetAuthorityRequest, GetAuthorityResponse, GetProjectRequest, GetProjectResponse,
+    GetSessionRequest, GetSessionResponse, IssueNodeCertificateRequest,
+    IssueNodeCertificateResponse, ListApiKeysRequest, ListApiKeysResponse,
+    ListProjectMembersRequest, ListProjectMembersResponse, ListProjectSshKeysRequest,
+    ListProjectSshKeysResponse, ListProjectsRequest, ListProjectsResponse, ListSshKeysRequest,
+    ListSshKeysResponse, ListTeamsRequest, ListTeamsResponse, ListUsersRequest, ListUsersResponse,
+    ListVerificationKeysRequest, ListVerificationKeysResponse, RemoveProjectMemberRequest,
+    RemoveProjectMemberResponse, RemoveUserRequest, RemoveUserResponse, RenameProjectRequest,
+    RenameProjectResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, RevokeNodeKeyRequest,
+    RevokeNodeKeyResponse, SetProjectMemberRequest, SetProjectMemberResponse, SetUserRoleRequest,
+    SetUserRoleResponse,
 };
-use contracts::{from_wire_time, to_wire_time};
+use contracts::to_wire_time;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, NewKey, NewTeam, role};
+use crate::app::{App, NewTeam, role};
 use crate::wire::{self, node_id, project_role, shown, team_role};
 
 #[tonic::async_trait]
@@ -269,16 +272,7 @@ impl IdentityService for App {
     ) -> Result<Response<CreateApiKeyResponse>, Status> {
         let principal = caller(&request)?;
         let asked = request.into_inner();
-        let expires_at = asked
-            .expires_at
-            .map(|time| from_wire_time("expires_at", time))
-            .transpose()
-            .map_err(chassis::Error::from)?;
-        let new = NewKey {
-            name: asked.name,
-            scopes: asked.scopes,
-            expires_at,
-        };
+        let new = wire::new_key(&asked)?;
         let (row, key) = self
             .create_key(principal.user()?, new, &asked.team, &asked.request_id)
             .await?;
@@ -314,6 +308,56 @@ impl IdentityService for App {
         Ok(Response::new(RevokeApiKeyResponse {
             api_key: Some(wire::api_key(row)),
         }))
+    }
+
+    async fn find_user(
+        &self,
+        request: Request<FindUserRequest>,
+    ) -> Result<Response<FindUserResponse>, Status> {
+        let row = App::find_user(self, &request.get_ref().email).await?;
+        Ok(Response::new(wire::found(row)))
+    }
+
+    async fn create_ssh_key(
+        &self,
+        request: Request<CreateSshKeyRequest>,
+    ) -> Result<Response<CreateSshKeyResponse>, Status> {
+        let principal = caller(&request)?;
+        let row = App::create_ssh_key(self, principal.user()?, request.get_ref()).await?;
+        Ok(Response::new(CreateSshKeyResponse {
+            ssh_key: Some(wire::ssh_key(row)),
+        }))
+    }
+
+    async fn list_ssh_keys(
+        &self,
+        request: Request<ListSshKeysRequest>,
+    ) -> Result<Response<ListSshKeysResponse>, Status> {
+        let rows = App::list_ssh_keys(self, caller(&request)?.user()?).await?;
+        Ok(Response::new(ListSshKeysResponse {
+            ssh_keys: rows.into_iter().map(wire::ssh_key).collect(),
+        }))
+    }
+
+    async fn delete_ssh_key(
+        &self,
+        request: Request<DeleteSshKeyRequest>,
+    ) -> Result<Response<DeleteSshKeyResponse>, Status> {
+        let principal = caller(&request)?;
+        let row = App::delete_ssh_key(self, principal.user()?, &request.get_ref().id).await?;
+        Ok(Response::new(DeleteSshKeyResponse {
+            ssh_key: Some(wire::ssh_key(row)),
+        }))
+    }
+
+    async fn list_project_ssh_keys(
+        &self,
+        request: Request<ListProjectSshKeysRequest>,
+    ) -> Result<Response<ListProjectSshKeysResponse>, Status> {
+        let asked = request.get_ref();
+        let team = caller(&request)?.team(&asked.team_id)?;
+        let public_keys = self.project_ssh_keys(team, &asked.project_id).await?;
+        Ok(Response::new(ListProjectSshKeysResponse { public_keys }))
     }
 
     async fn create_node_key(

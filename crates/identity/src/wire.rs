@@ -2,14 +2,15 @@
 
 use contracts::common::v1::Role as WireRole;
 use contracts::identity::v1::{
-    ApiKey, Project, ProjectMember, SetProjectMemberRequest, Team, User,
+    ApiKey, CreateApiKeyRequest, FindUserResponse, Project, ProjectMember, SetProjectMemberRequest,
+    SshKey, Team, User,
 };
-use contracts::to_wire_time;
+use contracts::{from_wire_time, to_wire_time};
 use kernel::id::NodeId;
 use kernel::time::from_micros;
 use secrecy::ExposeSecret;
 
-use crate::app::{Granted, Secret, role};
+use crate::app::{Granted, NewKey, Secret, role};
 use crate::domain::role::Role;
 use crate::store::entity;
 
@@ -33,6 +34,13 @@ pub(crate) fn user(row: entity::user::Model, role: Option<Role>) -> User {
         name: row.name,
         role: role::to_wire(role).into(),
         created_at: time(row.created_at),
+    }
+}
+
+pub(crate) fn found(row: entity::user::Model) -> FindUserResponse {
+    FindUserResponse {
+        user_id: row.id,
+        email: row.email,
     }
 }
 
@@ -65,6 +73,29 @@ pub(crate) fn api_key(row: entity::key::Model) -> ApiKey {
         created_at: time(row.created_at),
         expires_at: row.expires_at.and_then(time),
         revoked_at: row.revoked_at.and_then(time),
+    }
+}
+
+/// What is asked for in a new key.
+pub(crate) fn new_key(asked: &CreateApiKeyRequest) -> Result<NewKey, chassis::Error> {
+    let expires_at = asked
+        .expires_at
+        .map(|time| from_wire_time("expires_at", time));
+    Ok(NewKey {
+        name: asked.name.clone(),
+        scopes: asked.scopes.clone(),
+        expires_at: expires_at.transpose()?,
+    })
+}
+
+pub(crate) fn ssh_key(row: entity::ssh_key::Model) -> SshKey {
+    SshKey {
+        id: row.id,
+        name: row.name,
+        user_id: row.user_id,
+        public_key: row.public_key,
+        fingerprint: row.fingerprint,
+        created_at: time(row.created_at),
     }
 }
 

@@ -101,6 +101,8 @@ ids! {
     ProjectId = "pr";
     /// A key: of a user, a service or a node.
     KeyId = "ak";
+    /// A public key of a person, for ssh.
+    SshKeyId = "sk";
     /// A host that runs workloads.
     NodeId = "no";
     /// A set of packages that a team made.
@@ -115,6 +117,8 @@ ids! {
     SandboxId = "sa";
     /// A hosted notebook.
     NotebookId = "nb";
+    /// A notebook opened to somebody.
+    ShareId = "sh";
     /// An event, as `ce-id`.
     EventId = "ev";
     /// A transaction of the ledger.

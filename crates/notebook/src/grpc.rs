@@ -8,12 +8,15 @@ use contracts::notebook::v1::{
     DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
     ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
     ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest, ListNotebooksResponse,
-    Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
-    RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
-    SetIdlePolicyRequest, SetIdlePolicyResponse, StartNotebookRequest, StartNotebookResponse,
-    StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
-    UpdateNotebookRequest, UpdateNotebookResponse,
+    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebookSharesRequest,
+    ListNotebookSharesResponse, ListNotebookSshKeysRequest, ListNotebookSshKeysResponse,
+    ListNotebooksRequest, ListNotebooksResponse, ListSharedNotebooksRequest,
+    ListSharedNotebooksResponse, Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse,
+    RestartNotebookRequest, RestartNotebookResponse, RevokeNotebookShareRequest,
+    RevokeNotebookShareResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
+    SetIdlePolicyRequest, SetIdlePolicyResponse, ShareNotebookRequest, ShareNotebookResponse,
+    StartNotebookRequest, StartNotebookResponse, StopAllNotebooksRequest, StopAllNotebooksResponse,
+    StopNotebookRequest, StopNotebookResponse, UpdateNotebookRequest, UpdateNotebookResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -233,6 +236,53 @@ impl NotebookService for App {
             kept_until: extended.kept_until,
             note: extended.note,
         }))
+    }
+
+    async fn share_notebook(
+        &self,
+        request: Request<ShareNotebookRequest>,
+    ) -> Result<Response<ShareNotebookResponse>, Status> {
+        let principal = caller(&request)?;
+        let shared = self.share(principal.user()?, request.into_inner()).await?;
+        Ok(Response::new(shared))
+    }
+
+    async fn list_notebook_shares(
+        &self,
+        request: Request<ListNotebookSharesRequest>,
+    ) -> Result<Response<ListNotebookSharesResponse>, Status> {
+        let principal = caller(&request)?;
+        let notebook = &request.get_ref().notebook;
+        let shares = self.list_shares(principal.user()?, notebook).await?;
+        Ok(Response::new(ListNotebookSharesResponse { shares }))
+    }
+
+    async fn revoke_notebook_share(
+        &self,
+        request: Request<RevokeNotebookShareRequest>,
+    ) -> Result<Response<RevokeNotebookShareResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let revoked = self.revoke_share(principal.user()?, &asked.notebook, &asked.share);
+        Ok(Response::new(RevokeNotebookShareResponse {
+            share: Some(revoked.await?),
+        }))
+    }
+
+    async fn list_shared_notebooks(
+        &self,
+        request: Request<ListSharedNotebooksRequest>,
+    ) -> Result<Response<ListSharedNotebooksResponse>, Status> {
+        let notebooks = self.shared_with(caller(&request)?.user()?).await?;
+        Ok(Response::new(ListSharedNotebooksResponse { notebooks }))
+    }
+
+    async fn list_notebook_ssh_keys(
+        &self,
+        request: Request<ListNotebookSshKeysRequest>,
+    ) -> Result<Response<ListNotebookSshKeysResponse>, Status> {
+        let public_keys = self.ssh_keys(&request.get_ref().notebook_id).await?;
+        Ok(Response::new(ListNotebookSshKeysResponse { public_keys }))
     }
 
     async fn set_idle_policy(

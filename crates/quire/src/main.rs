@@ -71,6 +71,11 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
         Command::Login(args) => command::login(args, &profile, cli.output).await,
         Command::Authority(command) => command::authority(command, cli.output).await,
+        Command::Ssh(args) => {
+            let api = Api::new(&Profile::load(&profile)?)?;
+            command::ssh(&api, &profile, args).await
+        }
+        Command::SshConfig => command::ssh_config(&profile),
         Command::Completion { shell } => {
             // Into memory first: the generator would panic at a reader that went away.
             let mut script = Vec::new();
@@ -97,6 +102,7 @@ fn lister(kind: &str) -> Option<&'static str> {
         "user" => "user list",
         "project" => "project list",
         "API key" => "api-key list",
+        "ssh key" => "ssh-key list",
         "dead letter" => "event dead",
         _ => return None,
     })

@@ -277,6 +277,17 @@ crate::play! {
             self.deleted().push(request.into_inner().project_id);
             Ok(Response::new(wire::DeleteProjectResponse {}))
         }
+
+        // Everybody is there who is asked about by an address that begins with their identifier.
+        async fn find_user(
+            &self,
+            request: Request<wire::FindUserRequest>,
+        ) -> Result<Response<wire::FindUserResponse>, Status> {
+            let email = request.into_inner().email;
+            let id = email.split('@').next().and_then(|id| id.parse::<UserId>().ok());
+            let id = id.ok_or_else(|| Error::not_found("user", &email))?;
+            Ok(Response::new(wire::FindUserResponse { user_id: id.to_string(), email }))
+        }
     }
     without
     get_session(GetSessionRequest) -> GetSessionResponse,
@@ -295,4 +306,8 @@ crate::play! {
     set_project_member(SetProjectMemberRequest) -> SetProjectMemberResponse,
     remove_project_member(RemoveProjectMemberRequest) -> RemoveProjectMemberResponse,
     list_project_members(ListProjectMembersRequest) -> ListProjectMembersResponse,
+    create_ssh_key(CreateSshKeyRequest) -> CreateSshKeyResponse,
+    list_ssh_keys(ListSshKeysRequest) -> ListSshKeysResponse,
+    delete_ssh_key(DeleteSshKeyRequest) -> DeleteSshKeyResponse,
+    list_project_ssh_keys(ListProjectSshKeysRequest) -> ListProjectSshKeysResponse,
 }

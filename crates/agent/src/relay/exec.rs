@@ -1,6 +1,7 @@
 //! Commands inside a workload, for its people: the records of [`crate::exec`] go to and fro as the bodies of one request and its
 //! answer, which come and go at the same time. When either breaks off, the command is hung up on.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::process::Stdio;
 
@@ -27,7 +28,7 @@ const CHUNK: usize = 32 << 10;
 
 /// A command that runs; it is hung up on when this value goes.
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     output: ChildStdout,
     /// Nobody is at the other end any more.
     gone: CancellationToken,
@@ -48,18 +49,34 @@ pub(super) async fn exec(
     let Some(entry) = relay.board.find(&workload, generation) else {
         return not_here(&workload, generation);
     };
-    match begin(&relay, &entry.job, body).await {
-        Ok(running) => {
-            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-            (kind, Body::from_stream(output(running))).into_response()
-        }
+    match begin(&relay, &entry.job, "command", |_| Vec::new(), body).await {
+        Ok(running) => answer(running),
         Err(error) => refusal(&error),
     }
 }
 
-async fn begin(relay: &Relay, job: &Job, body: Body) -> Result<Running, Error> {
+/// What a command that runs says, as it says it.
+pub(super) fn answer(running: Running) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    (kind, Body::from_stream(output(running))).into_response()
+}
+
+/// Runs a command inside a workload. Its records are those that `before` makes of the workload's variables, then those in `body`;
+/// `kind` is told in the trace.
+pub(super) async fn begin(
+    relay: &Relay,
+    job: &Job,
+    kind: &'static str,
+    before: impl FnOnce(&BTreeMap<String, String>) -> Vec<u8>,
+    body: Body,
+) -> Result<Running, Error> {
     let permit = relay.commands.begin(job.id())?;
-    let Inside { mut command, first } = relay.runtime.inside(job).await?;
+    let Inside {
+        mut command,
+        mut first,
+        variables,
+    } = relay.runtime.inside(job).await?;
+    first.extend(before(&variables));
     let failed = |cause| Error::internal("starting a command inside a workload", cause);
     let mut child = command
         .stdin(Stdio::piped())
@@ -71,7 +88,7 @@ async fn begin(relay: &Relay, job: &Job, body: Body) -> Result<Running, Error> {
         return Err(failed(io::Error::other("no pipes")));
     };
     let gone = CancellationToken::new();
-    let span = tracing::info_span!("command", attempt = job.id());
+    let span = tracing::info_span!("command", kind, attempt = job.id());
     // What it is may hold secrets.
     span.in_scope(|| tracing::info!("a command begins inside a workload"));
     let counted = (permit, relay.metrics.command());

@@ -11,6 +11,7 @@ mod local;
 mod logs;
 mod metrics;
 mod remote;
+mod ssh;
 mod stream;
 
 use std::path::PathBuf;
@@ -86,6 +87,7 @@ impl Relay {
                 "/v1/workloads/{workload}/{generation}/exec",
                 post(exec::exec),
             )
+            .route("/v1/workloads/{workload}/{generation}/ssh", post(ssh::ssh))
             .route(
                 "/v1/workloads/{workload}/{generation}/ports/{port}",
                 get(stream::to_port),

@@ -2,6 +2,7 @@
 
 pub(crate) mod process;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -119,6 +120,8 @@ pub(crate) struct Inside {
     pub(crate) command: Command,
     /// What it reads first.
     pub(crate) first: Vec<u8>,
+    /// The variables that the command gets.
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// One way to run workloads. Every call may be repeated.

@@ -109,24 +109,64 @@ fn is_loopback(remote: &str) -> bool {
     }
 }
 
-/// Programs that have a terminal, except those that lead its session: shells that wait for their people.
+/// Programs that people have begun: those that have a terminal, except what leads its session (shells that wait for their people),
+/// and those that ssh runs without one.
 fn programs(pids: &[Pid]) -> Vec<String> {
     let stat = |pid: &Pid| fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok();
-    let found: BTreeSet<String> = pids
-        .iter()
-        .filter_map(stat)
-        .filter_map(|stat| in_terminal(&stat))
-        .collect();
-    found.into_iter().collect()
+    let stats: Vec<_> = pids.iter().filter_map(stat).collect();
+    begun_by_people(stats.iter().map(String::as_str))
 }
 
-/// The name of a process by its `/proc/PID/stat`, when it has a terminal and does not lead its session.
-fn in_terminal(stat: &str) -> Option<String> {
-    let (head, tail) = stat.rsplit_once(')')?;
-    let (pid, name) = head.split_once(" (")?;
-    let mut numbers = tail.split_whitespace().skip(3);
-    let (session, terminal) = (numbers.next()?, numbers.next()?);
-    (terminal != "0" && session != pid).then(|| name.to_owned())
+/// One process, as `/proc/PID/stat` tells of it (proc(5)).
+#[derive(Clone, Copy, Debug)]
+struct Process<'a> {
+    pid: &'a str,
+    name: &'a str,
+    parent: &'a str,
+    session: &'a str,
+    /// "0" = none.
+    terminal: &'a str,
+}
+
+impl<'a> Process<'a> {
+    fn read(stat: &'a str) -> Option<Self> {
+        let (head, tail) = stat.rsplit_once(')')?;
+        let (pid, name) = head.split_once(" (")?;
+        let mut words = tail.split_whitespace().skip(1);
+        let parent = words.next()?;
+        let (session, terminal) = (words.nth(1)?, words.next()?);
+        Some(Self {
+            pid,
+            name,
+            parent,
+            session,
+            terminal,
+        })
+    }
+
+    /// It serves a visit by ssh: "sshd", and "sshd-session" from OpenSSH 9.8 on.
+    fn serves_ssh(&self) -> bool {
+        self.name.starts_with("sshd")
+    }
+}
+
+fn begun_by_people<'a>(stats: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let processes: Vec<_> = stats.filter_map(Process::read).collect();
+    let servers: BTreeSet<_> = processes
+        .iter()
+        .filter(|process| process.serves_ssh())
+        .map(|process| process.pid)
+        .collect();
+    let counts = |process: &&Process<'_>| match process.terminal {
+        "0" => servers.contains(process.parent) && !process.serves_ssh(),
+        _ => process.session != process.pid,
+    };
+    let found: BTreeSet<_> = processes
+        .iter()
+        .filter(counts)
+        .map(|process| process.name.to_owned())
+        .collect();
+    found.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -186,14 +226,34 @@ mod tests {
 
     #[test]
     fn a_shell_that_waits_is_no_program() {
-        let stat = |pid: u32, name: &str, session: u32, terminal: u32| {
-            format!("{pid} ({name}) S 1 {pid} {session} {terminal} -1 4194304")
+        let stat = |pid: u32, name: &str, parent: u32, session: u32, terminal: u32| {
+            format!("{pid} ({name}) S {parent} {pid} {session} {terminal} -1 4194304")
         };
-        assert_eq!(in_terminal(&stat(7, "bash", 7, 34_816)), None);
-        assert_eq!(in_terminal(&stat(9, "python3", 7, 0)), None);
-        assert_eq!(
-            in_terminal(&stat(9, "a) (b", 7, 34_816)).as_deref(),
-            Some("a) (b")
-        );
+        let begun = |stats: &[String]| begun_by_people(stats.iter().map(String::as_str));
+        let shell = stat(7, "bash", 1, 7, 34_816);
+        assert!(begun(std::slice::from_ref(&shell)).is_empty());
+        assert!(begun(&[stat(9, "python3", 1, 9, 0)]).is_empty());
+        assert_eq!(begun(&[shell, stat(9, "a) (b", 7, 7, 34_816)]), ["a) (b"]);
+    }
+
+    #[test]
+    fn what_ssh_runs_counts_and_the_visit_itself_does_not() {
+        let stat = |pid: u32, name: &str, parent: u32, session: u32, terminal: u32| {
+            format!("{pid} ({name}) S {parent} {pid} {session} {terminal} -1 4194304")
+        };
+        let visit = [
+            stat(10, "sshd", 1, 10, 0),
+            stat(11, "sshd", 10, 10, 0),
+            stat(20, "sshd-session", 1, 20, 0),
+            // The shell at a prompt, at a terminal of its own.
+            stat(12, "bash", 11, 12, 34_817),
+        ];
+        let begun = |more: &[String]| {
+            let all: Vec<_> = visit.iter().chain(more).map(String::as_str).collect();
+            begun_by_people(all.into_iter())
+        };
+        assert!(begun(&[]).is_empty());
+        assert_eq!(begun(&[stat(13, "rsync", 11, 13, 0)]), ["rsync"]);
+        assert_eq!(begun(&[stat(21, "sh", 20, 21, 0)]), ["sh"]);
     }
 }

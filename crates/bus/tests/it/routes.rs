@@ -15,6 +15,7 @@ fn route(id: &str, revision: u64) -> Route {
         target: None,
         idle: bus::RouteIdle::default(),
         token_sha256: String::new(),
+        shares: Vec::new(),
         revision,
     }
 }

@@ -34,7 +34,7 @@ impl Table {
         self.routes.values().map(|known| &known.route)
     }
 
-    /// Takes a route in unless the known one is as new or newer; tells whether another token opens it now.
+    /// Takes a route in unless the known one is as new or newer; tells whether other tokens open it now.
     pub(crate) fn put(&mut self, route: Route) -> bool {
         match self.routes.get_mut(&route.id) {
             Some(known) => {
@@ -42,7 +42,8 @@ impl Table {
                 if known.route.revision >= route.revision {
                     return false;
                 }
-                let rotated = known.route.token_sha256 != route.token_sha256;
+                let rotated = known.route.token_sha256 != route.token_sha256
+                    || known.route.shares != route.shares;
                 known.route = Arc::new(route);
                 rotated
             }
@@ -80,13 +81,13 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use kernel::time::from_micros;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn route(id: &str, revision: u64) -> Route {
+    pub(crate) fn route(id: &str, revision: u64) -> Route {
         Route {
             id: id.to_owned(),
             running: true,
@@ -95,6 +96,7 @@ mod tests {
             target: None,
             idle: bus::RouteIdle::default(),
             token_sha256: String::new(),
+            shares: Vec::new(),
             revision,
         }
     }

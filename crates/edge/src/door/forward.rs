@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Admitted, Answered, Door, Sender, tunnel};
 use crate::activity::Visit;
 use crate::body::{Body, Passing};
+use crate::domain::grant::{Grant, Key};
 use crate::domain::headers::{self, Visitor};
 use crate::domain::{query, usage};
 use crate::refusal::Refusal;
@@ -20,6 +21,12 @@ use crate::upstream::{Lease, Opened, SendError, UpstreamError};
 
 /// How often a notebook is tried, as long as not a byte was sent.
 const TRIES: usize = 3;
+
+/// A notebook, and what opened it.
+struct Entrance {
+    id: String,
+    key: Key,
+}
 
 impl Door {
     /// Passes a request on.
@@ -31,10 +38,13 @@ impl Door {
             host,
             websocket,
             sender,
+            key,
         } = admitted;
         let most = self.config.limits.connections_per_notebook;
         let path = request.uri().path();
         let used = match (port, websocket) {
+            // Who only looks keeps nothing alive that others pay for.
+            _ if key.grant == Grant::View => false,
             (Some(_), true) => true,
             (Some(_), false) => usage::is_use_of_program(request.method(), request.headers()),
             (None, true) => usage::is_used_socket(path),
@@ -51,7 +61,10 @@ impl Door {
             secure: self.config.is_secure(),
         };
         let request = to_notebook(request, &visitor, client.is_some(), &visit)?;
-        let opened_with = route.clone();
+        let opened = Entrance {
+            id: route.id.clone(),
+            key,
+        };
         let (response, lease) = self.ask(route, port, request, &visit).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             visit.becomes_websocket();
@@ -59,7 +72,7 @@ impl Door {
         visit.answered();
         match (response.status(), client) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
-                let socket = self.join(response, client, visit, opened_with, sender);
+                let socket = self.join(response, client, visit, opened, sender);
                 Ok(("websocket", socket))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refusal::Unreachable),
@@ -162,7 +175,7 @@ impl Door {
         mut response: Response<Incoming>,
         client: OnUpgrade,
         visit: Arc<Visit>,
-        opened_with: Arc<Route>,
+        opened: Entrance,
         sender: &Sender,
     ) -> Response<Body> {
         let notebook = upgrade_of(&mut response);
@@ -175,15 +188,12 @@ impl Door {
         self.open.spawn(async move {
             match tokio::try_join!(client, notebook) {
                 Ok((client, notebook)) => {
-                    let rotated = directory.rotated(&opened_with.id, &opened_with.token_sha256);
+                    let rotated = directory.closed(&opened.id, &opened.key);
                     match tunnel::run(client, notebook, &visit, idle, rotated, &part).await {
                         tunnel::End::Closed => {}
                         tunnel::End::Silent => metrics.limit("upgraded_idle_seconds"),
                         tunnel::End::Rotated => {
-                            tracing::debug!(
-                                id = opened_with.id,
-                                "a websocket ended with its token"
-                            );
+                            tracing::debug!(id = opened.id, "a websocket ended with its token");
                         }
                     }
                 }

@@ -93,16 +93,14 @@ impl Door {
         });
         Ok(match kept {
             Ok((until, note)) => json_answer(&json!({ "keptUntil": until, "note": note })),
-            Err(error) => refused(&error),
+            Err(error) => refused(&error, "a notebook was not extended"),
         })
     }
 }
 
-fn refused(error: &Error) -> Response<Body> {
-    tracing::info!(
-        error = chassis::error::chain(error),
-        "a notebook was not extended"
-    );
+/// What the notebook service refused, or that it does not answer now, as it is. `what` did not happen.
+pub(super) fn refused(error: &Error, what: &str) -> Response<Body> {
+    tracing::info!(error = chassis::error::chain(error), "{what}");
     let (code, message) = (error.code(), error.public_text());
     let mut response = json_answer(&json!({ "code": code.rest(), "message": message }));
     *response.status_mut() =

@@ -3,9 +3,11 @@
 mod forward;
 mod health;
 mod idle;
+mod inside;
 mod listener;
 mod pulse;
 mod reserved;
+mod show;
 mod tunnel;
 
 use std::net::IpAddr;
@@ -27,6 +29,7 @@ use crate::body::Body;
 use crate::config::EdgeConfig;
 use crate::directory::Directory;
 use crate::domain::credential::{self, Access, NoAccess};
+use crate::domain::grant::{self, Grant, Key};
 use crate::domain::headers;
 use crate::domain::origin::{self, Host};
 use crate::domain::query::{self, Query};
@@ -70,6 +73,8 @@ struct Admitted<'a> {
     host: Host,
     websocket: bool,
     sender: &'a Sender,
+    /// What opened the notebook.
+    key: Key,
 }
 
 /// What became of a request, for the metric, and its answer.
@@ -125,12 +130,14 @@ impl Door {
         };
         tracing::Span::current().record("route", &route.id);
         let query = Query::read(request.uri().query().unwrap_or_default());
-        let access = credential::check(&route.token_sha256, &query, request.headers()).map_err(
-            |no| match no {
-                NoAccess::Missing => Refusal::NoToken,
-                NoAccess::Wrong => Refusal::WrongToken,
-            },
-        )?;
+        let opener = route.clone();
+        let now = self.clock.now();
+        let opens = |token: &[u8]| grant::key_of(&opener, token, now);
+        let checked = credential::check(opens, &query, request.headers());
+        let (access, key) = checked.map_err(|no| match no {
+            NoAccess::Missing => Refusal::NoToken,
+            NoAccess::Wrong => Refusal::WrongToken,
+        })?;
         let websocket =
             headers::wants_websocket(request.method(), request.version(), request.headers());
         let foreign = || origin::is_foreign(&host, request.method(), request.headers(), websocket);
@@ -139,19 +146,24 @@ impl Door {
         }
         if access == Access::Query
             && !websocket
-            && let Some(redirect) = self.keep_token(&request, &route, &query)
+            && let Some(redirect) = self.keep_token(&request, opens, &query)
         {
             return Ok(("redirected", redirect));
+        }
+        if key.grant == Grant::View
+            && let Some(page) = show::own_page(&request, port, websocket)?
+        {
+            return Ok(("shown", page));
         }
         if reserved::is_reserved(request.uri().path()) {
             // What listens at another port is a program of anybody's: its pages may not use the notebook's own.
             if port.is_some() {
                 return Err(Refusal::NoPage);
             }
-            let answer = self.reserved(request, &route, &query, access).await?;
+            let answer = self.reserved(request, &route, &query, access, key).await?;
             return Ok(("reserved", answer));
         }
-        if credential::opens_by_header(&route.token_sha256, request.headers()) {
+        if credential::opens_by_header(opens, request.headers()) {
             // It was for the door; a program behind another port may have one of its own.
             request.headers_mut().remove(AUTHORIZATION);
         }
@@ -162,6 +174,7 @@ impl Door {
             host,
             websocket,
             sender,
+            key,
         })
         .await
     }
@@ -189,13 +202,13 @@ impl Door {
     fn keep_token(
         &self,
         request: &Request<Incoming>,
-        route: &Route,
+        opens: impl Fn(&[u8]) -> Option<Key>,
         query: &Query,
     ) -> Option<Response<Body>> {
         if request.method() != Method::GET || !headers::wants_html(request.headers()) {
             return None;
         }
-        let token = credential::right_one(&route.token_sha256, query)?;
+        let token = credential::right_one(opens, query)?;
         let cookie = credential::cookie(token, self.config.is_secure())?;
         answer::redirect(&query::local_redirect(request.uri().path(), query), cookie)
     }

@@ -1,18 +1,18 @@
-//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, `/.quire/exec`, and what
-//! belongs to idle notebooks ([`super::idle`]).
+//! The door's own pages on each notebook's origin: `/.quire/health`, `/.quire/logs`, `/.quire/files`, those that lead inside
+//! ([`super::inside`]), and what belongs to idle notebooks ([`super::idle`]).
 
 use std::sync::Arc;
 
 use bus::Route;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{Door, idle};
 use crate::answer::{json_answer, own_headers};
-use crate::body::{Body, Holding, Passing, Until};
+use crate::body::{Body, Passing};
 use crate::domain::credential::Access;
+use crate::domain::grant::Key;
 use crate::domain::query::{Query, encode};
 use crate::refusal::Refusal;
 use crate::upstream::{LogsQuery, UpstreamError};
@@ -35,18 +35,24 @@ impl Door {
         route: &Arc<Route>,
         query: &Query,
         access: Access,
+        key: Key,
     ) -> Result<Response<Body>, Refusal> {
         let path = request.uri().path().to_owned();
         let page = path.strip_prefix(PREFIX);
         if page == Some("/files") {
             return self.files(request, route, query).await;
         }
-        if page == Some("/exec") && *request.method() == Method::POST {
+        if let Some("/exec" | "/ssh") = page
+            && *request.method() == Method::POST
+        {
             // No page needs it, and no cookie shall do for it.
             if access != Access::Header {
                 return Err(Refusal::NoToken);
             }
-            return self.exec(request, route).await;
+            return match page {
+                Some("/ssh") => self.ssh(request, route, key).await,
+                _ => self.exec(request, route, key).await,
+            };
         }
         if page == Some("/extend") && *request.method() == Method::POST {
             return self.extend(request, route).await;
@@ -103,48 +109,6 @@ impl Door {
             }
             Err(UpstreamError::NotThere(_)) => {
                 Err(Refusal::NothingThere("there is no such file on its node"))
-            }
-            Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
-            Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),
-            Err(error) => {
-                self.failed(&error);
-                Err(Refusal::Unreachable)
-            }
-        }
-    }
-
-    /// A command beside the notebook's server; records of the agent's go to and fro in both bodies. What is typed is use of the
-    /// notebook. As a WebSocket, it ends with its token and with this door.
-    async fn exec(
-        &self,
-        request: Request<Incoming>,
-        route: &Arc<Route>,
-    ) -> Result<Response<Body>, Refusal> {
-        let target = route.target.as_ref().filter(|_| route.running);
-        let target = target.ok_or_else(|| Refusal::NotRunning(route.clone()))?;
-        let most = self.config.limits.connections_per_notebook;
-        let visit = self.activity.enter(&route.id, most, true);
-        let visit = visit.ok_or(Refusal::NotebookFull)?;
-        visit.answered();
-        let body = Passing::inwards(request.into_body(), visit.clone());
-        match self.upstream.exec(target, body).await {
-            Ok((answer, lease)) => {
-                let body = Passing::outwards(answer.into_body(), None, lease);
-                let (directory, part) = (self.directory.clone(), self.part.clone());
-                let opened_with = route.clone();
-                let end = async move {
-                    tokio::select! {
-                        () = directory.rotated(&opened_with.id, &opened_with.token_sha256) => {}
-                        () = part.cancelled() => {}
-                    }
-                };
-                let body = Until::new(Holding::new(body, visit).boxed_unsync(), end);
-                let mut response = Response::new(body.boxed_unsync());
-                own_headers(response.headers_mut(), "application/octet-stream");
-                Ok(response)
-            }
-            Err(UpstreamError::NotThere(_)) => {
-                Err(Refusal::NothingThere("its node does not run it any more"))
             }
             Err(UpstreamError::Refused(reason)) => Err(Refusal::Malformed(reason)),
             Err(UpstreamError::Busy(reason)) => Err(Refusal::Busy(reason)),

@@ -146,14 +146,15 @@ impl Agents {
         .await
     }
 
-    /// Has a command run inside a workload; records go in by `body` and come by the answer's, at the same time.
+    /// Has a command run inside a workload (`exec`), or a visitor by ssh let in (`ssh`); records go in by `body` and come by the answer's, at the same time.
     pub(crate) async fn exec(
         &self,
         target: &Target,
+        what: &str,
         body: Body,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
         let path = format!(
-            "/v1/workloads/{}/{}/exec",
+            "/v1/workloads/{}/{}/{what}",
             one_name(&target.workload_id)?,
             target.generation
         );

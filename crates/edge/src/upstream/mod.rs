@@ -234,16 +234,17 @@ impl Upstream {
         self.agents.files(target, method, path, body).await
     }
 
-    /// Has a command run inside a workload.
+    /// Has a command run inside a workload (`exec`), or a visitor by ssh let in (`ssh`).
     ///
     /// # Errors
     /// [`UpstreamError`] when the agent cannot be asked, does not run it, or refuses.
     pub(crate) async fn exec(
         &self,
         target: &Target,
+        what: &str,
         body: Body,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
-        self.agents.exec(target, body).await
+        self.agents.exec(target, what, body).await
     }
 
     /// Forgets the places of all but `targets`, and connections that were not used for a while.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -140,6 +140,7 @@ impl House {
             reason: String::new(),
             target: Some(target.clone()),
             idle: bus::RouteIdle::default(),
+            shares: Vec::new(),
             token_sha256: Sha256::digest(TOKEN)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -280,6 +281,15 @@ impl Agent {
             .route(
                 "/v1/workloads/{workload}/{generation}/exec",
                 post(|request: Request| async { Body::new(request.into_body()) }),
+            )
+            .route(
+                "/v1/workloads/{workload}/{generation}/ssh",
+                post(|RawQuery(query): RawQuery, request: Request| async {
+                    let asked = Bytes::from(format!("{}\n", query.unwrap_or_default()));
+                    let asked = futures::stream::once(async { Ok(asked) });
+                    let body = Body::new(request.into_body()).into_data_stream();
+                    Body::from_stream(asked.chain(body))
+                }),
             )
             .route(
                 "/v1/workloads/{workload}/{generation}/ports/{port}",

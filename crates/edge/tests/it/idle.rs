@@ -69,9 +69,12 @@ async fn what_is_known_is_told_and_needs_the_token() {
     house.close().await;
 }
 
+/// Whom it lets in by ssh.
+pub(crate) const SSH_KEYS: [&str; 2] = ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"];
+
 /// Plays the notebook service: remembers what edges ask.
 #[derive(Clone, Default)]
-struct Notebooks(Arc<Mutex<Vec<notebook::ExtendVisitedNotebookRequest>>>);
+pub(crate) struct Notebooks(Arc<Mutex<Vec<notebook::ExtendVisitedNotebookRequest>>>);
 
 testkit::play! {
     NotebookService as Notebooks, notebook: {
@@ -89,8 +92,21 @@ testkit::play! {
                 note: "sooner".to_owned(),
             }))
         }
+
+        async fn list_notebook_ssh_keys(
+            &self,
+            _: Request<notebook::ListNotebookSshKeysRequest>,
+        ) -> Result<Response<notebook::ListNotebookSshKeysResponse>, Status> {
+            Ok(Response::new(notebook::ListNotebookSshKeysResponse {
+                public_keys: SSH_KEYS.map(str::to_owned).into(),
+            }))
+        }
     }
     without
+    share_notebook(ShareNotebookRequest) -> ShareNotebookResponse,
+    list_notebook_shares(ListNotebookSharesRequest) -> ListNotebookSharesResponse,
+    revoke_notebook_share(RevokeNotebookShareRequest) -> RevokeNotebookShareResponse,
+    list_shared_notebooks(ListSharedNotebooksRequest) -> ListSharedNotebooksResponse,
     create_notebook(CreateNotebookRequest) -> CreateNotebookResponse,
     get_notebook(GetNotebookRequest) -> GetNotebookResponse,
     list_notebooks(ListNotebooksRequest) -> ListNotebooksResponse,

@@ -21,4 +21,6 @@ mod relay;
 mod remote;
 mod routes;
 mod secure;
+mod shares;
+mod ssh;
 mod websocket;

@@ -32,6 +32,8 @@ mod project_members;
 mod projects;
 mod resource_costs;
 mod session;
+mod shares;
+mod ssh_keys;
 mod teams;
 mod values;
 mod volumes;
@@ -113,6 +115,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebook_changes::restart_notebook))
         .routes(routes!(notebook_changes::rotate_notebook_token))
         .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(
+            shares::list_notebook_shares,
+            shares::share_notebook
+        ))
+        .routes(routes!(shares::revoke_notebook_share))
+        .routes(routes!(shares::list_shared_notebooks))
         .routes(routes!(volumes::list_volumes))
         .routes(routes!(volumes::get_volume, volumes::delete_volume))
         .routes(routes!(idle::extend_notebook))
@@ -150,6 +158,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::resend_dead_letter))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(ssh_keys::list_ssh_keys, ssh_keys::create_ssh_key))
+        .routes(routes!(ssh_keys::delete_ssh_key))
 }
 
 async fn no_such_route() -> Failure {

@@ -124,6 +124,17 @@ impl Identity {
             revoked_at: None,
         }
     }
+
+    fn ssh_key(&self, request: &CreateSshKeyRequest) -> SshKey {
+        SshKey {
+            id: "sk-1".to_owned(),
+            name: request.name.clone(),
+            user_id: self.owner.to_string(),
+            public_key: request.public_key.clone(),
+            fingerprint: "SHA256:a".to_owned(),
+            created_at: Some(to_wire_time(self.clock.now())),
+        }
+    }
 }
 
 fn reply<T>(message: T) -> Reply<T> {
@@ -256,6 +267,44 @@ impl IdentityService for Identity {
         reply(RevokeApiKeyResponse {
             api_key: Some(api_key),
         })
+    }
+
+    async fn find_user(&self, _: Request<FindUserRequest>) -> Reply<FindUserResponse> {
+        nobody_asks()
+    }
+
+    async fn create_ssh_key(
+        &self,
+        request: Request<CreateSshKeyRequest>,
+    ) -> Reply<CreateSshKeyResponse> {
+        let ssh_key = self.ssh_key(request.get_ref());
+        reply(CreateSshKeyResponse {
+            ssh_key: Some(ssh_key),
+        })
+    }
+
+    async fn list_ssh_keys(&self, _: Request<ListSshKeysRequest>) -> Reply<ListSshKeysResponse> {
+        reply(ListSshKeysResponse {
+            ssh_keys: vec![self.ssh_key(&CreateSshKeyRequest::default())],
+        })
+    }
+
+    async fn delete_ssh_key(
+        &self,
+        request: Request<DeleteSshKeyRequest>,
+    ) -> Reply<DeleteSshKeyResponse> {
+        let mut ssh_key = self.ssh_key(&CreateSshKeyRequest::default());
+        ssh_key.id = request.into_inner().id;
+        reply(DeleteSshKeyResponse {
+            ssh_key: Some(ssh_key),
+        })
+    }
+
+    async fn list_project_ssh_keys(
+        &self,
+        _: Request<ListProjectSshKeysRequest>,
+    ) -> Reply<ListProjectSshKeysResponse> {
+        nobody_asks()
     }
 
     async fn create_team(&self, _: Request<CreateTeamRequest>) -> Reply<CreateTeamResponse> {

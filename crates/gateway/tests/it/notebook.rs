@@ -86,6 +86,18 @@ impl Notebooks {
     }
 }
 
+impl Notebooks {
+    fn one_share(&self, id: &str, notebook_id: &str) -> NotebookShare {
+        NotebookShare {
+            id: id.to_owned(),
+            notebook_id: notebook_id.to_owned(),
+            access: ShareAccess::View.into(),
+            created_at: Some(to_wire_time(self.now)),
+            ..NotebookShare::default()
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl NotebookService for Notebooks {
     async fn create_notebook(
@@ -307,6 +319,75 @@ impl NotebookService for Notebooks {
         _: Request<ExtendVisitedNotebookRequest>,
     ) -> Reply<ExtendVisitedNotebookResponse> {
         Err(Error::not_found("call", "extend_visited_notebook").into())
+    }
+
+    async fn share_notebook(
+        &self,
+        request: Request<ShareNotebookRequest>,
+    ) -> Reply<ShareNotebookResponse> {
+        let asked = request.into_inner();
+        let notebook = self.find(&asked.notebook).await?;
+        let link = if asked.email.is_empty() {
+            format!("{}?token=shown-once", notebook.url)
+        } else {
+            String::new()
+        };
+        Ok(Response::new(ShareNotebookResponse {
+            share: Some(NotebookShare {
+                id: "sh-1".to_owned(),
+                notebook_id: notebook.id,
+                access: asked.access,
+                email: asked.email,
+                created_at: Some(to_wire_time(self.now)),
+                expires_at: asked.expires_at,
+                ..NotebookShare::default()
+            }),
+            link,
+        }))
+    }
+
+    async fn list_notebook_shares(
+        &self,
+        request: Request<ListNotebookSharesRequest>,
+    ) -> Reply<ListNotebookSharesResponse> {
+        let notebook = self.find(&request.into_inner().notebook).await?;
+        Ok(Response::new(ListNotebookSharesResponse {
+            shares: vec![self.one_share("sh-1", &notebook.id)],
+        }))
+    }
+
+    async fn revoke_notebook_share(
+        &self,
+        request: Request<RevokeNotebookShareRequest>,
+    ) -> Reply<RevokeNotebookShareResponse> {
+        let asked = request.into_inner();
+        let notebook = self.find(&asked.notebook).await?;
+        Ok(Response::new(RevokeNotebookShareResponse {
+            share: Some(self.one_share(&asked.share, &notebook.id)),
+        }))
+    }
+
+    async fn list_shared_notebooks(
+        &self,
+        _: Request<ListSharedNotebooksRequest>,
+    ) -> Reply<ListSharedNotebooksResponse> {
+        let shared = SharedNotebook {
+            share: Some(self.one_share("sh-2", "nb-2")),
+            name: "theirs".to_owned(),
+            state: NotebookState::Running.into(),
+            url: "http://nb-2.localhost/".to_owned(),
+            token: "for-me".to_owned(),
+        };
+        Ok(Response::new(ListSharedNotebooksResponse {
+            notebooks: vec![shared],
+        }))
+    }
+
+    async fn list_notebook_ssh_keys(
+        &self,
+        _: Request<ListNotebookSshKeysRequest>,
+    ) -> Reply<ListNotebookSshKeysResponse> {
+        Err(Error::not_found("call", "list_notebook_ssh_keys").into())
     }
 
     async fn set_idle_policy(

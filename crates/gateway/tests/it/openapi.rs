@@ -94,6 +94,8 @@ fn body_for(method: &str, path: &str) -> String {
         ("post", "/v1/projects" | "/v1/notebooks" | "/v1/notebooks/plan" | "/v1/api-keys") => {
             json!({ "name": "new" }).to_string()
         }
+        ("post", "/v1/notebooks/{id}/shares") => json!({ "access": "view" }).to_string(),
+        ("post", "/v1/ssh-keys") => json!({ "publicKey": "ssh-ed25519 AAAA" }).to_string(),
         ("post", "/v1/environments") => {
             json!({ "name": "frames", "requirements": ["polars"] }).to_string()
         }

@@ -359,6 +359,69 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn ssh_keys_are_registered_listed_and_forgotten() {
+    let house = House::start().await;
+    let body = json!({ "name": "laptop", "publicKey": "ssh-ed25519 AAAA" }).to_string();
+    let made = house.client.post("/v1/ssh-keys", VIEWER, &body).await.ok();
+    assert_eq!(
+        (&made["name"], &made["publicKey"], &made["fingerprint"]),
+        (
+            &json!("laptop"),
+            &json!("ssh-ed25519 AAAA"),
+            &json!("SHA256:a")
+        )
+    );
+    let listed = house.client.get("/v1/ssh-keys", VIEWER).await.ok();
+    assert_eq!(listed["items"][0]["id"], "sk-1");
+    let forgotten = house
+        .client
+        .send("DELETE", "/v1/ssh-keys/laptop", VIEWER, "")
+        .await
+        .ok();
+    assert_eq!(forgotten["id"], "laptop", "as it was named");
+}
+
+#[tokio::test]
+async fn notebooks_are_shared_listed_and_taken_back() {
+    let house = House::start().await;
+    let new = "{\"name\": \"n\"}";
+    house.client.post("/v1/notebooks", OWNER, new).await.ok();
+    let path = "/v1/notebooks/n/shares";
+    let body = json!({ "access": "view", "dtExpires": "2027-01-01" }).to_string();
+    let made = house.client.post(path, OWNER, &body).await.ok();
+    assert!(
+        made["link"]
+            .as_str()
+            .unwrap()
+            .ends_with("?token=shown-once"),
+        "{made}"
+    );
+    assert_eq!(
+        (&made["share"]["access"], &made["share"]["dtExpires"]),
+        (&json!("view"), &json!("2027-01-01T00:00:00.000Z"))
+    );
+    let body = json!({ "access": "use", "email": "bob@example.org" }).to_string();
+    let made = house.client.post(path, OWNER, &body).await.ok();
+    assert_eq!(
+        (&made["share"]["email"], &made["link"]),
+        (&json!("bob@example.org"), &json!(null))
+    );
+    let listed = house.client.get(path, OWNER).await.ok();
+    assert_eq!(listed["items"][0]["id"], "sh-1");
+    let revoked = house
+        .client
+        .send("DELETE", &format!("{path}/sh-9"), OWNER, "")
+        .await
+        .ok();
+    assert_eq!(revoked["id"], "sh-9");
+    let mine = house.client.get("/v1/shared-notebooks", OWNER).await.ok();
+    assert_eq!(
+        (&mine["items"][0]["name"], &mine["items"][0]["token"]),
+        (&json!("theirs"), &json!("for-me"))
+    );
+}
+
+#[tokio::test]
 async fn anyone_may_ask_what_this_is() {
     let house = House::start().await;
     assert_eq!(house.client.get("/v1/health", "").await.ok(), "HEALTHY");

@@ -6,7 +6,8 @@ use chassis::auth::User;
 use chassis::{Error, Result};
 use contracts::Event;
 use contracts::identity::v1::{
-    ApiKey, ApiKeyChanged, MemberChanged, ProjectChanged, ProjectMemberChanged, TeamChanged,
+    ApiKey, ApiKeyChanged, MemberChanged, ProjectChanged, ProjectMemberChanged, SshKeyChanged,
+    TeamChanged,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter};
@@ -14,7 +15,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFil
 use super::project_member::Granted;
 use super::role;
 use crate::domain::role::{self as rule, Role};
-use crate::store::entity::{key, member, project, team, user};
+use crate::store::entity::{key, member, project, ssh_key, team, user};
 use crate::wire;
 
 /// A change of one team. Others of the same team wait until its transaction ends, so that what it checks holds until then.
@@ -136,6 +137,15 @@ impl<'a> Change<'a> {
                 scopes: Vec::new(),
                 ..wire::api_key(row.clone())
             }),
+            revision: self.revision,
+        };
+        self.say(&event, &row.id).await
+    }
+
+    pub(super) async fn say_ssh_key(&self, row: &ssh_key::Model, deleted: bool) -> Result<()> {
+        let event = SshKeyChanged {
+            ssh_key: Some(wire::ssh_key(row.clone())),
+            deleted,
             revision: self.revision,
         };
         self.say(&event, &row.id).await

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::change::{Change, require};
-use super::{App, key, role};
+use super::{App, key, role, ssh_key};
 use crate::domain::key::Kind;
 use crate::domain::role::{Role, check_change};
 use crate::store::entity::{self, member, project_member, user};
@@ -54,6 +54,9 @@ impl App {
             .filter(entity::key::Column::RevokedAt.is_null());
         for row in keys.all(&transaction).await? {
             key::revoke(&change, row, now).await?;
+        }
+        for row in ssh_key::of_person(team, &user.id).all(&transaction).await? {
+            ssh_key::forget(&change, &row).await?;
         }
         project_member::Entity::delete_many()
             .filter(project_member::Column::TeamId.eq(team))

@@ -11,6 +11,7 @@ mod project_member;
 mod request;
 pub(crate) mod role;
 mod signing;
+mod ssh_key;
 mod team;
 mod user;
 

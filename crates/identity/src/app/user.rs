@@ -56,6 +56,16 @@ pub(super) async fn find_or_create(
 }
 
 impl App {
+    /// The person with this address, of whatever team.
+    pub(crate) async fn find_user(&self, email: &str) -> Result<entity::user::Model> {
+        let email = text::email("email", email)?;
+        entity::user::Entity::find()
+            .filter(entity::user::Column::Email.eq(&email))
+            .one(self.database.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("user", &email))
+    }
+
     /// Adds a person to the caller's team, or changes their role in it. Gives a first key only for a person whom this call
     /// made: a key of anybody else would let the caller act as them.
     pub(crate) async fn create_user(

@@ -2,3 +2,4 @@
 
 pub(crate) mod key;
 pub(crate) mod role;
+pub(crate) mod ssh_key;

@@ -78,6 +78,16 @@ pub(crate) fn check_project_grant(
     Ok(())
 }
 
+/// The role that counts in a project: the one of their own there (`Some(None)` = no access), else that in the team. Who leads the
+/// team is never less than an admin in it. As `chassis::auth::User::role_in` has it for a caller.
+pub(crate) fn counts_in_project(in_team: Option<Role>, own: Option<Option<Role>>) -> Option<Role> {
+    match own {
+        Some(own) if in_team >= Some(Role::Admin) => own.max(Some(Role::Admin)),
+        Some(own) => own,
+        None => in_team,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -116,6 +126,23 @@ mod tests {
                 }
                 prop_assert!(team.contains(&Some(Role::Owner)), "{team:?}");
             }
+        }
+
+        /// The rule for somebody who does not call is the one for callers.
+        #[test]
+        fn a_role_counts_as_callers_count(in_team in role(), own in prop::option::of(maybe())) {
+            let wire = |role| crate::app::role::to_wire(role);
+            let project = kernel::id::ProjectId::generate();
+            let caller = chassis::auth::User {
+                id: kernel::id::UserId::generate(),
+                team: kernel::id::TeamId::generate(),
+                role: wire(Some(in_team)),
+                projects: own.map(|own| (project, wire(own))).into_iter().collect(),
+                operator: false,
+                scopes: Vec::new(),
+            };
+            let counts = counts_in_project(Some(in_team), own);
+            prop_assert_eq!(counts.map(|role| wire(Some(role))), caller.role_in(project));
         }
 
         /// With owners enough, only the order of roles decides.

@@ -31,6 +31,10 @@ impl MigratorTrait for Migrator {
                 name: "identity_0004_changes",
                 sql: include_str!("migrations/0004_changes.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "identity_0005_ssh_keys",
+                sql: include_str!("migrations/0005_ssh_keys.sql"),
+            }),
         ]
     }
 }

@@ -16,5 +16,6 @@ mod names;
 mod project_members;
 mod projects;
 mod requests;
+mod ssh_keys;
 mod teams;
 mod tokens;

@@ -3,7 +3,7 @@
 use bus::Delivery;
 use contracts::from_wire_time;
 use contracts::notebook::v1::{
-    NotebookChanged, NotebookExtended, NotebookIdleWarned, NotebookReconfigured,
+    NotebookChanged, NotebookExtended, NotebookIdleWarned, NotebookReconfigured, NotebookShared,
 };
 use prost_types::Timestamp;
 
@@ -13,6 +13,7 @@ use super::{because, word};
 pub(super) fn line(delivery: &Delivery) -> Option<String> {
     super::line(delivery, changed)
         .or_else(|| super::line(delivery, reconfigured))
+        .or_else(|| super::line(delivery, shared))
         .or_else(|| super::line(delivery, warned))
         .or_else(|| super::line(delivery, extended))
 }
@@ -38,6 +39,20 @@ fn changed(event: NotebookChanged) -> String {
 fn reconfigured(event: NotebookReconfigured) -> String {
     let name = event.notebook.unwrap_or_default().name;
     format!("notebook {name:?} was changed: {}", event.what)
+}
+
+fn shared(event: NotebookShared) -> String {
+    let name = event.notebook.unwrap_or_default().name;
+    let share = event.share.unwrap_or_default();
+    let access = word(share.access().as_str_name(), "SHARE_ACCESS_");
+    let whom = match share.email.as_str() {
+        "" => "whoever has a link",
+        email => email,
+    };
+    if event.revoked {
+        return format!("notebook {name:?} is not shared with {whom} any more ({access})");
+    }
+    format!("notebook {name:?} is shared with {whom} ({access})")
 }
 
 fn warned(event: NotebookIdleWarned) -> String {
@@ -71,7 +86,7 @@ fn minute(time: Option<&Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use contracts::notebook::v1::Notebook;
+    use contracts::notebook::v1::{Notebook, NotebookShare, ShareAccess};
 
     use super::super::tests::line_of;
     use super::*;
@@ -106,5 +121,37 @@ mod tests {
         assert_eq!(line_of(&extended), format!("{kept} us-1 wishes"));
         extended.user_id.clear();
         assert_eq!(line_of(&extended), format!("{kept} a visitor wishes"));
+    }
+
+    #[test]
+    fn shares_are_told_of_with_whom_and_for_what() {
+        let by_link = NotebookShared {
+            notebook: Some(Notebook {
+                name: "mine".to_owned(),
+                ..Notebook::default()
+            }),
+            share: Some(NotebookShare {
+                access: ShareAccess::View.into(),
+                ..NotebookShare::default()
+            }),
+            ..NotebookShared::default()
+        };
+        assert_eq!(
+            line_of(&by_link),
+            "notebook \"mine\" is shared with whoever has a link (view)"
+        );
+        let taken_back = NotebookShared {
+            share: Some(NotebookShare {
+                access: ShareAccess::Use.into(),
+                email: "ada@lab.example".to_owned(),
+                ..NotebookShare::default()
+            }),
+            revoked: true,
+            ..by_link
+        };
+        assert_eq!(
+            line_of(&taken_back),
+            "notebook \"mine\" is not shared with ada@lab.example any more (use)"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use bus::Delivery;
 use contracts::common::v1::Role;
 use contracts::identity::v1::{
-    ApiKeyChanged, MemberChanged, ProjectChanged, ProjectMemberChanged, TeamChanged,
+    ApiKeyChanged, MemberChanged, ProjectChanged, ProjectMemberChanged, SshKeyChanged, TeamChanged,
 };
 
 use super::word;
@@ -15,6 +15,7 @@ pub(super) fn line(delivery: &Delivery) -> Option<String> {
         .or_else(|| super::line(delivery, project))
         .or_else(|| super::line(delivery, project_member))
         .or_else(|| super::line(delivery, key))
+        .or_else(|| super::line(delivery, ssh_key))
 }
 
 fn role(role: Role) -> String {
@@ -66,9 +67,20 @@ fn key(event: ApiKeyChanged) -> String {
     format!("API key {id} of {user} was made")
 }
 
+fn ssh_key(event: SshKeyChanged) -> String {
+    let key = event.ssh_key.unwrap_or_default();
+    let (name, print, user) = (&key.name, &key.fingerprint, &key.user_id);
+    let end = if event.deleted {
+        "was forgotten"
+    } else {
+        "was registered"
+    };
+    format!("ssh key {name:?} ({print}) of {user} {end}")
+}
+
 #[cfg(test)]
 mod tests {
-    use contracts::identity::v1::{ApiKey, Project, ProjectMember, Team, User};
+    use contracts::identity::v1::{ApiKey, Project, ProjectMember, SshKey, Team, User};
     use prost_types::Timestamp;
 
     use super::super::tests::line_of;
@@ -112,6 +124,15 @@ mod tests {
             api_key: Some(key),
             revision: 3,
         };
+        let ssh_key = SshKeyChanged {
+            ssh_key: Some(SshKey {
+                name: "laptop".to_owned(),
+                fingerprint: "SHA256:a".to_owned(),
+                user_id: "us-1".to_owned(),
+                ..SshKey::default()
+            }),
+            ..SshKeyChanged::default()
+        };
         let team = TeamChanged {
             team: Some(Team {
                 namespace: "lab".to_owned(),
@@ -149,6 +170,17 @@ mod tests {
                 "ada@lab.example has the role of the team in the project again, and had none",
             ),
             (line_of(&key(ended)), "API key ak-1 of us-1 has ended"),
+            (
+                line_of(&ssh_key),
+                "ssh key \"laptop\" (SHA256:a) of us-1 was registered",
+            ),
+            (
+                line_of(&SshKeyChanged {
+                    deleted: true,
+                    ..ssh_key.clone()
+                }),
+                "ssh key \"laptop\" (SHA256:a) of us-1 was forgotten",
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(line, expected);

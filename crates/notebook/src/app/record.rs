@@ -48,7 +48,11 @@ impl App {
         Ok(row)
     }
 
-    async fn store(&self, transaction: &DatabaseTransaction, mut row: Model) -> Result<Model> {
+    pub(super) async fn store(
+        &self,
+        transaction: &DatabaseTransaction,
+        mut row: Model,
+    ) -> Result<Model> {
         row.revision += 1;
         row.modified_at = self.clock.now().timestamp_micros();
         let row = row

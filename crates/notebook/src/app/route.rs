@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
-use bus::{Bus, Route, RouteIdle, Routes, Target};
+use bus::{Bus, Route, RouteIdle, RouteShare, Routes, Target};
 use chassis::Result;
+use contracts::notebook::v1::ShareAccess;
 use kernel::id::NotebookId;
 use kernel::time::from_micros;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::share::in_force;
 use super::{App, unsigned, view};
 use crate::domain::state::State;
 use crate::store::entity::{Column, Entity, Model};
+use crate::store::share;
 
-fn route(row: &Model) -> Route {
+fn route(row: &Model, shares: &[share::Model]) -> Route {
     let target = (!row.node_id.is_empty() && !row.workload_id.is_empty()).then(|| Target {
         node_id: row.node_id.clone(),
         workload_id: row.workload_id.clone(),
@@ -35,7 +38,17 @@ fn route(row: &Model) -> Route {
             run_until: row.run_until.map(from_micros),
         },
         token_sha256: row.token_sha256.clone(),
+        shares: shares.iter().map(opens).collect(),
         revision: unsigned(row.revision),
+    }
+}
+
+fn opens(share: &share::Model) -> RouteShare {
+    RouteShare {
+        token_sha256: share.token_sha256.clone(),
+        // What is not known opens the least.
+        view_only: share.access != i32::from(ShareAccess::Use),
+        expires_at: share.expires_at.map(from_micros),
     }
 }
 
@@ -51,7 +64,8 @@ impl App {
     }
 
     async fn put_route(&self, row: &Model) -> Result<()> {
-        self.routes.put(&route(row)).await?;
+        let shares = in_force(self.database.reader(), &row.id, self.clock.now()).await?;
+        self.routes.put(&route(row, &shares)).await?;
         // Not a change of the notebook: no revision, no event.
         Entity::update_many()
             .col_expr(Column::RouteRevision, Expr::value(row.revision))
@@ -65,6 +79,7 @@ impl App {
     /// Writes every route again that the bucket lacks or has older, and removes those of notebooks that are gone: after somebody
     /// wiped it, or two replicas wrote and removed at once.
     pub(crate) async fn compare_routes(&self, bus: &Bus) -> Result<()> {
+        self.forget_shares().await?;
         // A wiped server has no bucket any more: opening makes it. Read before the rows, so that no route is newer than they.
         let present = Routes::open(bus).await?.all().await?;
         let rows = Entity::find()

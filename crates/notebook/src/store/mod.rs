@@ -3,6 +3,7 @@
 pub(crate) mod closed_project;
 pub(crate) mod entity;
 pub(crate) mod idle_policy;
+pub(crate) mod share;
 
 use chassis::database::SqlMigration;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -48,6 +49,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0009_idle",
                 sql: include_str!("migrations/0009_idle.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0011_shares",
+                sql: include_str!("migrations/0011_shares.sql"),
             }),
         ]
     }

@@ -22,4 +22,5 @@ mod refusals;
 mod restart;
 mod routes;
 mod scheduler;
+mod shares;
 mod token;

@@ -10,6 +10,7 @@ mod money;
 mod node;
 mod notebook;
 mod project;
+mod ssh;
 mod team;
 mod volume;
 
@@ -27,8 +28,11 @@ pub(crate) use login::{AuthorityCommand, LoginArgs};
 pub(crate) use machine_type::MachineTypeCommand;
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
-pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};
+pub(crate) use notebook::{
+    AccessArg, CreateArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
+};
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
+pub(crate) use ssh::{SshArgs, SshKeyCommand};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
 pub(crate) use volume::VolumeCommand;
 
@@ -87,6 +91,19 @@ pub(crate) enum Command {
     /// Notebooks.
     #[command(subcommand)]
     Notebook(NotebookCommand),
+    /// Into a running notebook with OpenSSH's client and your own key.
+    ///
+    /// Who may use the notebook and has registered the key (`quire ssh-key add`) comes in. For scp, rsync and editors see
+    /// `quire ssh-config`.
+    #[command(
+        after_help = "Examples:\n  quire ssh first\n  quire ssh first -- nvidia-smi\n  quire ssh-config >> ~/.ssh/config, then\n  rsync -a data/ first.quire:data/\n  ssh -L 6006:localhost:6006 first.quire"
+    )]
+    Ssh(SshArgs),
+    /// What belongs into ~/.ssh/config, so that ssh, scp, rsync and editors know notebooks as NAME.quire.
+    SshConfig,
+    /// Your public keys for ssh.
+    #[command(subcommand)]
+    SshKey(SshKeyCommand),
     /// Files of notebooks: volumes that are used or kept.
     #[command(subcommand)]
     Volume(VolumeCommand),

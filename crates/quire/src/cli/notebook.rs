@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use kernel::size::{GpuRequest, parse_memory_mib};
 
 use super::environment::PackageArgs;
@@ -124,6 +124,13 @@ Examples:
         #[arg(long)]
         rotate: bool,
     },
+    /// Open a notebook to somebody besides the members of its project: by a link, or with a person of any team.
+    #[command(
+        after_help = "Examples:\n  quire notebook share first                              a link to look at it\n  quire notebook share first --access use --for 7d        a link to work in it, for a week\n  quire notebook share first --with ada@lab.example --access use\n  quire notebook share first --list\n  quire notebook share first --revoke ada@lab.example"
+    )]
+    Share(ShareArgs),
+    /// Notebooks that others share with you, and where they open.
+    Shared,
     /// Remove a notebook with its files, or without them.
     Delete {
         id: String,
@@ -134,6 +141,34 @@ Examples:
         #[arg(long)]
         keep_volume: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShareArgs {
+    pub(crate) id: String,
+    /// Address of the person [default: whoever has the link, which is shown once].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) with: Option<String>,
+    /// What they may do there.
+    #[arg(long, value_enum, default_value_t = AccessArg::View)]
+    pub(crate) access: AccessArg,
+    /// It ends by itself after so long, such as 2h or 7d [default: never].
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::when::seconds)]
+    pub(crate) length: Option<u32>,
+    /// To whom it is opened.
+    #[arg(long, conflicts_with_all = ["with", "access", "length", "revoke"])]
+    pub(crate) list: bool,
+    /// Take a share back, by its identifier or the person's address.
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["with", "access", "length"])]
+    pub(crate) revoke: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccessArg {
+    /// Read files, and notebooks as pages, while it runs; run and change nothing.
+    View,
+    /// Everything that its own token opens.
+    Use,
 }
 
 #[derive(Debug, Args)]

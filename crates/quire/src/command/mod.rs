@@ -14,6 +14,7 @@ mod node_warm;
 mod notebook;
 mod progress;
 mod project;
+mod ssh_key;
 mod team;
 mod volume;
 
@@ -24,7 +25,7 @@ use crate::cli::{Command, MachineTypeCommand, Output};
 
 pub(crate) use authority::run as authority;
 pub(crate) use login::login;
-pub(crate) use notebook::Ended;
+pub(crate) use notebook::{Ended, ssh, ssh_config};
 
 /// Runs a command that talks to the API.
 pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<()> {
@@ -50,12 +51,15 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::User(command) => team::user(command, api, output).await,
         Command::Project(command) => project::run(command, api, output).await,
         Command::ApiKey(command) => team::api_key(command, api, output).await,
+        Command::SshKey(command) => ssh_key::run(command, api, output).await,
         Command::Up(_)
         | Command::Down(_)
         | Command::Doctor(_)
         | Command::Agent(_)
         | Command::Login(_)
         | Command::Authority(_)
+        | Command::Ssh(_)
+        | Command::SshConfig
         | Command::Completion { .. }
         | Command::Shim { .. }
         | Command::Stage { .. } => unreachable_command(),

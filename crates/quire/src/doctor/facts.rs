@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub(super) root: bool,
     /// Those of [`PROGRAMS`] that do not answer.
     pub(super) missing: Vec<&'static str>,
+    /// OpenSSH's server is there; it need not run.
+    pub(super) ssh_server: bool,
     pub(super) namespaces: Namespaces,
     pub(super) groups: Groups,
     pub(super) disk: Disk,
@@ -105,6 +107,7 @@ pub(super) fn look(data_dir: &Path, addresses: &[(&'static str, SocketAddr)]) ->
             .into_iter()
             .filter_map(|(name, there)| (!there).then_some(name))
             .collect(),
+        ssh_server: agent::has_ssh_server(),
         namespaces: namespaces(),
         groups: groups(Path::new("/sys/fs/cgroup")),
         disk: disk(data_dir),

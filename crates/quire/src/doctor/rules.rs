@@ -38,6 +38,7 @@ pub(super) fn judge(facts: &Facts, ours: Option<u32>) -> Vec<Finding> {
     let mut findings: Vec<_> = super::facts::PROGRAMS
         .map(|(name, _)| program(name, facts))
         .into();
+    findings.push(ssh_server(facts));
     findings.push(root(facts.root));
     findings.push(namespaces(&facts.namespaces, facts.root));
     if facts.root {
@@ -89,6 +90,19 @@ fn program(name: &str, facts: &Facts) -> Finding {
             install("util-linux"),
         ),
     }
+}
+
+fn ssh_server(facts: &Facts) -> Finding {
+    if facts.ssh_server {
+        return well("sshd is installed");
+    }
+    let root = facts.root;
+    let install = privileged("apt-get install -y openssh-server", root);
+    let stop = privileged("systemctl disable --now ssh", root);
+    warning(
+        "sshd is missing: nobody can come into notebooks by ssh; its daemon need not run",
+        format!("{install} && {stop}"),
+    )
 }
 
 /// Debian keeps its own Python closed to pip: a virtual environment beside it.

@@ -63,6 +63,7 @@ impl ProcessRuntime {
         Ok(Inside {
             command,
             first: Frame::Variables(encode(&variables).map_err(failed)?).encode(),
+            variables,
         })
     }
 

@@ -13,5 +13,6 @@ pub(crate) mod project_member;
 pub(crate) mod request;
 pub(crate) mod revoked_node;
 pub(crate) mod signing_key;
+pub(crate) mod ssh_key;
 pub(crate) mod team;
 pub(crate) mod user;

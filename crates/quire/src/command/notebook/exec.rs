@@ -20,7 +20,7 @@ use crate::api::Api;
 /// How much is sent at once.
 const CHUNK: usize = 32 << 10;
 /// Records that wait to be sent.
-const WAITING: usize = 16;
+pub(super) const WAITING: usize = 16;
 /// Numbers of signals, and what shells add to them in an exit code.
 const HANGUP: u8 = 1;
 const INTERRUPT: u8 = 2;
@@ -142,7 +142,7 @@ async fn resize(records: mpsc::Sender<Frame>) {
 }
 
 /// Sends what comes by standard input, as fast as the command takes it, and its end.
-fn type_in(records: &mpsc::Sender<Frame>, window: &Semaphore, runtime: &Handle) {
+pub(super) fn type_in(records: &mpsc::Sender<Frame>, window: &Semaphore, runtime: &Handle) {
     let mut chunk = vec![0; CHUNK];
     let mut input = io::stdin().lock();
     while let Ok(read @ 1..) = input.read(&mut chunk) {
@@ -179,7 +179,7 @@ async fn pass_on(answer: Response, window: &Semaphore) -> Result<()> {
     bail!("the connection ended before the command; the notebook may have been stopped")
 }
 
-fn print(to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
+pub(super) fn print(to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
     let printed = to.write_all(bytes).and_then(|()| to.flush());
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Ended(NO_READER).into()),

@@ -26,6 +26,18 @@ pub(super) async fn running(api: &Api, id: &str) -> Result<Notebook> {
     Ok(notebook)
 }
 
+/// The same for who may use it: its token is what opens it.
+pub(super) async fn to_use(api: &Api, id: &str) -> Result<Notebook> {
+    let notebook = running(api, id).await?;
+    if notebook.token.is_empty() {
+        bail!(
+            "you may look at {} and not use it; members of its project may, with a key that has the scope notebook:write",
+            notebook.name
+        );
+    }
+    Ok(notebook)
+}
+
 pub(super) async fn all(api: &Api) -> Result<Vec<Notebook>> {
     let page = |page| {
         let mut service = api.notebook();

@@ -15,6 +15,8 @@ mod metrics;
 mod open;
 mod progress;
 mod run;
+mod share;
+mod ssh;
 mod stop;
 mod view;
 mod why;
@@ -29,6 +31,7 @@ use crate::print;
 
 pub(crate) use exec::Ended;
 pub(super) use find::names;
+pub(crate) use ssh::{config as ssh_config, ssh};
 pub(crate) use why::why;
 
 pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> Result<()> {
@@ -50,6 +53,8 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Extend { id, length } => extend::extend(api, output, id, length).await,
         NotebookCommand::Update(args) => change::update(api, output, args).await,
         NotebookCommand::Token { id, rotate } => change::token(api, output, &id, rotate).await,
+        NotebookCommand::Share(args) => share::share(api, output, args).await,
+        NotebookCommand::Shared => share::shared(api, output).await,
         NotebookCommand::Delete {
             id,
             yes,

@@ -9,6 +9,7 @@ fn good() -> Facts {
     Facts {
         root: true,
         missing: Vec::new(),
+        ssh_server: true,
         namespaces: Namespaces {
             max_user: Some(10_000),
             unprivileged_clone: None,
@@ -66,6 +67,15 @@ fn only(change: impl FnOnce(&mut Facts), severity: Severity, mend: &str) {
 #[test]
 fn a_good_machine_is_well() {
     assert_eq!(found(None, |_| ()).len(), 0);
+}
+
+#[test]
+fn sshd_need_not_run() {
+    only(
+        |facts| facts.ssh_server = false,
+        Severity::Warning,
+        "apt-get install -y openssh-server && systemctl disable --now ssh",
+    );
 }
 
 #[test]
