@@ -10,6 +10,7 @@ mod money;
 mod node;
 mod notebook;
 mod project;
+mod scheduler;
 mod team;
 mod volume;
 
@@ -29,6 +30,7 @@ pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
 pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
+pub(crate) use scheduler::{Protocol, SchedulerCommand, SimulateArgs};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
 pub(crate) use volume::VolumeCommand;
 
@@ -124,6 +126,9 @@ pub(crate) enum Command {
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// The placement engine.
+    #[command(subcommand)]
+    Scheduler(SchedulerCommand),
     /// What happened, and what could not be handled.
     #[command(subcommand)]
     Event(EventCommand),
