@@ -11,8 +11,8 @@ use super::served::Served;
 const BEST: i64 = 100;
 
 /// What the default policy gives for what is left over, in millionths of a thousandth of a GPU that will be wasted: 12 thousandths for
-/// each GPU, three tenths of one for each core, and memory and disk as nodes have them beside a core. Ten times as much or as little
-/// costs a few tenths of a percent of all GPUs on openb.
+/// each GPU, three tenths of one for each core, and almost nothing for memory and disk, which break ties. On openb a third or three
+/// times as much costs up to three tenths of a percent of all GPUs; nothing for GPUs, beside something for cores, costs several percent.
 const PER_MILLI_GPU: i64 = 12_000;
 const PER_MILLI_CORE: i64 = 300;
 const PER_MIB: i64 = 1;
