@@ -6,6 +6,8 @@ use chassis::config::{Listens, ServiceConfig, TlsConfig};
 use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::engine::Policy;
+
 /// Configuration of the scheduler.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +24,9 @@ pub struct SchedulerConfig {
     pub look_ms: u32,
     /// Nodes are compared with inventory, and times minded, this often, in milliseconds; events come before.
     pub compare_ms: u32,
+    /// How nodes are chosen among those that fit: `default`, `fgd`, `best-fit`, `dot-product`, `gpu-packing`, `gpu-clustering` or
+    /// `random`.
+    pub placement_policy: String,
 }
 
 impl Default for SchedulerConfig {
@@ -33,13 +38,14 @@ impl Default for SchedulerConfig {
             renew_ms: 500,
             look_ms: 1_000,
             compare_ms: 5_000,
+            placement_policy: Policy::Default.name().to_owned(),
         }
     }
 }
 
 impl SchedulerConfig {
-    /// Checks what types cannot tell.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks what types cannot tell; gives the placement policy.
+    pub(crate) fn check(&self) -> Result<Policy> {
         let periods = [
             ("renew_ms", self.renew_ms),
             ("look_ms", self.look_ms),
@@ -47,7 +53,10 @@ impl SchedulerConfig {
         ];
         match periods.into_iter().find(|(_, period)| *period == 0) {
             Some((field, _)) => Err(Error::invalid(field, "is 0; 1 or more is needed")),
-            None => Ok(()),
+            None => self
+                .placement_policy
+                .parse()
+                .map_err(|problem: String| Error::invalid("placement_policy", problem)),
         }
     }
 
@@ -71,5 +80,29 @@ impl Listens for SchedulerConfig {
 
     fn tls(&self) -> &TlsConfig {
         &self.service.tls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_policy_is_named_with_what_there_is() {
+        let config = SchedulerConfig {
+            placement_policy: "bestfit".to_owned(),
+            ..SchedulerConfig::default()
+        };
+        let refused = config.check().unwrap_err().to_string();
+        assert!(refused.contains("placement_policy"), "{refused}");
+        assert!(refused.contains("\"bestfit\""), "{refused}");
+        assert!(refused.contains("best-fit, dot-product"), "{refused}");
+        for policy in Policy::ALL {
+            let config = SchedulerConfig {
+                placement_policy: policy.to_string(),
+                ..SchedulerConfig::default()
+            };
+            assert_eq!(config.check().unwrap(), policy);
+        }
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod grpc;
 mod metrics;
 mod reconcile;
+pub mod simulate;
 mod store;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tonic::service::Routes;
 
 use app::App;
 pub use config::SchedulerConfig;
+pub use domain::engine::Policy;
 pub use store::Migrator;
 
 /// Runs the service until `cancel`; `ready` is told where it listens.
@@ -35,7 +37,7 @@ pub async fn run(
     cancel: CancellationToken,
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
-    config.check()?;
+    let policy = config.check()?;
     let mut foundation =
         Foundation::lay::<Migrator>("scheduler", &config.service, clock.clone(), cancel.clone())
             .await?;
@@ -52,6 +54,8 @@ pub async fn run(
         node_changes: Arc::default(),
         metrics: metrics::Metrics::new(),
         told: app::Told::default(),
+        policy,
+        usual: app::Usual::default(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);

@@ -10,6 +10,7 @@ mod money;
 mod node;
 mod notebook;
 mod project;
+mod scheduler;
 mod ssh;
 mod team;
 mod volume;
@@ -32,6 +33,7 @@ pub(crate) use notebook::{
     AccessArg, CreateArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
+pub(crate) use scheduler::{Protocol, SchedulerCommand, SimulateArgs};
 pub(crate) use ssh::{SshArgs, SshKeyCommand};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
 pub(crate) use volume::VolumeCommand;
@@ -141,6 +143,9 @@ pub(crate) enum Command {
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// The placement engine.
+    #[command(subcommand)]
+    Scheduler(SchedulerCommand),
     /// What happened, and what could not be handled.
     #[command(subcommand)]
     Event(EventCommand),

@@ -14,6 +14,7 @@ mod node_warm;
 mod notebook;
 mod progress;
 mod project;
+mod scheduler;
 mod ssh_key;
 mod team;
 mod volume;
@@ -26,6 +27,7 @@ use crate::cli::{Command, MachineTypeCommand, Output};
 pub(crate) use authority::run as authority;
 pub(crate) use login::login;
 pub(crate) use notebook::{Ended, ssh, ssh_config};
+pub(crate) use scheduler::run as scheduler;
 
 /// Runs a command that talks to the API.
 pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<()> {
@@ -57,6 +59,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         | Command::Doctor(_)
         | Command::Agent(_)
         | Command::Login(_)
+        | Command::Scheduler(_)
         | Command::Authority(_)
         | Command::Ssh(_)
         | Command::SshConfig

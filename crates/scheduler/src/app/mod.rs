@@ -15,6 +15,7 @@ mod record;
 mod report;
 mod stop;
 mod submit;
+mod usual;
 mod view;
 
 use std::sync::Arc;
@@ -31,7 +32,9 @@ pub(crate) use leadership::Leadership;
 pub(crate) use links::{Link, Links};
 pub(crate) use overdue::Told;
 pub(crate) use submit::NewWorkload;
+pub(crate) use usual::Usual;
 
+use crate::domain::engine::Policy;
 use crate::metrics::Metrics;
 
 /// The use cases, on one database.
@@ -52,6 +55,9 @@ pub(crate) struct App {
     pub(crate) node_changes: Arc<Notify>,
     pub(crate) metrics: Metrics,
     pub(crate) told: Told,
+    /// How nodes are chosen.
+    pub(crate) policy: Policy,
+    pub(crate) usual: Usual,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use super::submit::request_of;
 use super::{App, unsigned_32, view};
-use crate::domain::engine::{self, Decision, Device, NodeView, Obstacle, Request};
+use crate::domain::engine::{Board, Decision, Device, NodeView, Obstacle, Request};
 use crate::store::{self, Taken, entity};
 
 /// Workloads read at once.
@@ -50,11 +50,18 @@ impl App {
             .collect())
     }
 
+    /// The nodes as they are, and the engine on them.
+    async fn board(&self, held: &Held) -> Result<Board> {
+        let nodes = self.node_views(self.database.reader()).await?;
+        let usual = self.usual_requests(held).await?;
+        Ok(Board::new(nodes, &usual, self.policy))
+    }
+
     /// Places what can be placed now, oldest first. Nodes are read once, and what a decision gave away is taken from what was
     /// read; the database is the guard: who commits what is not so there reads them anew.
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
-        let mut nodes = self.node_views(self.database.reader()).await?;
+        let mut board = self.board(&held).await?;
         let mut waiting = BTreeMap::<&'static str, u64>::new();
         let mut after = String::new();
         loop {
@@ -71,7 +78,7 @@ impl App {
             };
             after.clone_from(&last.id);
             for workload in &page {
-                if let Some(what) = self.place_one(&held, workload, &mut nodes).await? {
+                if let Some(what) = self.place_one(&held, workload, &mut board).await? {
                     *waiting.entry(what).or_default() += 1;
                 }
             }
@@ -83,11 +90,11 @@ impl App {
         &self,
         held: &Held,
         workload: &entity::workload::Model,
-        nodes: &mut Vec<NodeView>,
+        board: &mut Board,
     ) -> Result<Option<&'static str>> {
         let spec = view::decode_spec(&workload.spec)?;
         let request = request_of(&spec, &workload.files_on);
-        match engine::place(nodes, &request) {
+        match board.place(&request) {
             Decision::Place { node_id, gpu_uuids } => {
                 let placement = Placement {
                     request: &request,
@@ -99,21 +106,20 @@ impl App {
                 telemetry::continue_trace_from(&span, &workload.traceparent);
                 let committed = self.commit_placement(held, &workload.id, &placement);
                 if !committed.instrument(span).await? {
-                    *nodes = self.node_views(self.database.reader()).await?;
+                    *board = self.board(held).await?;
                     return Ok(None);
                 }
-                let chosen = nodes.iter_mut().find(|node| node.id == placement.node_id);
-                if let Some(chosen) = chosen {
-                    chosen.take(&request.resources, &placement.gpu_uuids);
-                }
+                board.take(&request, &placement.node_id, &placement.gpu_uuids);
+                self.usual.note(&request);
                 self.metrics.placements.add(1, &[]);
                 self.outbox.nudge();
                 self.dispatchable.notify_one();
                 Ok(None)
             }
             Decision::Wait(obstacles) => {
-                let stranded = nodes.iter().any(|node| node.gone && node.binds(&request));
-                if stranded && self.settle_stranded(held, workload, &spec).await? {
+                if board.is_stranded(&request)
+                    && self.settle_stranded(held, workload, &spec).await?
+                {
                     return Ok(None);
                 }
                 self.note_waiting(held, workload, &waiting_reason(&obstacles))

@@ -1,10 +1,31 @@
 //! The placement engine: nodes and a request in, a decision out. Pure and deterministic: equal input, equal decision.
 //!
-//! Best fit: of the nodes that can host the request, the one with the least left over, so that large gaps stay whole.
+//! The rooms behind it count (`fleet`, `ask`), know what is usually asked for and what free parts of GPUs are worth to it (`mix`,
+//! `served`, `ahead`), rate nodes by a policy (`policy`, `score`) and decide (`planner`). Here are the words: nodes and models by
+//! name, and why something waits.
+
+mod ahead;
+mod ask;
+mod fleet;
+mod mix;
+mod planner;
+mod policy;
+mod score;
+mod seeded;
+mod served;
 
 use std::collections::BTreeMap;
 
 use kernel::Resources;
+
+#[cfg(test)]
+use ask::DeviceSet;
+pub(crate) use ask::{Ask, Gpus, Models, Place};
+pub(crate) use fleet::{Fleet, Gpu, Server, WHOLE};
+pub(crate) use mix::Mix;
+pub(crate) use planner::Planner;
+pub use policy::Policy;
+pub(crate) use seeded::Seeded;
 
 /// A GPU of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,49 +102,154 @@ impl NodeView {
     }
 }
 
-/// Decides where `request` goes.
-pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
-    let nodes: Vec<_> = nodes
-        .iter()
-        .filter(|node| !node.gone || node.binds(request))
-        .collect();
-    let mut obstacles: BTreeMap<&'static str, Obstacle> = BTreeMap::new();
-    let mut best: Option<((u64, &str), &NodeView)> = None;
-    for node in nodes.iter().copied() {
-        match hurdle(node, request, &node.free) {
-            Some((what, detail)) => note(&mut obstacles, what, detail),
-            None => {
-                let score = (leftover(node, request), node.id.as_str());
-                if best.as_ref().is_none_or(|(least, _)| score < *least) {
-                    best = Some((score, node));
-                }
-            }
+/// The nodes, and the engine on them.
+#[derive(Clone, Debug)]
+pub(crate) struct Board {
+    nodes: Vec<NodeView>,
+    /// Models by their numbers.
+    models: Vec<String>,
+    planner: Planner,
+}
+
+impl Board {
+    /// The board of these nodes; `usual` is what is usually asked for.
+    pub(crate) fn new(nodes: Vec<NodeView>, usual: &[Request], policy: Policy) -> Self {
+        let mut models: Vec<String> = nodes
+            .iter()
+            .flat_map(|node| node.devices.iter().map(|device| device.model.clone()))
+            .collect();
+        models.sort_unstable();
+        models.dedup();
+        let servers: Vec<Server> = nodes.iter().map(|node| server(node, &models)).collect();
+        let usual: Vec<Ask> = usual.iter().map(|usual| ask(usual, &[], &models)).collect();
+        // The dice of the policy that rolls them fall alike in each pass.
+        let planner = Planner::new(Fleet::new(&servers), Mix::of(&usual), policy, 0);
+        Self {
+            nodes,
+            models,
+            planner,
         }
     }
-    match best {
-        Some((_, node)) => Decision::Place {
-            node_id: node.id.clone(),
-            gpu_uuids: fitting_gpus(node, request)
-                .take(request.resources.gpus as usize)
+
+    /// Decides where `request` goes.
+    pub(crate) fn place(&mut self, request: &Request) -> Decision {
+        let ask = ask(request, &self.nodes, &self.models);
+        let Some(place) = self.planner.decide(&ask) else {
+            return Decision::Wait(obstacles(&self.nodes, request));
+        };
+        let chosen = self.nodes.get(place.node);
+        let listed = self.planner.fleet().listed(place);
+        Decision::Place {
+            node_id: chosen.map(|node| node.id.clone()).unwrap_or_default(),
+            gpu_uuids: listed
+                .filter_map(|at| chosen?.devices.get(at).map(|device| device.uuid.clone()))
                 .collect(),
+        }
+    }
+
+    /// Takes what a decision gave away.
+    pub(crate) fn take(&mut self, request: &Request, node_id: &str, gpu_uuids: &[String]) {
+        let found = self.nodes.iter().position(|node| node.id == node_id);
+        let Some((at, node)) = found.and_then(|at| Some((at, self.nodes.get_mut(at)?))) else {
+            return;
+        };
+        node.take(&request.resources, gpu_uuids);
+        let given = |device: &Device| gpu_uuids.contains(&device.uuid);
+        let listed: Vec<bool> = node.devices.iter().map(given).collect();
+        let ask = ask(request, &self.nodes, &self.models);
+        let place = self.planner.fleet().place(at, &listed);
+        self.planner.take(&ask, place);
+    }
+
+    /// Whether the node that `request` is bound to never takes work again.
+    pub(crate) fn is_stranded(&self, request: &Request) -> bool {
+        self.nodes
+            .iter()
+            .any(|node| node.gone && node.binds(request))
+    }
+}
+
+fn server(node: &NodeView, models: &[String]) -> Server {
+    Server {
+        open: node.closed.is_none() && !node.gone,
+        milli_cores: node.free.milli_cores,
+        memory_mib: node.free.memory_mib,
+        disk_gib: node.free.disk_gib,
+        gpus: node
+            .devices
+            .iter()
+            .map(|device| Gpu {
+                model: number_of(&device.model, models),
+                free_milli: device.free_milli,
+                memory_mib: 0,
+                nvlink: None,
+                numa: None,
+            })
+            .collect(),
+        labels: Vec::new(),
+    }
+}
+
+/// The number of a model; one that no set has when there is none, or when it is beyond the 64 that are told apart.
+fn number_of(model: &str, models: &[String]) -> u8 {
+    let known = models.iter().position(|known| known == model);
+    known
+        .and_then(|at| u8::try_from(at).ok())
+        .unwrap_or(u8::MAX)
+}
+
+fn ask(request: &Request, nodes: &[NodeView], models: &[String]) -> Ask {
+    let asked = &request.resources;
+    let bound = |id: &String| {
+        let found = nodes.iter().position(|node| node.id == *id);
+        found.unwrap_or(usize::MAX)
+    };
+    Ask {
+        milli_cores: asked.milli_cores,
+        memory_mib: asked.memory_mib,
+        disk_gib: asked.disk_gib,
+        gpus: match asked.gpus {
+            0 => Gpus::None,
+            count => Gpus::Whole(count),
         },
-        None if nodes.is_empty() => Decision::Wait(vec![Obstacle {
+        models: Models::one(number_of(&asked.gpu_model, models)),
+        node: request.node.as_ref().map(bound),
+        ..Ask::default()
+    }
+}
+
+/// Decides where `request` goes, on its own.
+pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
+    Board::new(nodes.to_vec(), &[], Policy::Default).place(request)
+}
+
+/// What keeps `request` off all nodes, the dominant thing first.
+fn obstacles(nodes: &[NodeView], request: &Request) -> Vec<Obstacle> {
+    let mut found: BTreeMap<&'static str, Obstacle> = BTreeMap::new();
+    let there = nodes
+        .iter()
+        .filter(|node| !node.gone || node.binds(request));
+    let mut none = true;
+    for node in there {
+        none = false;
+        if let Some((what, detail)) = hurdle(node, request, &node.free) {
+            note(&mut found, what, detail);
+        }
+    }
+    if none {
+        return vec![Obstacle {
             what: "node",
             detail: "no node has joined yet; add one with \"quire node join-token\"".to_owned(),
             nodes: 0,
-        }]),
-        None => {
-            let mut obstacles: Vec<_> = obstacles.into_values().collect();
-            // What keeps it off the node of its files says more than that the files are not elsewhere.
-            obstacles.sort_by_key(|obstacle| {
-                (
-                    obstacle.what == ELSEWHERE,
-                    std::cmp::Reverse(obstacle.nodes),
-                )
-            });
-            Decision::Wait(obstacles)
-        }
+        }];
     }
+    let mut found: Vec<_> = found.into_values().collect();
+    // What keeps it off the node of its files says more than that the files are not elsewhere.
+    found.sort_by_key(|obstacle| {
+        let dominant = std::cmp::Reverse(obstacle.nodes);
+        (obstacle.what == ELSEWHERE, dominant)
+    });
+    found
 }
 
 /// Whether some node could host `request` if it were empty and open; the obstacles when none could.
@@ -207,41 +333,16 @@ fn hurdle(node: &NodeView, request: &Request, free: &Resources) -> Option<(&'sta
     None
 }
 
-fn fitting_gpus<'a>(node: &'a NodeView, request: &'a Request) -> impl Iterator<Item = String> + 'a {
+fn fitting_gpus<'a>(
+    node: &'a NodeView,
+    request: &'a Request,
+) -> impl Iterator<Item = &'a Device> + 'a {
     node.devices
         .iter()
-        .filter(|device| device.model == request.resources.gpu_model && device.free_milli == 1_000)
-        .map(|device| device.uuid.clone())
+        .filter(|device| device.model == request.resources.gpu_model && device.free_milli == WHOLE)
 }
 
-/// How much of a node stays free, in thousandths of it: GPUs weigh most, so that work without GPUs keeps off GPU nodes.
-fn leftover(node: &NodeView, request: &Request) -> u64 {
-    let share = |free: u32, asked: u32, total: u32| {
-        u64::from(free.saturating_sub(asked)) * 1_000 / u64::from(total.max(1))
-    };
-    let free_gpus = node
-        .devices
-        .iter()
-        .filter(|device| device.free_milli == 1_000)
-        .count() as u64;
-    let gpus_left = free_gpus.saturating_sub(u64::from(request.resources.gpus));
-    gpus_left * 10_000
-        + share(
-            node.free.milli_cores,
-            request.resources.milli_cores,
-            node.total.milli_cores,
-        )
-        + share(
-            node.free.memory_mib,
-            request.resources.memory_mib,
-            node.total.memory_mib,
-        )
-        + share(
-            node.free.disk_gib,
-            request.resources.disk_gib,
-            node.total.disk_gib,
-        )
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

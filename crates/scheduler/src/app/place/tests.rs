@@ -15,7 +15,8 @@ use kernel::time::{ManualClock, from_micros};
 use testkit::Engine;
 
 use super::*;
-use crate::app::{Leadership, Links, Metrics, NewWorkload, Told};
+use crate::app::{Leadership, Links, Metrics, NewWorkload, Told, Usual};
+use crate::domain::engine::Policy;
 use crate::store::Migrator;
 
 const NODES: usize = 50;
@@ -54,6 +55,8 @@ async fn leader(engine: Engine) -> (App, Arc<Mutex<Vec<String>>>, testkit::Datab
         node_changes: Arc::default(),
         metrics: Metrics::new(),
         told: Told::default(),
+        policy: Policy::Default,
+        usual: Usual::default(),
     };
     (app, seen, url)
 }
