@@ -68,6 +68,6 @@ install_node() {
 install_what_runs() {
     need_command cargo "a Rust toolchain (rustup.rs)"
     need_command python3 "python3"
-    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux cc:build-essential
+    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux git:git cc:build-essential
     install_uv
 }

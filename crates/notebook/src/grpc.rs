@@ -7,9 +7,10 @@ use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
     DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
     ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
-    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest, ListNotebooksResponse,
-    Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
+    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse, GetTemplateRequest,
+    GetTemplateResponse, ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebooksRequest,
+    ListNotebooksResponse, ListTemplatesRequest, ListTemplatesResponse, Notebook,
+    RemoveIdlePolicyRequest, RemoveIdlePolicyResponse, RestartNotebookRequest,
     RestartNotebookResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
     SetIdlePolicyRequest, SetIdlePolicyResponse, StartNotebookRequest, StartNotebookResponse,
     StopAllNotebooksRequest, StopAllNotebooksResponse, StopNotebookRequest, StopNotebookResponse,
@@ -17,7 +18,8 @@ use contracts::notebook::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, Changes, NewNotebook};
+use crate::app::{App, Changes, NewNotebook, view};
+use crate::domain::template;
 
 /// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
 fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
@@ -45,6 +47,9 @@ impl NotebookService for App {
             request_id: asked.request_id,
             resources: asked.resources,
             volume_id: asked.volume_id,
+            repository: asked.repository,
+            repository_ref: asked.repository_ref,
+            template: asked.template,
         };
         let user = principal.user()?;
         let created = if asked.dry_run {
@@ -263,5 +268,23 @@ impl NotebookService for App {
     ) -> Result<Response<ListIdlePoliciesResponse>, Status> {
         let policies = self.list_policies(caller(&request)?.user()?).await?;
         Ok(Response::new(ListIdlePoliciesResponse { policies }))
+    }
+
+    async fn list_templates(
+        &self,
+        _: Request<ListTemplatesRequest>,
+    ) -> Result<Response<ListTemplatesResponse>, Status> {
+        let templates = template::ALL.iter().map(view::listed_template).collect();
+        Ok(Response::new(ListTemplatesResponse { templates }))
+    }
+
+    async fn get_template(
+        &self,
+        request: Request<GetTemplateRequest>,
+    ) -> Result<Response<GetTemplateResponse>, Status> {
+        let found = template::named(&request.get_ref().template)?;
+        Ok(Response::new(GetTemplateResponse {
+            template: Some(view::template(&found)),
+        }))
     }
 }

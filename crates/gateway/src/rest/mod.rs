@@ -33,6 +33,7 @@ mod projects;
 mod resource_costs;
 mod session;
 mod teams;
+mod templates;
 mod values;
 mod volumes;
 
@@ -131,6 +132,8 @@ fn routes() -> OpenApiRouter<App> {
             environments::delete_environment
         ))
         .routes(routes!(environments::share_environment))
+        .routes(routes!(templates::list_templates))
+        .routes(routes!(templates::get_template))
         .routes(routes!(nodes::list_nodes))
         .routes(routes!(nodes::create_join_token))
         .routes(routes!(nodes::cordon_node))

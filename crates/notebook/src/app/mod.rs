@@ -23,7 +23,7 @@ mod route;
 mod signs;
 mod submit;
 mod token;
-mod view;
+pub(crate) mod view;
 mod volume;
 mod wish;
 

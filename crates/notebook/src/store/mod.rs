@@ -49,6 +49,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0009_idle",
                 sql: include_str!("migrations/0009_idle.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0010_furnished",
+                sql: include_str!("migrations/0010_furnished.sql"),
+            }),
         ]
     }
 }

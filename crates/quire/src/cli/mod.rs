@@ -11,6 +11,7 @@ mod node;
 mod notebook;
 mod project;
 mod team;
+mod template;
 mod volume;
 
 use std::ffi::OsString;
@@ -30,6 +31,7 @@ pub(crate) use node::NodeCommand;
 pub(crate) use notebook::{CreateArgs, NotebookCommand, UpdateArgs, WaitArgs};
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
+pub(crate) use template::TemplateCommand;
 pub(crate) use volume::VolumeCommand;
 
 /// Quire: GPU notebooks on hardware that you own.
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// Environments.
     #[command(subcommand)]
     Environment(EnvironmentCommand),
+    /// What notebooks can be made from.
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// After what time without activity notebooks are stopped that do not say so themselves.
     #[command(subcommand)]
     IdlePolicy(IdlePolicyCommand),

@@ -15,6 +15,7 @@ mod notebook;
 mod progress;
 mod project;
 mod team;
+mod template;
 mod volume;
 
 use anyhow::Result;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
             machine_type::list(api, output, all).await
         }
         Command::Environment(command) => environment::run(command, api, output).await,
+        Command::Template(command) => template::run(command, api, output).await,
         Command::Volume(command) => volume::run(command, api, output).await,
         Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
