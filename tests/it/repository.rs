@@ -161,7 +161,7 @@ async fn a_repository_is_there_when_jupyter_is_and_stays_what_its_people_make_of
         "{refused}"
     );
     let shown = quire.quire(&["notebook", "show", "wrong"]);
-    assert_eq!(shown["state"], "failed", "{shown}");
+    assert_eq!(shown["state"], "Failed", "{shown}");
     assert_eq!(shown["startedAt"], serde_json::Value::Null, "{shown}");
     let why = quire.quire(&["why", "wrong"]).to_string();
     assert!(why.contains("cannot clone"), "{why}");
