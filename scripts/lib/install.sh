@@ -90,7 +90,7 @@ install_node() {
 install_what_runs() {
     need_command cargo "a Rust toolchain (rustup.rs)"
     need_command python3 "python3"
-    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux cc:build-essential ssh:openssh-client
+    install_packages nats-server:nats-server bwrap:bubblewrap nft:nftables ip:iproute2 setpriv:util-linux git:git cc:build-essential ssh:openssh-client
     install_sshd
     install_uv
 }

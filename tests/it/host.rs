@@ -114,6 +114,11 @@ impl Host<'_> {
         format!("{}-{}", self.switch.bridge(), self.number)
     }
 
+    /// Its address.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.switch.of(self.number)
+    }
+
     /// What enters the host's network and then runs the command.
     pub(crate) fn door(&self) -> Command {
         let mut command = Command::new("nsenter");
@@ -135,7 +140,7 @@ impl Host<'_> {
     }
 
     fn change(&self, verb: &str) {
-        let (table, address) = (self.switch.bridge(), self.switch.of(self.number));
+        let (table, address) = (self.switch.bridge(), self.address());
         run(
             "nft",
             &format!("{verb} element ip {table} unplugged {{ {address} }}"),

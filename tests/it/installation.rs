@@ -25,6 +25,8 @@ pub(crate) struct Installation {
     topology: Topology,
     /// What `quire up` is told besides its ports.
     up_arguments: Vec<String>,
+    /// Authorities that its programs and workloads trust, where these are not the machine's.
+    trusted: Option<PathBuf>,
     pub(crate) gateway: u16,
     pub(crate) edge: u16,
     pub(crate) relay: u16,
@@ -103,6 +105,7 @@ impl Installation {
             folder,
             topology: Topology::OneProcess(None),
             up_arguments: Vec::new(),
+            trusted: None,
             gateway: free_port(),
             edge: free_port(),
             relay: free_port(),
@@ -121,6 +124,14 @@ impl Installation {
     pub(crate) fn start_with_tls() -> Self {
         let mut installation = Self::new();
         installation.up_arguments = ["--listen", "127.0.0.1"].map(str::to_owned).to_vec();
+        installation.up();
+        installation
+    }
+
+    /// The same, whose programs and workloads trust the authorities in this file.
+    pub(crate) fn start_trusting(authorities: &Path) -> Self {
+        let mut installation = Self::new();
+        installation.trusted = Some(authorities.to_owned());
         installation.up();
         installation
     }
@@ -282,6 +293,9 @@ impl Installation {
             .env("QUIRE_PROFILE", self.folder.path().join("profile.toml"))
             .env("UV_CACHE_DIR", package_cache())
             .stdin(Stdio::null());
+        if let Some(authorities) = &self.trusted {
+            command.env("SSL_CERT_FILE", authorities);
+        }
         command
     }
 

@@ -7,11 +7,12 @@ use contracts::notebook::v1::{
     CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
     DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
     ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
-    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse,
-    ListIdlePoliciesRequest, ListIdlePoliciesResponse, ListNotebookSharesRequest,
-    ListNotebookSharesResponse, ListNotebookSshKeysRequest, ListNotebookSshKeysResponse,
-    ListNotebooksRequest, ListNotebooksResponse, ListSharedNotebooksRequest,
-    ListSharedNotebooksResponse, Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse,
+    ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse, GetTemplateRequest,
+    GetTemplateResponse, ListIdlePoliciesRequest, ListIdlePoliciesResponse,
+    ListNotebookSharesRequest, ListNotebookSharesResponse, ListNotebookSshKeysRequest,
+    ListNotebookSshKeysResponse, ListNotebooksRequest, ListNotebooksResponse,
+    ListSharedNotebooksRequest, ListSharedNotebooksResponse, ListTemplatesRequest,
+    ListTemplatesResponse, Notebook, RemoveIdlePolicyRequest, RemoveIdlePolicyResponse,
     RestartNotebookRequest, RestartNotebookResponse, RevokeNotebookShareRequest,
     RevokeNotebookShareResponse, RotateNotebookTokenRequest, RotateNotebookTokenResponse,
     SetIdlePolicyRequest, SetIdlePolicyResponse, ShareNotebookRequest, ShareNotebookResponse,
@@ -20,7 +21,8 @@ use contracts::notebook::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, Changes, NewNotebook};
+use crate::app::{App, Changes, NewNotebook, view};
+use crate::domain::template;
 
 /// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
 fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
@@ -48,6 +50,9 @@ impl NotebookService for App {
             request_id: asked.request_id,
             resources: asked.resources,
             volume_id: asked.volume_id,
+            repository: asked.repository,
+            repository_ref: asked.repository_ref,
+            template: asked.template,
         };
         let user = principal.user()?;
         let created = if asked.dry_run {
@@ -313,5 +318,23 @@ impl NotebookService for App {
     ) -> Result<Response<ListIdlePoliciesResponse>, Status> {
         let policies = self.list_policies(caller(&request)?.user()?).await?;
         Ok(Response::new(ListIdlePoliciesResponse { policies }))
+    }
+
+    async fn list_templates(
+        &self,
+        _: Request<ListTemplatesRequest>,
+    ) -> Result<Response<ListTemplatesResponse>, Status> {
+        let templates = template::ALL.iter().map(view::listed_template).collect();
+        Ok(Response::new(ListTemplatesResponse { templates }))
+    }
+
+    async fn get_template(
+        &self,
+        request: Request<GetTemplateRequest>,
+    ) -> Result<Response<GetTemplateResponse>, Status> {
+        let found = template::named(&request.get_ref().template)?;
+        Ok(Response::new(GetTemplateResponse {
+            template: Some(view::template(&found)),
+        }))
     }
 }

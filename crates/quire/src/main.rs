@@ -98,6 +98,7 @@ fn lister(kind: &str) -> Option<&'static str> {
         "volume" => "volume list",
         "machine type" => "machine-type list --all",
         "environment" => "environment list",
+        "template" => "template list",
         "node" => "node list",
         "team" => "team list",
         "user" => "user list",

@@ -111,9 +111,16 @@ impl Driver {
                 .boxed()
             }
             Work::Launch => launch(runtime, job).instrument(self.span("launch")).boxed(),
-            Work::AwaitAnswer => await_answer(runtime, job, self.shared.ready_timeout)
-                .instrument(self.span("await answer"))
-                .boxed(),
+            Work::AwaitAnswer => {
+                let first = &job.spec().first_step;
+                if !first.is_empty() {
+                    progress.say(format!("{first}; its log shows how far it is"));
+                }
+                let own = Duration::from_secs(job.spec().ready_timeout_seconds.into());
+                await_answer(runtime, job, self.shared.ready_timeout.max(own))
+                    .instrument(self.span("await answer"))
+                    .boxed()
+            }
             Work::AwaitEnd => over(runtime, job).boxed(),
             Work::Stop => async move {
                 runtime.stop(&job).await;

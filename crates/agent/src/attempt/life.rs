@@ -47,7 +47,7 @@ pub(crate) enum Work {
 /// What was seen.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
-    /// How far its preparation is.
+    /// How far its preparation is, or what it does before it answers.
     Progress(String),
     /// It is prepared.
     Prepared,
@@ -136,7 +136,7 @@ impl Life {
             return false;
         }
         match seen {
-            Seen::Progress(text) if self.phase == Phase::Preparing && text != self.reason => {
+            Seen::Progress(text) if self.is_on_its_way() && text != self.reason => {
                 self.reason = text
             }
             Seen::Prepared if self.phase == Phase::Preparing => {
@@ -187,6 +187,11 @@ impl Life {
         self.sequence += 1;
         self.seen = now;
         true
+    }
+
+    /// Whether it can be told how far it is.
+    fn is_on_its_way(&self) -> bool {
+        matches!(self.phase, Phase::Preparing | Phase::Answering)
     }
 
     fn wish_end(&mut self, end: End) {

@@ -123,6 +123,8 @@ testkit::play! {
     set_idle_policy(SetIdlePolicyRequest) -> SetIdlePolicyResponse,
     remove_idle_policy(RemoveIdlePolicyRequest) -> RemoveIdlePolicyResponse,
     list_idle_policies(ListIdlePoliciesRequest) -> ListIdlePoliciesResponse,
+    list_templates(ListTemplatesRequest) -> ListTemplatesResponse,
+    get_template(GetTemplateRequest) -> GetTemplateResponse,
 }
 
 #[tokio::test]

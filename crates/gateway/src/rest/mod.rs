@@ -35,6 +35,7 @@ mod session;
 mod shares;
 mod ssh_keys;
 mod teams;
+mod templates;
 mod values;
 mod volumes;
 
@@ -139,6 +140,8 @@ fn routes() -> OpenApiRouter<App> {
             environments::delete_environment
         ))
         .routes(routes!(environments::share_environment))
+        .routes(routes!(templates::list_templates))
+        .routes(routes!(templates::get_template))
         .routes(routes!(nodes::list_nodes))
         .routes(routes!(nodes::create_join_token))
         .routes(routes!(nodes::cordon_node))

@@ -17,7 +17,7 @@ use super::extract::IdempotencyKey;
 const MOST_HOURS: f64 = 744.0;
 
 /// A notebook to be made. Fields of Paperspace's own that are not listed here (`container`, `command`, `runtime`,
-/// `workspace…`, `registry…`, `clusterId`, `shouldRunOnCreate`) may be sent with their defaults; other values are refused
+/// `workspaceUsername`, `workspacePassword`, `registry…`, `clusterId`, `shouldRunOnCreate`) may be sent with their defaults; other values are refused
 /// with a word about what to use instead.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -39,6 +39,13 @@ pub(super) struct NewNotebook {
     volume_id: Option<String>,
     /// What it starts in, such as `python`: see `GET /v1/environments`.
     environment: Option<String>,
+    /// Name of a template, whose files it gets, and whose environment where `environment` is absent: see `GET /v1/templates`.
+    template: Option<String>,
+    /// Git repository that is in its files, in a folder of the repository's name, once Jupyter answers: `https://` or `http://`,
+    /// without a user or a password.
+    workspace: Option<String>,
+    /// Branch, tag or commit of that; the repository's own choice when it is absent.
+    workspace_ref: Option<String>,
     /// Only false: notebooks are private to their team.
     is_public: Option<bool>,
     /// Stopped after so many hours, counted from its start whether it is used or not; 0 or absent is the machine type's own limit.
@@ -63,7 +70,7 @@ const ELSEWHERE: [(&str, &str); 6] = [
     ("runtime", "use environment, see GET /v1/environments"),
     (
         "workspace",
-        "clone the repository inside the notebook; its files stay",
+        "a repository that asks who you are is cloned inside the notebook; its files stay",
     ),
     (
         "registry",
@@ -97,7 +104,7 @@ fn check_other(field: &str, value: &Value) -> Result<()> {
             format!("is not offered: {instead}; leave it out"),
         )),
         None => {
-            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
+            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, template, workspace, workspaceRef, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
             let shown: String = field.chars().take(80).collect();
             Err(Error::invalid(
                 shown,
@@ -144,6 +151,9 @@ impl NewNotebook {
         Ok(CreateNotebookRequest {
             resources,
             volume_id: self.volume_id.unwrap_or_default(),
+            template: self.template.unwrap_or_default(),
+            repository: self.workspace.unwrap_or_default(),
+            repository_ref: self.workspace_ref.unwrap_or_default(),
             dry_run: false,
             name: self.name.unwrap_or_default(),
             project: self.project_id.unwrap_or_default(),
@@ -238,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn a_workspace_is_a_repository() {
+        let text = r#"{"workspace": "https://git.lan/a/b", "workspaceRef": "main", "workspacePassword": ""}"#;
+        let asked = request(text).unwrap();
+        assert_eq!(
+            (asked.repository.as_str(), asked.repository_ref.as_str()),
+            ("https://git.lan/a/b", "main")
+        );
+    }
+
+    #[test]
     fn what_means_nothing_here_is_refused_by_name() {
         for (text, field, word) in [
             (
@@ -245,7 +265,11 @@ mod tests {
                 "container: ",
                 "environment",
             ),
-            (r#"{"workspaceRef": "main"}"#, "workspaceRef: ", "clone"),
+            (
+                r#"{"workspacePassword": "x"}"#,
+                "workspacePassword: ",
+                "clone",
+            ),
             (
                 r#"{"registryPassword": "x"}"#,
                 "registryPassword: ",

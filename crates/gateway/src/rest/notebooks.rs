@@ -347,6 +347,15 @@ pub(super) struct NotebookStatus {
     /// Its files; null before the first start.
     #[schema(required)]
     volume_id: Option<String>,
+    /// Template that it was made from; null without one.
+    #[schema(required)]
+    template: Option<String>,
+    /// Git repository that it was made with; null without one.
+    #[schema(required)]
+    workspace: Option<String>,
+    /// Branch, tag or commit of that; null where the repository's own choice was taken.
+    #[schema(required)]
+    workspace_ref: Option<String>,
     /// The workload of the newest start; null before the first.
     #[schema(required)]
     workload_id: Option<String>,
@@ -390,6 +399,9 @@ pub(super) async fn get_notebook_status(
         dt_run_until: Time::optional("run_until", notebook.run_until)?,
         restarting: notebook.restarting,
         volume_id: non_empty(notebook.volume_id),
+        template: non_empty(notebook.template),
+        workspace: non_empty(notebook.repository),
+        workspace_ref: non_empty(notebook.repository_ref),
         workload_id: non_empty(notebook.workload_id),
         revision: notebook.revision,
         stops_at: Time::optional("stops_at", notebook.stops_at)?,

@@ -19,6 +19,21 @@ pub(crate) const STUCK: &str = "nb-stuck";
 /// A notebook that breaks the service.
 pub(crate) const BROKEN: &str = "nb-broken";
 
+/// The one template.
+fn template(content: &str) -> Template {
+    Template {
+        name: "scratch".to_owned(),
+        description: "From scratch".to_owned(),
+        environment: "python".to_owned(),
+        needs_gpu: false,
+        files: vec![TemplateFile {
+            path: "start.ipynb".to_owned(),
+            size: 2,
+            content: content.to_owned(),
+        }],
+    }
+}
+
 /// A project that is not empty.
 pub(crate) const FULL: &str = "full";
 
@@ -422,5 +437,23 @@ impl NotebookService for Notebooks {
     ) -> Reply<ListIdlePoliciesResponse> {
         let policies = self.policies.lock().unwrap().clone();
         Ok(Response::new(ListIdlePoliciesResponse { policies }))
+    }
+
+    async fn list_templates(
+        &self,
+        _: Request<ListTemplatesRequest>,
+    ) -> Reply<ListTemplatesResponse> {
+        let templates = vec![template("")];
+        Ok(Response::new(ListTemplatesResponse { templates }))
+    }
+
+    async fn get_template(
+        &self,
+        request: Request<GetTemplateRequest>,
+    ) -> Reply<GetTemplateResponse> {
+        let wanted = request.into_inner().template;
+        let found = (wanted == "scratch").then(|| template("{}"));
+        let template = Some(found.ok_or_else(|| Error::not_found("template", &wanted))?);
+        Ok(Response::new(GetTemplateResponse { template }))
     }
 }

@@ -215,6 +215,19 @@ async fn what_can_be_launched_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn templates_are_shown_with_their_files() {
+    let house = House::start().await;
+    let listed = house.client.get("/v1/templates", VIEWER).await.ok();
+    let file = json!({ "path": "start.ipynb", "size": 2 });
+    assert_eq!(listed["items"][0]["files"], json!([file]));
+    let shown = house.client.get("/v1/templates/scratch", VIEWER).await.ok();
+    assert_eq!(shown["environment"], "python");
+    assert_eq!(shown["files"][0]["content"], "{}");
+    let nowhere = house.client.get("/v1/templates/nowhere", VIEWER).await;
+    assert_eq!(nowhere.status, 404);
+}
+
+#[tokio::test]
 async fn nodes_are_for_operators() {
     let house = House::start().await;
     let nodes = house.client.get("/v1/nodes", OWNER).await.ok();

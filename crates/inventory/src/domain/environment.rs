@@ -35,6 +35,12 @@ pub(crate) fn all() -> Vec<Environment> {
             include_str!("../../environments/datascience/requirements.in"),
         ),
         environment(
+            "generative",
+            "Python with JupyterLab, PyTorch for CUDA, Transformers, PEFT, Diffusers, Accelerate and Datasets",
+            include_str!("../../environments/generative/lock.txt"),
+            include_str!("../../environments/generative/requirements.in"),
+        ),
+        environment(
             "python",
             "Python with JupyterLab, and nothing else",
             include_str!("../../environments/python/lock.txt"),
@@ -45,6 +51,12 @@ pub(crate) fn all() -> Vec<Environment> {
             "Python with JupyterLab, PyTorch for CUDA, torchvision, Transformers, Accelerate and Datasets",
             include_str!("../../environments/pytorch/lock.txt"),
             include_str!("../../environments/pytorch/requirements.in"),
+        ),
+        environment(
+            "rapids",
+            "Python with JupyterLab, and RAPIDS for CUDA 12: cuDF and cuML, which need a GPU",
+            include_str!("../../environments/rapids/lock.txt"),
+            include_str!("../../environments/rapids/requirements.in"),
         ),
     ]
 }
@@ -159,6 +171,14 @@ mod tests {
             "seaborn",
         ] {
             assert!(datascience.contains_key(package), "{package}");
+        }
+        let generative = packages("generative");
+        for package in ["torch", "transformers", "peft", "diffusers"] {
+            assert!(generative.contains_key(package), "{package}");
+        }
+        let rapids = packages("rapids");
+        for package in ["cudf-cu12", "cuml-cu12"] {
+            assert!(rapids.contains_key(package), "{package}");
         }
         let pytorch = packages("pytorch");
         for package in ["torch", "torchvision", "transformers"] {

@@ -15,7 +15,9 @@ use super::environment::kept_digest;
 use super::machine::needs;
 use super::{App, view};
 use crate::domain::policy::{self, MOST_SECONDS, Subject};
+use crate::domain::repository;
 use crate::domain::state::Wanted;
+use crate::domain::template::{self, Template};
 use crate::store::entity::Model;
 
 /// Longest text that is looked up or kept beside the name.
@@ -34,6 +36,10 @@ pub(crate) struct NewNotebook {
     /// What it needs at least, in place of a machine type.
     pub(crate) resources: Option<Resources>,
     pub(crate) volume_id: String,
+    pub(crate) repository: String,
+    pub(crate) repository_ref: String,
+    /// Name of one, or the unique beginning of that; empty = none.
+    pub(crate) template: String,
 }
 
 /// A notebook that was made, or would be.
@@ -56,6 +62,7 @@ impl NewNotebook {
             ("environment", &self.environment),
             ("request_id", &self.request_id),
             ("volume_id", &self.volume_id),
+            ("template", &self.template),
         ];
         if let Some((field, _)) = texts.iter().find(|(_, text)| text.len() > MAX_TEXT) {
             let problem = format!("must have at most {MAX_TEXT} characters");
@@ -67,6 +74,7 @@ impl NewNotebook {
                 "is given together with resources; name a machine type or say what it needs, not both",
             ));
         }
+        repository::check(&self.repository, &self.repository_ref)?;
         let times = [
             (
                 "idle_timeout_seconds",
@@ -102,6 +110,25 @@ fn check_project(caller: &User, project_id: &str, asked: &str) -> Result<()> {
         return Err(Error::not_found("project", asked));
     }
     caller.require_in(project_id, Role::Member)
+}
+
+/// The template that is named, where it is of use on this machine.
+fn chosen_template(wanted: &str, machine: &MachineType) -> Result<Option<Template>> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let template = template::named(wanted)?;
+    let gpus = machine.resources.as_ref().map_or(0, |it| it.gpus);
+    if template.needs_gpu && gpus == 0 {
+        return Err(Error::invalid(
+            "template",
+            format!(
+                "{} needs a GPU, and machine type {} has none; ask for one, as with --gpu 1",
+                template.name, machine.name
+            ),
+        ));
+    }
+    Ok(Some(template))
 }
 
 impl App {
@@ -153,9 +180,12 @@ impl App {
             Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
             None => self.machine(&new.machine_type).await?,
         };
-        let environment = self
-            .choose_environment(caller.team, &new.environment)
-            .await?;
+        let template = chosen_template(&new.template, &machine)?;
+        let wanted = match &template {
+            Some(template) if new.environment.is_empty() => template.environment,
+            _ => &new.environment,
+        };
+        let environment = self.choose_environment(caller.team, wanted).await?;
         let team_id = caller.team.to_string();
         let idle = policy::effective(
             &self.policies().await?,
@@ -217,6 +247,10 @@ impl App {
             restart: false,
             keep_volume: false,
             run_until: None,
+            repository: new.repository.clone(),
+            repository_ref: new.repository_ref.clone(),
+            template: template.map_or_else(String::new, |it| it.name.to_owned()),
+            furnished: false,
             id,
         };
         Ok((row, machine))

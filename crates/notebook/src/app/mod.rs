@@ -25,7 +25,7 @@ mod signs;
 mod ssh;
 mod submit;
 mod token;
-mod view;
+pub(crate) mod view;
 mod volume;
 mod wish;
 

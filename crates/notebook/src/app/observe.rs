@@ -110,6 +110,8 @@ impl App {
             row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
             row.state = view::state_number(state::of(observed));
             row.reason = reason(row, workload, observed);
+            // Jupyter answers only after the repository is there.
+            row.furnished |= observed == Observed::Running;
             if observed != Observed::Running {
                 forget_warning(row);
             }

@@ -1,7 +1,7 @@
 //! Rows as the wire and the domain see them.
 
 use chassis::Result;
-use contracts::notebook::v1::{Notebook, NotebookState};
+use contracts::notebook::v1::{self as contract, Notebook, NotebookState, TemplateFile};
 use contracts::to_wire_time;
 use kernel::time::from_micros;
 use secrecy::ExposeSecret;
@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::{App, unsigned, unsigned_32};
 use crate::domain::origin;
 use crate::domain::state::{Known, State, Wanted};
+use crate::domain::template::Template;
 use crate::store::entity::Model;
 
 const WANTED: [(Wanted, i32); 3] = [
@@ -74,6 +75,31 @@ pub(super) fn known(row: &Model) -> Known {
     }
 }
 
+/// A template with its files.
+pub(crate) fn template(template: &Template) -> contract::Template {
+    let files = template.files.iter().map(|file| TemplateFile {
+        path: file.path.to_owned(),
+        size: u32::try_from(file.content.len()).unwrap_or(u32::MAX),
+        content: file.content.to_owned(),
+    });
+    contract::Template {
+        name: template.name.to_owned(),
+        description: template.description.to_owned(),
+        environment: template.environment.to_owned(),
+        needs_gpu: template.needs_gpu,
+        files: files.collect(),
+    }
+}
+
+/// The same for lists: without the content of its files.
+pub(crate) fn listed_template(of: &Template) -> contract::Template {
+    let mut listed = template(of);
+    for file in &mut listed.files {
+        file.content.clear();
+    }
+    listed
+}
+
 impl App {
     /// A notebook for whoever may open it: with its token.
     pub(super) fn with_token(&self, row: &Model) -> Result<Notebook> {
@@ -115,6 +141,9 @@ impl App {
             idle_warn_seconds: unsigned_32(row.idle_warn_seconds),
             run_until: row.run_until.and_then(time),
             restarting: row.restart,
+            repository: row.repository.clone(),
+            repository_ref: row.repository_ref.clone(),
+            template: row.template.clone(),
         }
     }
 }

@@ -56,6 +56,10 @@ pub struct Model {
     pub stops_because: String,
     pub stops_costs: String,
     pub kept_until: Option<i64>,
+    pub repository: String,
+    pub repository_ref: String,
+    pub template: String,
+    pub furnished: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -51,6 +51,10 @@ impl MigratorTrait for Migrator {
                 sql: include_str!("migrations/0009_idle.sql"),
             }),
             Box::new(SqlMigration {
+                name: "notebook_0010_furnished",
+                sql: include_str!("migrations/0010_furnished.sql"),
+            }),
+            Box::new(SqlMigration {
                 name: "notebook_0011_shares",
                 sql: include_str!("migrations/0011_shares.sql"),
             }),

@@ -1,7 +1,7 @@
 //! Making notebooks: what is chosen, what is asked of the scheduler, what is refused.
 
 use contracts::notebook::v1::{CreateNotebookRequest, NotebookState};
-use contracts::scheduler::v1::OnSilence;
+use contracts::scheduler::v1::{AttemptEnd, Fault, OnSilence};
 use contracts::to_wire_time;
 use futures::future::join_all;
 use kernel::Clock as _;
@@ -10,6 +10,7 @@ use testkit::{Engine, eventually, person};
 use tonic::Code;
 
 use crate::house::{House, on};
+use crate::scheduler::{end, place, run};
 
 async fn nothing_asked_gives_a_good_notebook(engine: Engine) {
     let house = House::open(engine).await;
@@ -94,6 +95,96 @@ async fn an_environment_of_the_team_stays_what_it_was(engine: Engine) {
     ] {
         let refused = house.try_create(in_environment(name)).await.unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert!(refused.message().starts_with(told), "{refused}");
+    }
+}
+
+/// What the start of this number runs.
+async fn command(house: &House, id: &str, start: u32) -> Vec<String> {
+    house.workload(id, start).await;
+    let (asked, _) = house.scheduler.state().submitted[&format!("{id}/{start}")].clone();
+    asked.spec.unwrap().command
+}
+
+/// The start of this number is over, by its own fault.
+async fn fails(house: &House, id: &str, start: u32) {
+    let workload = house.workload(id, start).await;
+    if workload.attempt.is_none() {
+        house
+            .moves(&workload.id, |workload| place(workload, "no-1"))
+            .await;
+    }
+    house
+        .moves(&workload.id, |workload| {
+            end(workload, AttemptEnd::Failed, Fault::User, "cannot clone")
+        })
+        .await;
+    let seen = house.until_state(id, NotebookState::Failed).await;
+    assert_eq!(seen.reason, "cannot clone");
+}
+
+async fn what_it_is_made_with_is_brought_until_jupyter_answered(engine: Engine) {
+    let house = House::open(engine).await;
+    let asked = CreateNotebookRequest {
+        template: "scratch".to_owned(),
+        repository: "https://git.lan/team/code.git".to_owned(),
+        repository_ref: "v1".to_owned(),
+        ..CreateNotebookRequest::default()
+    };
+    let made = house.try_create(asked.clone()).await.unwrap();
+    assert_eq!(
+        (made.environment.as_str(), made.template.as_str()),
+        ("python", "scratch")
+    );
+    assert_eq!(
+        (made.repository.as_str(), made.repository_ref.as_str()),
+        ("https://git.lan/team/code.git", "v1")
+    );
+    let first = command(&house, &made.id, 1).await;
+    for word in ["start.ipynb", "https://git.lan/team/code.git", "v1", "code"] {
+        assert!(first.iter().any(|one| one == word), "{word}");
+    }
+    let (submitted, _) = house.scheduler.state().submitted[&format!("{}/1", made.id)].clone();
+    let spec = submitted.spec.unwrap();
+    assert_eq!(
+        (spec.first_step.as_str(), spec.ready_timeout_seconds),
+        ("cloning https://git.lan/team/code.git", 1_800)
+    );
+
+    // Over before it answered: brought again.
+    fails(&house, &made.id, 1).await;
+    house.start(&made.id).await.unwrap();
+    assert_eq!(command(&house, &made.id, 2).await, first);
+    let second = house.workload(&made.id, 2).await.id;
+    let now = house.clock.now();
+    house
+        .moves(&second, |workload| place(workload, "no-1"))
+        .await;
+    house.moves(&second, |workload| run(workload, now)).await;
+    house.until_state(&made.id, NotebookState::Running).await;
+    fails(&house, &made.id, 2).await;
+    house.start(&made.id).await.unwrap();
+    let third = command(&house, &made.id, 3).await;
+    assert_eq!(third.len(), 3, "nothing but Jupyter: {third:?}");
+
+    for (asked, told) in [
+        (
+            CreateNotebookRequest {
+                repository: "ext::sh -c id".to_owned(),
+                ..CreateNotebookRequest::default()
+            },
+            "repository: must begin with https://",
+        ),
+        (
+            CreateNotebookRequest {
+                template: "rapids".to_owned(),
+                ..CreateNotebookRequest::default()
+            },
+            "template: rapids needs a GPU",
+        ),
+    ] {
+        let refused = house.try_create(asked).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().starts_with(told), "{refused}");
     }
 }
@@ -287,6 +378,7 @@ async fn what_is_asked_is_bounded(engine: Engine) {
 testkit::on_each_engine!(
     nothing_asked_gives_a_good_notebook,
     an_environment_of_the_team_stays_what_it_was,
+    what_it_is_made_with_is_brought_until_jupyter_answered,
     what_is_asked_is_given,
     a_request_makes_one_notebook,
     a_request_is_not_answered_with_what_is_deleted,

@@ -13,6 +13,7 @@ mod project;
 mod scheduler;
 mod ssh;
 mod team;
+mod template;
 mod volume;
 
 use std::ffi::OsString;
@@ -36,6 +37,7 @@ pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
 pub(crate) use scheduler::{Protocol, SchedulerCommand, SimulateArgs};
 pub(crate) use ssh::{SshArgs, SshKeyCommand};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
+pub(crate) use template::TemplateCommand;
 pub(crate) use volume::VolumeCommand;
 
 /// Quire: GPU notebooks on hardware that you own.
@@ -137,6 +139,9 @@ pub(crate) enum Command {
     /// Environments.
     #[command(subcommand)]
     Environment(EnvironmentCommand),
+    /// What notebooks can be made from.
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// After what time without activity notebooks are stopped that do not say so themselves.
     #[command(subcommand)]
     IdlePolicy(IdlePolicyCommand),

@@ -1,6 +1,8 @@
 //! `quire notebook`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::size::{GpuRequest, parse_memory_mib};
@@ -20,6 +22,8 @@ Examples:
   quire notebook create --package polars --package 'duckdb>=1'
   quire notebook create --gpu 1 --memory 32GiB        the cheapest with a GPU
   quire notebook create --gpu A100:2 --dry-run        what that would be and cost; makes nothing
+  quire notebook create --template fine-tune
+  quire notebook create --repo https://git.example.org/team/code.git@main
   quire notebook create --volume vo-019f              on the files of a deleted one that were kept")]
     Create(Box<CreateArgs>),
     /// All notebooks of your team, with what they cost so far.
@@ -195,7 +199,7 @@ pub(crate) struct CreateArgs {
     /// Memory that it needs at least, such as 16GiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_memory_mib)]
     pub(crate) memory: Option<u32>,
-    /// Environment; with packages, one that comes with Quire and that they add to [default: python].
+    /// Environment; with packages, one that comes with Quire and that they add to [default: the template's, else python].
     #[arg(long)]
     pub(crate) environment: Option<String>,
     #[command(flatten)]
@@ -203,6 +207,12 @@ pub(crate) struct CreateArgs {
     /// Project, by identifier or name [default: the first].
     #[arg(long)]
     pub(crate) project: Option<String>,
+    /// Template, whose files it gets and whose environment is its own where none is named; see `quire template list`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) template: Option<String>,
+    /// Git repository that is in its files once it runs, in a folder of the repository's name; after @ a branch, tag or commit.
+    #[arg(long, value_name = "GIT_URL[@REF]")]
+    pub(crate) repo: Option<Repo>,
     /// Folder whose content it gets; copied once it runs.
     #[arg(long, value_name = "DIR", conflicts_with = "no_wait")]
     pub(crate) upload: Option<PathBuf>,
@@ -236,7 +246,51 @@ pub(crate) struct UpdateArgs {
     pub(crate) idle_timeout: Option<u32>,
 }
 
+/// A repository, and what is wanted of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Repo {
+    pub(crate) url: String,
+    /// Branch, tag or commit; empty = the repository's own choice.
+    pub(crate) at: String,
+}
+
+impl FromStr for Repo {
+    type Err = Infallible;
+
+    /// Cut at the first @ after the host. What is wrong with either half says whoever checks it.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let host = text.find("://").map_or(0, |scheme| scheme + "://".len());
+        let after = text.get(host..).unwrap_or_default();
+        let path = after.find('/').map_or(text.len(), |slash| host + slash);
+        let (before, path) = text.split_at(path);
+        let (path, at) = path.split_once('@').unwrap_or((path, ""));
+        Ok(Self {
+            url: format!("{before}{path}"),
+            at: at.to_owned(),
+        })
+    }
+}
+
 /// Up to a month.
 fn idle_minutes() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=44_640)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_stands_behind_the_address() {
+        for (text, url, at) in [
+            ("https://h.lan/a/b.git", "https://h.lan/a/b.git", ""),
+            ("https://h.lan/a@feature/x", "https://h.lan/a", "feature/x"),
+            ("https://me:p@h.lan/a@v1", "https://me:p@h.lan/a", "v1"),
+            ("git@h.lan:a/b", "git@h.lan:a/b", ""),
+            ("https://h.lan", "https://h.lan", ""),
+        ] {
+            let Ok(repo) = text.parse::<Repo>();
+            assert_eq!((repo.url.as_str(), repo.at.as_str()), (url, at), "{text}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod project;
 mod scheduler;
 mod ssh_key;
 mod team;
+mod template;
 mod volume;
 
 use anyhow::Result;
@@ -45,6 +46,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
             machine_type::list(api, output, all).await
         }
         Command::Environment(command) => environment::run(command, api, output).await,
+        Command::Template(command) => template::run(command, api, output).await,
         Command::Volume(command) => volume::run(command, api, output).await,
         Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,

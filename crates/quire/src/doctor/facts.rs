@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::holder::{Holder, holder_of};
 
 /// A program that Quire calls: its name and the option at which it does no more than answer.
-pub(super) const PROGRAMS: [(&str, &str); 7] = [
+pub(super) const PROGRAMS: [(&str, &str); 8] = [
     ("nats-server", "--version"),
     ("uv", "--version"),
     ("python3", "--version"),
@@ -16,6 +16,7 @@ pub(super) const PROGRAMS: [(&str, &str); 7] = [
     ("nft", "--version"),
     ("ip", "-V"),
     ("setpriv", "--version"),
+    ("git", "--version"),
 ];
 
 /// How many ports above one that is taken are tried for a free one.

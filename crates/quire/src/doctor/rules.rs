@@ -85,6 +85,10 @@ fn program(name: &str, facts: &Facts) -> Finding {
             lacks("workloads cannot have networks of their own"),
             install("iproute2"),
         ),
+        "git" => warning(
+            lacks("notebooks cannot be made with a repository"),
+            install("git"),
+        ),
         _ => warning(
             lacks("workloads cannot have users of their own"),
             install("util-linux"),

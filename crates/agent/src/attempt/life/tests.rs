@@ -48,6 +48,23 @@ fn running() -> Life {
 }
 
 #[test]
+fn what_it_does_before_it_answers_is_told_until_it_does() {
+    let mut life = Life::begin(at(0));
+    for seen in [Seen::Prepared, Seen::Launched(Start::Fresh)] {
+        life.take(seen, at(10));
+    }
+    let step = || Seen::Progress("cloning".to_owned());
+    assert!(
+        life.take(step(), at(20)) && !life.take(step(), at(30)),
+        "told once"
+    );
+    assert_eq!(life.report("at-1", 1, &at(30)).reason, "cloning");
+    life.take(Seen::Answered, at(40));
+    assert!(!life.take(step(), at(50)), "it answers");
+    assert_eq!(life.report("at-1", 1, &at(50)).reason, "");
+}
+
+#[test]
 fn running_time_is_from_the_first_answer_to_the_end_that_the_shim_saw() {
     let mut life = running();
     assert_eq!(life.work(), Work::AwaitEnd);

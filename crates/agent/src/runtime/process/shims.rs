@@ -171,10 +171,20 @@ fn handle(record: &ShimRecord) -> Option<OwnedFd> {
 
 /// The last lines of a log, on one line.
 pub(crate) fn log_tail(folder: &Folder) -> String {
-    let text = read_end(&folder.log()).unwrap_or_default();
+    last_lines(&read_end(&folder.log()).unwrap_or_default())
+}
+
+/// As a terminal would show them: what is written over is not seen, as programs do that tell how far they are.
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text
         .lines()
-        .map(str::trim)
+        .map(|line| {
+            line.trim_end()
+                .rsplit('\r')
+                .next()
+                .unwrap_or_default()
+                .trim()
+        })
         .filter(|line| !line.is_empty())
         .collect();
     let first = lines.len().saturating_sub(TAIL_LINES);
@@ -188,4 +198,19 @@ fn read_end(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_what_a_terminal_would_show() {
+        let said = "Receiving:  50%\rReceiving: 100%, done.\r\n\nfatal: no such branch\n";
+        assert_eq!(
+            last_lines(said),
+            "Receiving: 100%, done. | fatal: no such branch"
+        );
+        assert_eq!(last_lines(""), "");
+    }
 }

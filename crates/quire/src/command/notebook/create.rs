@@ -12,6 +12,7 @@ use super::run::{Goal, arrived, reach};
 use crate::api::{Api, request_id};
 use crate::cli::{CreateArgs, Output};
 use crate::command::environment::for_packages;
+use crate::command::template;
 use crate::print::{self, Row};
 use crate::when;
 
@@ -145,6 +146,16 @@ fn resources(args: &CreateArgs) -> Option<Resources> {
     })
 }
 
+/// The environment that packages are added to: the one that is named, else that of the template.
+async fn base_of_packages(api: &Api, args: &CreateArgs) -> Result<Option<String>> {
+    match (&args.environment, &args.template) {
+        (None, Some(name)) if !args.packages.are_none() => {
+            Ok(Some(template::get(api, name.clone()).await?.environment))
+        }
+        (environment, _) => Ok(environment.clone()),
+    }
+}
+
 pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Result<()> {
     let with_packages = if args.dry_run {
         if !args.packages.are_none() {
@@ -152,10 +163,15 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
         }
         None
     } else {
-        for_packages(api, args.environment.as_deref(), &args.packages).await?
+        let base = base_of_packages(api, &args).await?;
+        for_packages(api, base.as_deref(), &args.packages).await?
     };
+    let resources = resources(&args);
+    let (repository, repository_ref) = args
+        .repo
+        .map_or_else(Default::default, |repo| (repo.url, repo.at));
     let request = CreateNotebookRequest {
-        resources: resources(&args),
+        resources,
         name: args.name.unwrap_or_default(),
         project: args.project.unwrap_or_default(),
         machine_type: args.machine_type.unwrap_or_default(),
@@ -166,6 +182,9 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
         request_id: request_id(),
         dry_run: args.dry_run,
         volume_id: args.volume.unwrap_or_default(),
+        template: args.template.unwrap_or_default(),
+        repository,
+        repository_ref,
     };
     let created = api
         .make(|| {

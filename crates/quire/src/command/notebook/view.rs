@@ -25,6 +25,12 @@ pub(super) struct View {
     project_id: String,
     team_id: String,
     volume_id: String,
+    /// Template that it was made from; empty = none.
+    template: String,
+    /// Git repository that it was made with; empty = none.
+    repository: String,
+    /// Branch, tag or commit of that; empty = the repository's own choice.
+    repository_ref: String,
     idle_timeout_seconds: u32,
     shutdown_timeout_seconds: u32,
     created_at: String,
@@ -88,6 +94,9 @@ impl View {
             project_id: notebook.project_id,
             team_id: notebook.team_id,
             volume_id: notebook.volume_id,
+            template: notebook.template,
+            repository: notebook.repository,
+            repository_ref: notebook.repository_ref,
             idle_timeout_seconds: notebook.idle_timeout_seconds,
             shutdown_timeout_seconds: notebook.shutdown_timeout_seconds,
         }
