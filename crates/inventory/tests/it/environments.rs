@@ -58,7 +58,7 @@ async fn delete(client: &mut Client, name: &str) -> Result<(), Status> {
     client.delete_environment(request).await.map(|_| ())
 }
 
-const BUILT_IN: [&str; 3] = ["datascience", "python", "pytorch"];
+const BUILT_IN: [&str; 5] = ["datascience", "generative", "python", "pytorch", "rapids"];
 
 async fn packages_are_resolved_behind_the_call(engine: Engine) {
     let house = House::open(engine).await;
