@@ -115,13 +115,14 @@ print((os.times().user + os.times().system - spent.user - spent.system) / 2)
         "python3",
         "-c",
         "
-import threading
-threading.stack_size(32768)
-hold = threading.Event()
+import _thread
+_thread.stack_size(32768)
+hold = _thread.allocate_lock()
+hold.acquire()
 made = 0
 try:
     while made < 10000:
-        threading.Thread(target=hold.wait, daemon=True).start()
+        _thread.start_new_thread(hold.acquire, ())
         made += 1
 except RuntimeError:
     print(made)
