@@ -95,7 +95,10 @@ async fn environments_come_with_their_locks(engine: Engine) {
         .iter()
         .map(|environment| environment.name.as_str())
         .collect();
-    assert_eq!(names, ["datascience", "generative", "python", "pytorch", "rapids"]);
+    assert_eq!(
+        names,
+        ["datascience", "generative", "python", "pytorch", "rapids"]
+    );
     for environment in answer.environments {
         assert_eq!(
             environment.digest,
