@@ -57,7 +57,7 @@ async fn a_template_is_there_and_stays_what_its_people_make_of_it() {
     quire.quire(&["notebook", "delete", "sketch", "--yes"]);
 
     for (name, told) in [
-        ("nothing", "no template \"nothing\""),
+        ("nothing", "template \"nothing\" not found"),
         ("rapids", "template: rapids needs a GPU"),
     ] {
         let create = ["notebook", "create", "--name", "sketch", "--template", name];

@@ -113,7 +113,7 @@ async fn a_workload_is_nobody_and_sees_only_its_own() {
         "CUDA_VISIBLE_DEVICES=\n",
         "LANG=C.UTF-8\n",
         "PIP_TARGET=/notebooks/.quire/site-packages\n",
-        "PATH=/usr/local/bin:/usr/bin:/bin\n",
+        "PATH=/notebooks/.quire/site-packages/bin:/usr/local/bin:/usr/bin:/bin\n",
     ];
     assert!(known.iter().all(|line| log.contains(line)), "{log}");
     assert!(
