@@ -333,9 +333,11 @@ impl IdentityService for App {
         &self,
         request: Request<ListSshKeysRequest>,
     ) -> Result<Response<ListSshKeysResponse>, Status> {
-        let rows = App::list_ssh_keys(self, caller(&request)?.user()?).await?;
+        let (rows, page) =
+            App::list_ssh_keys(self, caller(&request)?.user()?, request.get_ref()).await?;
         Ok(Response::new(ListSshKeysResponse {
             ssh_keys: rows.into_iter().map(wire::ssh_key).collect(),
+            page: Some(page),
         }))
     }
 

@@ -25,6 +25,7 @@ mod new_notebook;
 mod node_work;
 mod nodes;
 mod notebook_changes;
+mod notebook_status;
 mod notebooks;
 mod observe;
 mod page;
@@ -115,7 +116,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebooks::stop_notebook))
         .routes(routes!(notebook_changes::restart_notebook))
         .routes(routes!(notebook_changes::rotate_notebook_token))
-        .routes(routes!(notebooks::get_notebook_status))
+        .routes(routes!(notebook_status::get_notebook_status))
         .routes(routes!(
             shares::list_notebook_shares,
             shares::share_notebook

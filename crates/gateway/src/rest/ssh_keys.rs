@@ -12,7 +12,7 @@ use super::caller::Caller;
 use super::extract::{Id, IdempotencyKey, Params};
 use super::failure::Failure;
 use super::json_body::JsonBody;
-use super::page::{List, Order, PageQuery};
+use super::page::{List, Order, PageQuery, list};
 use super::values::{Time, present};
 
 /// A public key of a person.
@@ -68,15 +68,18 @@ pub(super) async fn list_ssh_keys(
     let page = page.read(["dtCreated"], Order::Descending)?;
     let answer = caller
         .identity()
-        .list_ssh_keys(ListSshKeysRequest {})
+        .list_ssh_keys(ListSshKeysRequest {
+            page: Some(page.for_service()),
+            oldest_first: page.order == Order::Ascending,
+        })
         .await?
         .into_inner();
     let keys = answer
         .ssh_keys
         .into_iter()
         .map(SshKey::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(page.cut(keys, |key| key.dt_created.key(&key.id))))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(list(keys, answer.page.unwrap_or_default())))
 }
 
 /// Register a public key of the caller for ssh

@@ -286,6 +286,7 @@ impl IdentityService for Identity {
     async fn list_ssh_keys(&self, _: Request<ListSshKeysRequest>) -> Reply<ListSshKeysResponse> {
         reply(ListSshKeysResponse {
             ssh_keys: vec![self.ssh_key(&CreateSshKeyRequest::default())],
+            page: None,
         })
     }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use chassis::auth::User;
 use chassis::pick::pick;
-use chassis::{Error, Result};
-use contracts::common::v1::Role as Wire;
-use contracts::identity::v1::CreateSshKeyRequest;
+use chassis::{Error, Result, page};
+use contracts::common::v1::{PageInfo, Role as Wire};
+use contracts::identity::v1::{CreateSshKeyRequest, ListSshKeysRequest};
 use kernel::id::{SshKeyId, TeamId};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder,
@@ -23,7 +23,7 @@ use crate::store::entity::{member, project_member};
 
 /// Most keys of one person for one team.
 const MOST: usize = 20;
-/// Most keys listed at once.
+/// Most keys that a notebook is told of: the oldest.
 const LISTED: u64 = 1_000;
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -81,10 +81,21 @@ impl App {
         Ok(row)
     }
 
-    /// Keys of the caller, or of the whole team for an admin; newest first.
-    pub(crate) async fn list_ssh_keys(&self, caller: &User) -> Result<Vec<Model>> {
-        let newest_first = seen_by(caller).order_by_desc(Column::Id).limit(LISTED);
-        Ok(newest_first.all(self.database.reader()).await?)
+    /// A page of the keys of the caller, or of the whole team for an admin.
+    pub(crate) async fn list_ssh_keys(
+        &self,
+        caller: &User,
+        asked: &ListSshKeysRequest,
+    ) -> Result<(Vec<Model>, PageInfo)> {
+        page::by_id(
+            self.database.reader(),
+            seen_by(caller),
+            Column::Id,
+            asked.page.as_ref(),
+            asked.oldest_first,
+            |row| row.id.clone(),
+        )
+        .await
     }
 
     /// Forgets a key: the caller's own, or any of the team for an admin.

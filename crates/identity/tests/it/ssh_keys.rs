@@ -43,7 +43,10 @@ fn new_key(name: &str, number: u8) -> CreateSshKeyRequest {
 }
 
 async fn listed(client: &mut Client) -> Vec<String> {
-    let keys = client.list_ssh_keys(ListSshKeysRequest {}).await.unwrap();
+    let keys = client
+        .list_ssh_keys(ListSshKeysRequest::default())
+        .await
+        .unwrap();
     let keys = keys.into_inner().ssh_keys.into_iter();
     keys.map(|key| key.name).collect()
 }

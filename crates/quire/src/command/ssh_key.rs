@@ -76,10 +76,18 @@ pub(super) async fn run(command: SshKeyCommand, api: &Api, output: Output) -> Re
             print::one(output, &KeyRow::from(key))
         }
         SshKeyCommand::List => {
-            let answer = api
-                .ask(api.identity().list_ssh_keys(ListSshKeysRequest {}))
+            let page = |page| {
+                let mut identity = api.identity();
+                let request = ListSshKeysRequest {
+                    page,
+                    oldest_first: false,
+                };
+                async move { identity.list_ssh_keys(request).await }
+            };
+            let keys = api
+                .all(page, |answer| (answer.ssh_keys, answer.page))
                 .await?;
-            let rows: Vec<_> = answer.ssh_keys.into_iter().map(KeyRow::from).collect();
+            let rows: Vec<_> = keys.into_iter().map(KeyRow::from).collect();
             let empty = "there are no ssh keys; register yours with \"quire ssh-key add ~/.ssh/id_ed25519.pub\"";
             print::list(output, &rows, empty)
         }

@@ -5,7 +5,7 @@ use super::ask::{Ask, DeviceSet, Gpus, Place};
 /// Thousandths of a whole GPU.
 pub(crate) const WHOLE: u32 = 1_000;
 /// Most GPUs of one node: a set of them is one word.
-const MOST_GPUS: usize = 64;
+pub(super) const MOST_GPUS: usize = 64;
 /// Kinds of GPU work that are counted apart on each node: shares, then whole GPUs by number; the last is for all larger numbers.
 pub(crate) const WORK_KINDS: usize = 10;
 

@@ -4,7 +4,7 @@
 //! the model and the number of whole GPUs only, so that it is looked up.
 
 use super::ask::Gpus;
-use super::fleet::WHOLE;
+use super::fleet::{MOST_GPUS, WHOLE};
 use super::mix::Kind;
 
 /// How much work free GPUs serve beside some number of free cores.
@@ -20,20 +20,32 @@ pub(super) struct Served {
 impl Served {
     /// What these kinds, those that fit otherwise, make of free GPUs; `all` is how much work there is of all kinds.
     pub(super) fn of(kinds: &[Kind], all: u64) -> Self {
-        let count = |wanted: &dyn Fn(Gpus) -> bool| -> u64 {
-            let content = kinds.iter().filter(|kind| wanted(kind.gpus));
-            content.map(|kind| kind.count).sum()
-        };
-        let shares = (0..=WHOLE)
-            .map(|free| count(&|gpus| matches!(gpus, Gpus::Share(milli) if milli <= free)))
-            .collect();
-        let wholes = kinds.iter().filter_map(|kind| match kind.gpus {
-            Gpus::Whole(count) => Some(count),
-            Gpus::None | Gpus::Share(_) => None,
-        });
-        let whole = (0..=wholes.max().unwrap_or(0))
-            .map(|free| count(&|gpus| matches!(gpus, Gpus::Whole(count) if count <= free)))
-            .collect();
+        // Tables are made anew for each pass of the service, so no kind is looked at twice.
+        let mut shares = vec![0; WHOLE as usize + 1];
+        let mut whole = vec![0];
+        for kind in kinds {
+            let (table, size) = match kind.gpus {
+                Gpus::None => continue,
+                // No node has so many.
+                Gpus::Whole(count) if count as usize > MOST_GPUS => continue,
+                Gpus::Share(milli) => (&mut shares, milli as usize),
+                Gpus::Whole(count) => {
+                    let size = count as usize;
+                    whole.resize(whole.len().max(size + 1), 0);
+                    (&mut whole, size)
+                }
+            };
+            if let Some(content) = table.get_mut(size) {
+                *content += kind.count;
+            }
+        }
+        for table in [&mut shares, &mut whole] {
+            let mut sum = 0;
+            for content in table {
+                sum += *content;
+                *content = sum;
+            }
+        }
         Self { all, shares, whole }
     }
 
