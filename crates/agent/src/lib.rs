@@ -3,6 +3,7 @@
 
 mod attempt;
 mod config;
+mod copies;
 mod credentials;
 mod deletions;
 mod denied;
@@ -37,6 +38,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Kept, Order, Supervisor};
+use crate::copies::Copies;
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
 use crate::denied::Denials;
@@ -46,7 +48,7 @@ use crate::link::Link;
 use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
 use crate::node::Node;
-use crate::relay::{Edges, Listing, Relay};
+use crate::relay::{Edges, Errands, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
@@ -81,6 +83,7 @@ pub async fn run(
     denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
+    copies::sweep(&config.data_dir)?;
     let node = Node::joined(&config.data_dir)?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
@@ -110,8 +113,9 @@ pub async fn run(
         tasks.start("denials", denials.run(cancel.clone()));
     }
     tasks.start("edges", edges.run(cancel.clone()));
+    let errands = relay.errands.clone();
     tasks.start("relay", relay.run(listener, cancel));
-    agent.call_control_plane(&mut tasks, orders, listing)?;
+    agent.call_control_plane(&mut tasks, orders, listing, errands)?;
     tracing::info!(node_id = agent.node.id, "the agent runs");
     ready();
     let ended = tasks.run().await;
@@ -193,8 +197,8 @@ impl Agent {
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
             signs,
-            errands: Arc::new(relay::Errands::copies()),
-            commands: Arc::new(relay::Errands::commands()),
+            errands: Arc::new(Errands::copies()),
+            commands: Arc::new(Errands::commands()),
         }
     }
 
@@ -204,6 +208,7 @@ impl Agent {
         tasks: &mut Tasks,
         orders: mpsc::Sender<Order>,
         edges: Listing,
+        errands: Arc<Errands>,
     ) -> Result<()> {
         let (config, node_id, data_dir) = (
             &self.config,
@@ -245,10 +250,17 @@ impl Agent {
             edges,
             runtime: self.process.clone(),
         };
+        let copies = Copies {
+            caller: caller(&config.volume)?,
+            node_id: node_id.clone(),
+            board: self.board.clone(),
+            process: self.process.clone(),
+            errands,
+        };
         let deletions = Deletions {
             caller: caller(&config.volume)?,
             node_id,
-            data_dir,
+            data_dir: data_dir.clone(),
             board: self.board.clone(),
         };
         let renewal = Renewal {
@@ -261,6 +273,7 @@ impl Agent {
         tasks.start("link", link.run(tasks.cancel()));
         tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
+        tasks.start("copies", copies.run(data_dir, tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())
     }

@@ -36,6 +36,7 @@ events! {
     inventory::NodeChanged,
     inventory::EnvironmentChanged,
     volume::VolumeChanged,
+    volume::SnapshotChanged,
     scheduler::WorkloadChanged,
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,
