@@ -32,6 +32,7 @@ mod project_members;
 mod projects;
 mod resource_costs;
 mod session;
+mod snapshots;
 mod teams;
 mod values;
 mod volumes;
@@ -115,6 +116,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notebooks::get_notebook_status))
         .routes(routes!(volumes::list_volumes))
         .routes(routes!(volumes::get_volume, volumes::delete_volume))
+        .routes(routes!(
+            snapshots::list_snapshots,
+            snapshots::create_snapshot
+        ))
+        .routes(routes!(snapshots::delete_snapshot))
+        .routes(routes!(snapshots::restore_snapshot))
         .routes(routes!(idle::extend_notebook))
         .routes(routes!(
             idle::list_idle_policies,

@@ -192,7 +192,10 @@ async fn a_restore_keeps_what_was_there(engine: Engine) {
         (one.id.clone(), scene.volume.clone(), kept.id)
     );
     let listed = scene.agent.list_node_deletions(deletions).await.unwrap();
-    assert_eq!(listed.into_inner().snapshot_ids, [one.id.clone()]);
+    assert_eq!(
+        listed.into_inner().snapshot_ids,
+        std::slice::from_ref(&one.id)
+    );
     let gone = ConfirmDeletionRequest {
         node_id: scene.node.into(),
         snapshot_id: one.id,
@@ -207,7 +210,7 @@ async fn a_fork_begins_with_a_copy(engine: Engine) {
     let mut scene = Scene::open(engine).await;
     scene.ready("one").await;
     for (snapshot, failure) in [("", ""), ("one", ""), ("one", "no space is left")] {
-        let request = format!("{snapshot}{failure}");
+        let request = format!("fork/{snapshot}/{failure}");
         let fork = scene.fork(snapshot, &request).await.unwrap();
         assert_eq!(scene.fork(snapshot, &request).await.unwrap().id, fork.id);
         assert_eq!(fork.node_id, scene.node.to_string());
