@@ -36,6 +36,7 @@ mod replicas;
 mod rest;
 mod sandbox;
 mod silence;
+mod snapshots;
 mod split;
 mod storm;
 mod structure;
