@@ -40,6 +40,7 @@ mod rest;
 mod sandbox;
 mod share;
 mod silence;
+mod snapshots;
 mod split;
 mod ssh;
 mod storm;

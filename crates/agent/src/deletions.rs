@@ -1,6 +1,7 @@
-//! Removes the files of volumes that are marked for deletion, and says so. Nothing is removed that an attempt may still write to.
+//! Removes the files of volumes and snapshots that are marked for deletion, and says so. Nothing is removed that an attempt may still write to.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use chassis::grpc::Caller;
 use chassis::{Error, Result};
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use contracts::volume::v1::{ConfirmDeletionRequest, ListNodeDeletionsRequest};
-use kernel::id::VolumeId;
+use kernel::id::{ParseIdError, SnapshotId, VolumeId};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Board;
@@ -55,17 +56,9 @@ impl Deletions {
         let request = ListNodeDeletionsRequest {
             node_id: self.node_id.clone(),
         };
-        let listed = service
-            .list_node_deletions(request)
-            .await?
-            .into_inner()
-            .volume_ids;
-        for volume_id in listed {
-            let id: VolumeId = volume_id
-                .parse()
-                .map_err(|error: kernel::id::ParseIdError| {
-                    Error::invalid("volume_ids", error.to_string())
-                })?;
+        let listed = service.list_node_deletions(request).await?.into_inner();
+        for volume_id in listed.volume_ids {
+            let id: VolumeId = read("volume_ids", &volume_id)?;
             if self
                 .board
                 .all()
@@ -75,24 +68,47 @@ impl Deletions {
                 tracing::warn!(%id, "a volume is to be deleted, but an attempt still uses it");
                 continue;
             }
-            remove(&self.data_dir, id).await?;
-            service
-                .confirm_deletion(ConfirmDeletionRequest {
-                    node_id: self.node_id.clone(),
-                    volume_id,
-                })
-                .await?;
+            remove(&self.data_dir, id.to_string()).await?;
+            self.confirm(&mut service, volume_id, String::new()).await?;
             tracing::info!(%id, "volume deleted");
         }
+        for snapshot_id in listed.snapshot_ids {
+            let id: SnapshotId = read("snapshot_ids", &snapshot_id)?;
+            remove(&self.data_dir, id.to_string()).await?;
+            self.confirm(&mut service, String::new(), snapshot_id)
+                .await?;
+            tracing::info!(%id, "snapshot deleted");
+        }
+        Ok(())
+    }
+
+    async fn confirm(
+        &self,
+        service: &mut VolumeServiceClient<Caller>,
+        volume_id: String,
+        snapshot_id: String,
+    ) -> Result<()> {
+        let node_id = self.node_id.clone();
+        let request = ConfirmDeletionRequest {
+            node_id,
+            volume_id,
+            snapshot_id,
+        };
+        service.confirm_deletion(request).await?;
         Ok(())
     }
 }
 
-async fn remove(data_dir: &Path, id: VolumeId) -> Result<()> {
-    let folder = volumes(data_dir).join(id.to_string());
-    let failed = |error: std::io::Error| Error::internal("deleting a volume", error);
+fn read<T: FromStr<Err = ParseIdError>>(field: &'static str, id: &str) -> Result<T> {
+    id.parse()
+        .map_err(|error: ParseIdError| Error::invalid(field, error.to_string()))
+}
+
+async fn remove(data_dir: &Path, name: String) -> Result<()> {
+    let folder = volumes(data_dir).join(name);
+    let failed = |error: std::io::Error| Error::internal("deleting files", error);
     let removed = tokio::task::spawn_blocking(move || files::remove_folder(&folder)).await;
     removed
-        .map_err(|error| Error::internal("deleting a volume", error))?
+        .map_err(|error| Error::internal("deleting files", error))?
         .map_err(failed)
 }

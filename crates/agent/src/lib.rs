@@ -3,6 +3,7 @@
 
 mod attempt;
 mod config;
+mod copies;
 mod credentials;
 mod deletions;
 mod denied;
@@ -38,6 +39,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Board, Kept, Order, Supervisor};
+use crate::copies::Copies;
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
 use crate::denied::Denials;
@@ -47,7 +49,7 @@ use crate::link::Link;
 use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
 use crate::node::Node;
-use crate::relay::{Edges, Listing, Relay};
+use crate::relay::{Edges, Errands, Listing, Relay};
 use crate::renewal::Renewal;
 use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
@@ -83,6 +85,7 @@ pub async fn run(
     denied::check(&config.denied_networks)?;
     make_folders(&config)?;
     let _lock = sole_agent(&config)?;
+    copies::sweep(&config.data_dir)?;
     let node = Node::joined(&config.data_dir)?;
     let listener = relay::bind(&config.relay_dir.join(format!("{}.sock", node.id))).await?;
     let agent = Agent::new(config, node, clock).await?;
@@ -112,8 +115,9 @@ pub async fn run(
         tasks.start("denials", denials.run(cancel.clone()));
     }
     tasks.start("edges", edges.run(cancel.clone()));
+    let errands = relay.errands.clone();
     tasks.start("relay", relay.run(listener, cancel));
-    agent.call_control_plane(&mut tasks, orders, listing)?;
+    agent.call_control_plane(&mut tasks, orders, listing, errands)?;
     tracing::info!(node_id = agent.node.id, "the agent runs");
     ready();
     let ended = tasks.run().await;
@@ -195,8 +199,8 @@ impl Agent {
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
             signs,
-            errands: Arc::new(relay::Errands::copies()),
-            commands: Arc::new(relay::Errands::commands()),
+            errands: Arc::new(Errands::copies()),
+            commands: Arc::new(Errands::commands()),
         }
     }
 
@@ -206,6 +210,7 @@ impl Agent {
         tasks: &mut Tasks,
         orders: mpsc::Sender<Order>,
         edges: Listing,
+        errands: Arc<Errands>,
     ) -> Result<()> {
         let (config, node_id, data_dir) = (
             &self.config,
@@ -247,10 +252,17 @@ impl Agent {
             edges,
             runtime: self.process.clone(),
         };
+        let copies = Copies {
+            caller: caller(&config.volume)?,
+            node_id: node_id.clone(),
+            board: self.board.clone(),
+            process: self.process.clone(),
+            errands,
+        };
         let deletions = Deletions {
             caller: caller(&config.volume)?,
             node_id,
-            data_dir,
+            data_dir: data_dir.clone(),
             board: self.board.clone(),
         };
         let renewal = Renewal {
@@ -263,6 +275,7 @@ impl Agent {
         tasks.start("link", link.run(tasks.cancel()));
         tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
+        tasks.start("copies", copies.run(data_dir, tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())
     }

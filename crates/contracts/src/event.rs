@@ -37,6 +37,7 @@ events! {
     inventory::NodeChanged,
     inventory::EnvironmentChanged,
     volume::VolumeChanged,
+    volume::SnapshotChanged,
     scheduler::WorkloadChanged,
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,

@@ -10,7 +10,7 @@ use contracts::inventory::v1::{Environment, EnvironmentChanged, Node, NodeChange
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
-use contracts::volume::v1::{Volume, VolumeChanged};
+use contracts::volume::v1::{Snapshot, SnapshotChanged, Volume, VolumeChanged};
 use contracts::{Event, from_wire_time};
 use kernel::NanosPerHour;
 use kernel::time::milliseconds_between;
@@ -40,6 +40,11 @@ pub(crate) fn of(delivery: &Delivery) -> String {
         .or_else(|| {
             line(delivery, |event: VolumeChanged| {
                 volume(&event.volume.unwrap_or_default())
+            })
+        })
+        .or_else(|| {
+            line(delivery, |event: SnapshotChanged| {
+                snapshot(&event.snapshot.unwrap_or_default())
             })
         })
         .or_else(|| {
@@ -171,7 +176,17 @@ fn volume(volume: &Volume) -> String {
         Some(attachment) => format!("attached to {}", attachment.attempt_id),
         None => "attached to nothing".to_owned(),
     };
-    format!("volume is {state}, {holder}")
+    let copied = match volume.copy_id.as_str() {
+        "" => "",
+        _ => "; its files are being copied",
+    };
+    format!("volume is {state}, {holder}{copied}")
+}
+
+fn snapshot(snapshot: &Snapshot) -> String {
+    let state = word(snapshot.state().as_str_name(), "SNAPSHOT_STATE_");
+    let name = &snapshot.name;
+    format!("snapshot {name} is {state}{}", because(&snapshot.reason))
 }
 
 fn node(node: &Node) -> String {

@@ -109,6 +109,10 @@ ids! {
     EnvironmentId = "en";
     /// Persistent files.
     VolumeId = "vo";
+    /// What files were at one moment.
+    SnapshotId = "sn";
+    /// One copying of files on a node.
+    CopyId = "cp";
     /// Something that runs or waits to run.
     WorkloadId = "wo";
     /// One try to run a workload.

@@ -4,16 +4,20 @@ use chassis::auth::caller;
 use contracts::volume::v1::volume_service_server::VolumeService;
 use contracts::volume::v1::{
     AttachVolumeRequest, AttachVolumeResponse, ClaimVolumeRequest, ClaimVolumeResponse,
-    ConfirmDeletionRequest, ConfirmDeletionResponse, CreateVolumeRequest, CreateVolumeResponse,
-    DeleteVolumeRequest, DeleteVolumeResponse, DetachVolumeRequest, DetachVolumeResponse,
+    ConfirmCopyRequest, ConfirmCopyResponse, ConfirmDeletionRequest, ConfirmDeletionResponse,
+    CreateSnapshotRequest, CreateSnapshotResponse, CreateVolumeRequest, CreateVolumeResponse,
+    DeleteSnapshotRequest, DeleteSnapshotResponse, DeleteVolumeRequest, DeleteVolumeResponse,
+    DetachVolumeRequest, DetachVolumeResponse, ForkVolumeRequest, ForkVolumeResponse,
     GetVolumeRequest, GetVolumeResponse, KeepVolumeRequest, KeepVolumeResponse,
-    ListLostVolumesRequest, ListLostVolumesResponse, ListNodeDeletionsRequest,
-    ListNodeDeletionsResponse, ListNodeVolumesRequest, ListNodeVolumesResponse, ListVolumesRequest,
-    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse,
+    ListLostVolumesRequest, ListLostVolumesResponse, ListNodeCopiesRequest, ListNodeCopiesResponse,
+    ListNodeDeletionsRequest, ListNodeDeletionsResponse, ListNodeVolumesRequest,
+    ListNodeVolumesResponse, ListSnapshotsRequest, ListSnapshotsResponse, ListVolumesRequest,
+    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse, RestoreSnapshotRequest,
+    RestoreSnapshotResponse,
 };
 use tonic::{Request, Response, Status};
 
-use crate::app::App;
+use crate::app::{App, Fork};
 use crate::wire::{self, read_id};
 
 #[tonic::async_trait]
@@ -166,9 +170,13 @@ impl VolumeService for App {
         request: Request<ListNodeDeletionsRequest>,
     ) -> Result<Response<ListNodeDeletionsResponse>, Status> {
         let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
-        let volumes = self.node_deletions(node).await?;
-        let volume_ids = volumes.into_iter().map(|volume| volume.id.into()).collect();
-        Ok(Response::new(ListNodeDeletionsResponse { volume_ids }))
+        let (volumes, snapshots) = self.node_deletions(node).await?;
+        let volume_ids = volumes.into_iter().map(|volume| volume.id.into());
+        let snapshot_ids = snapshots.into_iter().map(|snapshot| snapshot.id.into());
+        Ok(Response::new(ListNodeDeletionsResponse {
+            volume_ids: volume_ids.collect(),
+            snapshot_ids: snapshot_ids.collect(),
+        }))
     }
 
     async fn confirm_deletion(
@@ -176,12 +184,115 @@ impl VolumeService for App {
         request: Request<ConfirmDeletionRequest>,
     ) -> Result<Response<ConfirmDeletionResponse>, Status> {
         let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
-        App::confirm_deletion(
+        let asked = request.get_ref();
+        if asked.snapshot_id.is_empty() {
+            let id = read_id("volume_id", &asked.volume_id)?;
+            App::confirm_deletion(self, node, id).await?;
+        } else {
+            let id = read_id("snapshot_id", &asked.snapshot_id)?;
+            self.confirm_snapshot_deletion(node, id).await?;
+        }
+        Ok(Response::new(ConfirmDeletionResponse {}))
+    }
+
+    async fn create_snapshot(
+        &self,
+        request: Request<CreateSnapshotRequest>,
+    ) -> Result<Response<CreateSnapshotResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let id = read_id("volume_id", &asked.volume_id)?;
+        let made =
+            App::create_snapshot(self, principal.user()?, id, &asked.name, &asked.request_id)
+                .await?;
+        Ok(Response::new(CreateSnapshotResponse {
+            snapshot: Some(wire::snapshot(made)),
+        }))
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<ListSnapshotsRequest>,
+    ) -> Result<Response<ListSnapshotsResponse>, Status> {
+        let principal = caller(&request)?;
+        let id = read_id("volume_id", &request.get_ref().volume_id)?;
+        let snapshots = self.snapshots(&principal, id).await?;
+        Ok(Response::new(ListSnapshotsResponse {
+            snapshots: snapshots.into_iter().map(wire::snapshot).collect(),
+        }))
+    }
+
+    async fn restore_snapshot(
+        &self,
+        request: Request<RestoreSnapshotRequest>,
+    ) -> Result<Response<RestoreSnapshotResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let id = read_id("volume_id", &asked.volume_id)?;
+        let kept = App::restore_snapshot(
             self,
-            node,
-            read_id("volume_id", &request.get_ref().volume_id)?,
+            principal.user()?,
+            id,
+            &asked.snapshot,
+            &asked.request_id,
         )
         .await?;
-        Ok(Response::new(ConfirmDeletionResponse {}))
+        Ok(Response::new(RestoreSnapshotResponse {
+            kept: Some(wire::snapshot(kept)),
+        }))
+    }
+
+    async fn delete_snapshot(
+        &self,
+        request: Request<DeleteSnapshotRequest>,
+    ) -> Result<Response<DeleteSnapshotResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let id = read_id("volume_id", &asked.volume_id)?;
+        let going = App::delete_snapshot(self, principal.user()?, id, &asked.snapshot).await?;
+        Ok(Response::new(DeleteSnapshotResponse {
+            snapshot: Some(wire::snapshot(going)),
+        }))
+    }
+
+    async fn fork_volume(
+        &self,
+        request: Request<ForkVolumeRequest>,
+    ) -> Result<Response<ForkVolumeResponse>, Status> {
+        let asked = request.into_inner();
+        let volume = self
+            .fork(Fork {
+                source: read_id("source_id", &asked.source_id)?,
+                snapshot: asked.snapshot,
+                request_id: asked.request_id,
+                owner: asked.owner_id,
+                project: asked.project_id,
+            })
+            .await?;
+        Ok(Response::new(ForkVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn list_node_copies(
+        &self,
+        request: Request<ListNodeCopiesRequest>,
+    ) -> Result<Response<ListNodeCopiesResponse>, Status> {
+        let node = caller(&request)?.require_node(&request.get_ref().node_id)?;
+        let copies = self.node_copies(node).await?;
+        Ok(Response::new(ListNodeCopiesResponse {
+            copies: copies.into_iter().map(wire::file_copy).collect(),
+        }))
+    }
+
+    async fn confirm_copy(
+        &self,
+        request: Request<ConfirmCopyRequest>,
+    ) -> Result<Response<ConfirmCopyResponse>, Status> {
+        let asked = request.get_ref();
+        let node = caller(&request)?.require_node(&asked.node_id)?;
+        let id = read_id("copy_id", &asked.copy_id)?;
+        App::confirm_copy(self, node, id, &asked.failure, asked.bytes).await?;
+        Ok(Response::new(ConfirmCopyResponse {}))
     }
 }

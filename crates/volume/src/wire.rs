@@ -6,6 +6,8 @@ use contracts::to_wire_time;
 use contracts::volume::v1 as wire;
 use kernel::id::{AttemptId, ParseIdError};
 
+use crate::domain::copy::FileCopy;
+use crate::domain::snapshot::{self, Snapshot};
 use crate::domain::volume::{Attachment, State, Volume};
 
 pub(crate) fn volume(volume: Volume) -> wire::Volume {
@@ -20,6 +22,7 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         reason: volume.reason,
         owner_id: volume.owner,
         label: volume.label,
+        copy_id: volume.copy.map(String::from).unwrap_or_default(),
         project_id: volume.project,
         team_id: volume.team.into(),
         node_id: volume.node.map(String::from).unwrap_or_default(),
@@ -27,6 +30,36 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         attachment: volume.attachment.map(attachment),
         revision: volume.revision,
         created_at: Some(to_wire_time(volume.created_at)),
+    }
+}
+
+pub(crate) fn snapshot(snapshot: Snapshot) -> wire::Snapshot {
+    let state = match snapshot.state {
+        snapshot::State::Making => wire::SnapshotState::Making,
+        snapshot::State::Ready => wire::SnapshotState::Ready,
+        snapshot::State::Failed => wire::SnapshotState::Failed,
+        snapshot::State::Deleting => wire::SnapshotState::Deleting,
+        snapshot::State::Deleted => wire::SnapshotState::Deleted,
+    };
+    wire::Snapshot {
+        id: snapshot.id.into(),
+        volume_id: snapshot.volume.into(),
+        name: snapshot.name,
+        state: state.into(),
+        reason: snapshot.reason,
+        bytes: snapshot.bytes,
+        revision: snapshot.revision,
+        created_at: Some(to_wire_time(snapshot.created_at)),
+        team_id: snapshot.team.into(),
+    }
+}
+
+pub(crate) fn file_copy(copy: FileCopy) -> wire::FileCopy {
+    wire::FileCopy {
+        id: copy.id.into(),
+        from_id: copy.from.to_string(),
+        to_id: copy.to.to_string(),
+        keep_id: copy.keep.map(String::from).unwrap_or_default(),
     }
 }
 

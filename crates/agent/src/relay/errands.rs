@@ -55,7 +55,7 @@ impl Errands {
         let of_one = self.of(one).try_acquire_owned().map_err(|_| {
             let most = self.most_of_one;
             Error::Exhausted(format!(
-                "{most} {what} run already; try again when one has ended"
+                "{most} {what} run already, or all of them are being copied; try again soon"
             ))
         })?;
         let of_node = self.all.clone().try_acquire_owned().map_err(|_| {
@@ -66,6 +66,12 @@ impl Errands {
             _of_node: of_node,
             _of_one: of_one,
         })
+    }
+
+    /// Keeps all others off `one` as long as this lives; `None` when some run now.
+    pub(crate) fn all_of(&self, one: &str) -> Option<OwnedSemaphorePermit> {
+        let most = u32::try_from(self.most_of_one).unwrap_or(u32::MAX);
+        self.of(one).try_acquire_many_owned(most).ok()
     }
 
     fn of(&self, one: &str) -> Arc<Semaphore> {
@@ -101,5 +107,14 @@ mod tests {
         drop(permits);
         errands.begin("vo-9").unwrap();
         assert_eq!(errands.some.lock().unwrap().len(), 1, "none is left over");
+
+        let running = errands.begin("vo-9").unwrap();
+        assert!(errands.all_of("vo-9").is_none(), "one runs");
+        drop(running);
+        let all = errands.all_of("vo-9").unwrap();
+        assert!(errands.begin("vo-9").is_err());
+        errands.begin("vo-8").unwrap();
+        drop(all);
+        errands.begin("vo-9").unwrap();
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Played {
     heartbeats: Mutex<Vec<inventory::HeartbeatRequest>>,
     edges: Mutex<Vec<inventory::Edge>>,
     deletions: Mutex<BTreeSet<String>>,
+    copies: Mutex<Vec<volume::FileCopy>>,
+    copied: Mutex<Vec<volume::ConfirmCopyRequest>>,
     join_requests: Mutex<BTreeSet<String>>,
     authority: OnceLock<Authority>,
     /// How many certificates were renewed.
@@ -209,6 +211,17 @@ impl Control {
     /// How many different joins were asked for.
     pub(crate) fn distinct_joins(&self) -> usize {
         lock(&self.played.join_requests).len()
+    }
+
+    /// Has the node copy, and waits for what it says of that.
+    pub(crate) async fn copy(&self, copy: volume::FileCopy) -> volume::ConfirmCopyRequest {
+        let id = copy.id.clone();
+        lock(&self.played.copies).push(copy);
+        eventually("the copy", || async {
+            let copied = lock(&self.played.copied);
+            copied.iter().find(|said| said.copy_id == id).cloned()
+        })
+        .await
     }
 
     pub(crate) fn delete_volume(&self, volume: &str) {
@@ -433,7 +446,26 @@ play! {
         ) -> Result<Response<volume::ListNodeDeletionsResponse>, Status> {
             self.check(&request, &request.get_ref().node_id)?;
             let volume_ids = lock(&self.0.deletions).iter().cloned().collect();
-            Ok(Response::new(volume::ListNodeDeletionsResponse { volume_ids }))
+            Ok(Response::new(volume::ListNodeDeletionsResponse { volume_ids, snapshot_ids: Vec::new() }))
+        }
+
+        async fn list_node_copies(
+            &self,
+            request: Request<volume::ListNodeCopiesRequest>,
+        ) -> Result<Response<volume::ListNodeCopiesResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            let copies = lock(&self.0.copies).clone();
+            Ok(Response::new(volume::ListNodeCopiesResponse { copies }))
+        }
+
+        async fn confirm_copy(
+            &self,
+            request: Request<volume::ConfirmCopyRequest>,
+        ) -> Result<Response<volume::ConfirmCopyResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            lock(&self.0.copies).retain(|copy| copy.id != request.get_ref().copy_id);
+            lock(&self.0.copied).push(request.into_inner());
+            Ok(Response::new(volume::ConfirmCopyResponse {}))
         }
 
         async fn confirm_deletion(
@@ -449,6 +481,11 @@ play! {
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
     get_volume(GetVolumeRequest) -> GetVolumeResponse,
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
+    create_snapshot(CreateSnapshotRequest) -> CreateSnapshotResponse,
+    list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse,
+    restore_snapshot(RestoreSnapshotRequest) -> RestoreSnapshotResponse,
+    delete_snapshot(DeleteSnapshotRequest) -> DeleteSnapshotResponse,
+    fork_volume(ForkVolumeRequest) -> ForkVolumeResponse,
     claim_volume(ClaimVolumeRequest) -> ClaimVolumeResponse,
     keep_volume(KeepVolumeRequest) -> KeepVolumeResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,

@@ -206,8 +206,9 @@ async fn a_terminal_is_one_and_a_command_ends_with_its_connection() {
     send(&shell, "stty size\n");
     until(&mut shell, "40 100\r\n").await;
     // Ctrl-C ends what runs in front, and not the shell.
-    send(&shell, "echo begun; sleep 1000\n");
+    send(&shell, "echo begun; sleep 3000\n");
     until(&mut shell, "begun\r\n").await;
+    running(&node, &within, "sleep 3000", true).await;
     send(&shell, "\u{3}");
     send(&shell, "echo still\\ here $$\n");
     until(&mut shell, "still here").await;

@@ -1,8 +1,9 @@
 //! Attempts from their assignment to their end.
 
 use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
+use contracts::volume::v1::FileCopy;
 use kernel::Clock as _;
-use kernel::id::VolumeId;
+use kernel::id::{CopyId, SnapshotId, VolumeId};
 use kernel::time::SystemClock;
 use testkit::eventually;
 
@@ -174,6 +175,38 @@ async fn one_volume_has_one_writer_and_outlives_it() {
         AttemptEnd::Completed
     );
     assert_eq!(node.log(&second).await, "first\n");
+
+    let snapshot = SnapshotId::generate().to_string();
+    let copy = FileCopy {
+        id: CopyId::generate().into(),
+        from_id: volume.clone(),
+        to_id: snapshot.clone(),
+        keep_id: String::new(),
+    };
+    let said = node.control.copy(copy).await;
+    assert_eq!((said.failure.as_str(), said.bytes), ("", 6));
+    let kept = std::fs::read_to_string(node.volume(&snapshot).join("file")).unwrap();
+    assert_eq!(kept, "first\n");
+    let fork = VolumeId::generate().to_string();
+    let copy = FileCopy {
+        id: CopyId::generate().into(),
+        from_id: snapshot,
+        to_id: fork.clone(),
+        keep_id: String::new(),
+    };
+    assert_eq!(node.control.copy(copy).await.failure, "");
+    let mut third = script("echo more >> file && cat file");
+    spec(&mut third).volume_id = fork;
+    node.control.assign(&third).await;
+    assert_eq!(
+        node.control.ended(&third).await.end(),
+        AttemptEnd::Completed
+    );
+    assert_eq!(
+        node.log(&third).await,
+        "first\nmore\n",
+        "its user may write"
+    );
 
     node.control.delete_volume(&volume);
     eventually("the deletion", || async {

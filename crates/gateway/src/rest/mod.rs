@@ -34,6 +34,7 @@ mod projects;
 mod resource_costs;
 mod session;
 mod shares;
+mod snapshots;
 mod ssh_keys;
 mod teams;
 mod templates;
@@ -125,6 +126,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(shares::list_shared_notebooks))
         .routes(routes!(volumes::list_volumes))
         .routes(routes!(volumes::get_volume, volumes::delete_volume))
+        .routes(routes!(
+            snapshots::list_snapshots,
+            snapshots::create_snapshot
+        ))
+        .routes(routes!(snapshots::delete_snapshot))
+        .routes(routes!(snapshots::restore_snapshot))
         .routes(routes!(idle::extend_notebook))
         .routes(routes!(
             idle::list_idle_policies,

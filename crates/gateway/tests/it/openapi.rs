@@ -141,6 +141,7 @@ async fn every_route_answers_as_the_document_says() {
         let path = template
             .replace("/dead/{id}", "/dead/7")
             .replace("{id}", "box")
+            .replace("{snapshot}", "first")
             .replace("{machineType}", "C3")
             .replace("{month}", "2026-01")
             .replace("{user}", "bob@example.org")

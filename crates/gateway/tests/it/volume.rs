@@ -25,6 +25,18 @@ fn find(id: &str) -> Result<Option<wire::Volume>, Status> {
         .ok_or_else(|| Error::not_found("volume", id).into())
 }
 
+fn snapshot(volume_id: &str, name: &str) -> Result<Option<wire::Snapshot>, Status> {
+    find(volume_id)?;
+    Ok(Some(wire::Snapshot {
+        id: "sn-1".to_owned(),
+        volume_id: volume_id.to_owned(),
+        name: name.to_owned(),
+        state: wire::SnapshotState::Ready.into(),
+        created_at: Some(prost_types::Timestamp::default()),
+        ..wire::Snapshot::default()
+    }))
+}
+
 testkit::play! {
     VolumeService as Volumes, wire: {
         async fn list_volumes(
@@ -52,9 +64,47 @@ testkit::play! {
             }
             Ok(Response::new(wire::DeleteVolumeResponse { volume }))
         }
+
+        async fn create_snapshot(
+            &self,
+            request: Request<wire::CreateSnapshotRequest>,
+        ) -> Result<Response<wire::CreateSnapshotResponse>, Status> {
+            let asked = request.get_ref();
+            let snapshot = snapshot(&asked.volume_id, &asked.name)?;
+            Ok(Response::new(wire::CreateSnapshotResponse { snapshot }))
+        }
+
+        async fn list_snapshots(
+            &self,
+            request: Request<wire::ListSnapshotsRequest>,
+        ) -> Result<Response<wire::ListSnapshotsResponse>, Status> {
+            let snapshots = snapshot(&request.get_ref().volume_id, "first")?;
+            let snapshots = snapshots.into_iter().collect();
+            Ok(Response::new(wire::ListSnapshotsResponse { snapshots }))
+        }
+
+        async fn restore_snapshot(
+            &self,
+            request: Request<wire::RestoreSnapshotRequest>,
+        ) -> Result<Response<wire::RestoreSnapshotResponse>, Status> {
+            let kept = snapshot(&request.get_ref().volume_id, "before-restore")?;
+            Ok(Response::new(wire::RestoreSnapshotResponse { kept }))
+        }
+
+        async fn delete_snapshot(
+            &self,
+            request: Request<wire::DeleteSnapshotRequest>,
+        ) -> Result<Response<wire::DeleteSnapshotResponse>, Status> {
+            let asked = request.get_ref();
+            let snapshot = snapshot(&asked.volume_id, &asked.snapshot)?;
+            Ok(Response::new(wire::DeleteSnapshotResponse { snapshot }))
+        }
     }
     without
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
+    fork_volume(ForkVolumeRequest) -> ForkVolumeResponse,
+    list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,
+    confirm_copy(ConfirmCopyRequest) -> ConfirmCopyResponse,
     claim_volume(ClaimVolumeRequest) -> ClaimVolumeResponse,
     keep_volume(KeepVolumeRequest) -> KeepVolumeResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,

@@ -281,6 +281,13 @@ testkit::play! {
     lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
+    create_snapshot(CreateSnapshotRequest) -> CreateSnapshotResponse,
+    list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse,
+    restore_snapshot(RestoreSnapshotRequest) -> RestoreSnapshotResponse,
+    delete_snapshot(DeleteSnapshotRequest) -> DeleteSnapshotResponse,
+    fork_volume(ForkVolumeRequest) -> ForkVolumeResponse,
+    list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,
+    confirm_copy(ConfirmCopyRequest) -> ConfirmCopyResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

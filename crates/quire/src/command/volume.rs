@@ -1,11 +1,14 @@
 //! `quire volume`.
 
+mod snapshot;
+
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use contracts::volume::v1::{DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, Volume};
 use serde::Serialize;
 
+use self::snapshot::SnapshotRow;
 use super::confirm::confirm;
 use super::notebook;
 use crate::api::Api;
@@ -26,6 +29,9 @@ struct VolumeRow {
     node_id: String,
     project_id: String,
     created_at: String,
+    /// Where one volume is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshots: Option<Vec<SnapshotRow>>,
 }
 
 impl VolumeRow {
@@ -41,6 +47,7 @@ impl VolumeRow {
             label: volume.label,
             node_id: volume.node_id,
             project_id: volume.project_id,
+            snapshots: None,
         }
     }
 }
@@ -87,7 +94,22 @@ pub(super) async fn run(command: VolumeCommand, api: &Api, output: Output) -> Re
         }
         VolumeCommand::Show { id } => {
             let names = notebook::names(api).await?;
-            print::one(output, &VolumeRow::new(find(api, &id).await?, &names))
+            let volume = find(api, &id).await?;
+            let snapshots = snapshot::rows(api, &volume.id).await?;
+            let mut row = VolumeRow::new(volume, &names);
+            if output == Output::Json {
+                row.snapshots = Some(snapshots);
+                return print::one(output, &row);
+            }
+            print::one(output, &row)?;
+            print::list(output, &snapshots, "no snapshots")
+        }
+        VolumeCommand::Snapshot { id, name } => {
+            snapshot::create(api, output, &id, name.unwrap_or_default()).await
+        }
+        VolumeCommand::Restore { snapshot } => snapshot::restore(api, output, &snapshot).await,
+        VolumeCommand::SnapshotDelete { snapshot, yes } => {
+            snapshot::delete(api, output, &snapshot, yes).await
         }
         VolumeCommand::Delete { id, yes } => delete(api, output, &id, yes).await,
     }

@@ -169,6 +169,13 @@ testkit::play! {
     }
     without
     create_volume(CreateVolumeRequest) -> CreateVolumeResponse,
+    create_snapshot(CreateSnapshotRequest) -> CreateSnapshotResponse,
+    list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse,
+    restore_snapshot(RestoreSnapshotRequest) -> RestoreSnapshotResponse,
+    delete_snapshot(DeleteSnapshotRequest) -> DeleteSnapshotResponse,
+    fork_volume(ForkVolumeRequest) -> ForkVolumeResponse,
+    list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,
+    confirm_copy(ConfirmCopyRequest) -> ConfirmCopyResponse,
     claim_volume(ClaimVolumeRequest) -> ClaimVolumeResponse,
     keep_volume(KeepVolumeRequest) -> KeepVolumeResponse,
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,

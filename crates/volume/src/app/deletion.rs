@@ -3,12 +3,13 @@
 use chassis::auth::Principal;
 use chassis::{Error, Result};
 use contracts::common::v1::Role;
-use kernel::id::{NodeId, VolumeId};
+use kernel::id::{NodeId, SnapshotId, VolumeId};
 
 use super::App;
 use super::volume::not_found;
+use crate::domain::snapshot::Snapshot;
 use crate::domain::volume::Volume;
-use crate::store::volumes;
+use crate::store::{snapshots, volumes};
 
 impl App {
     /// Marks a volume for deletion: its owner's service may always, a person who is a member of its project when nobody uses it.
@@ -25,14 +26,20 @@ impl App {
             volume.check_unused()?;
         }
         let change = volume.delete()?;
+        self.each_snapshot(&transaction, id, Snapshot::go).await?;
         self.record(&transaction, &volume, change).await?;
         self.commit(transaction).await?;
         Ok(volume)
     }
 
     /// What a node must remove.
-    pub(crate) async fn node_deletions(&self, node: NodeId) -> Result<Vec<Volume>> {
-        volumes::deleting_on(self.database.reader(), node).await
+    pub(crate) async fn node_deletions(
+        &self,
+        node: NodeId,
+    ) -> Result<(Vec<Volume>, Vec<Snapshot>)> {
+        let reader = self.database.reader();
+        let volumes = volumes::deleting_on(reader, node).await?;
+        Ok((volumes, snapshots::deleting_on(reader, node).await?))
     }
 
     /// A node has removed the files of a volume that lay on it.
@@ -44,6 +51,23 @@ impl App {
             .ok_or_else(|| Error::not_found("volume", &id.to_string()))?;
         let change = volume.confirm_deletion()?;
         self.record(&transaction, &volume, change).await?;
+        self.commit(transaction).await
+    }
+
+    /// A node has removed the files of a snapshot that lay on it.
+    pub(crate) async fn confirm_snapshot_deletion(
+        &self,
+        node: NodeId,
+        id: SnapshotId,
+    ) -> Result<()> {
+        let transaction = self.database.begin().await?;
+        self.change_snapshot(&transaction, id, |snapshot| {
+            if snapshot.node != node {
+                return Err(Error::not_found("snapshot", &id.to_string()));
+            }
+            snapshot.confirm_deletion()
+        })
+        .await?;
         self.commit(transaction).await
     }
 }

@@ -4,8 +4,9 @@ use chassis::{Error, Result};
 use kernel::id::NodeId;
 
 use super::App;
+use crate::domain::snapshot::Snapshot;
 use crate::domain::volume::Volume;
-use crate::store::{lost_nodes, volumes};
+use crate::store::{copies, lost_nodes, volumes};
 
 /// Longest reason that is kept, in characters.
 const LONGEST_REASON: usize = 300;
@@ -37,6 +38,11 @@ impl App {
                 return Ok(());
             }
             for mut volume in page {
+                if let Some(copy) = volume.copy {
+                    copies::remove(&transaction, copy).await?;
+                }
+                self.each_snapshot(&transaction, volume.id, Snapshot::lose)
+                    .await?;
                 let change = volume.lose(reason);
                 self.record(&transaction, &volume, change).await?;
             }

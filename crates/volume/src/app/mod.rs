@@ -1,9 +1,11 @@
 //! Use cases of volume, one file a resource.
 
 mod attachment;
+mod copy;
 mod deletion;
 mod loss;
 mod release;
+mod snapshot;
 mod volume;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use kernel::Clock;
 use sea_orm::DatabaseTransaction;
 use tokio::sync::Notify;
 
+pub(crate) use self::copy::Fork;
 use crate::domain::volume::{Change, Volume};
 use crate::metrics::Metrics;
 use crate::store::volumes;

@@ -12,7 +12,7 @@ use crate::domain::volume::{Change, Volume};
 use crate::store::volumes;
 
 /// Longest identifier of a request or an owner, and longest label, in characters.
-const LONGEST_TEXT: usize = 200;
+pub(super) const LONGEST_TEXT: usize = 200;
 
 impl App {
     /// A new volume of a team; the same request gives the same one.

@@ -1,3 +1,5 @@
-//! The rules of volumes: who may write, and when the files go.
+//! The rules of volumes: who may write, what is copied when, and when the files go.
 
+pub(crate) mod copy;
+pub(crate) mod snapshot;
 pub(crate) mod volume;

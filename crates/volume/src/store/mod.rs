@@ -1,13 +1,15 @@
 //! Tables of volume.
 
 pub(crate) mod attempts;
+pub(crate) mod copies;
 pub(crate) mod cursors;
 mod entity;
 pub(crate) mod lost_nodes;
+pub(crate) mod snapshots;
 pub(crate) mod volumes;
 
-use chassis::Error;
 use chassis::database::SqlMigration;
+use chassis::{Error, Result};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 /// The schema of volume's database.
@@ -32,8 +34,17 @@ impl MigratorTrait for Migrator {
                 name: "volume_0003_owner",
                 sql: include_str!("migrations/0003_owner.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "volume_0004_snapshot",
+                sql: include_str!("migrations/0004_snapshot.sql"),
+            }),
         ]
     }
+}
+
+/// A number as columns hold it.
+fn number(value: u64) -> Result<i64> {
+    i64::try_from(value).map_err(|error| Error::internal("writing a row", error))
 }
 
 /// A column holds what this program never writes.

@@ -2,10 +2,10 @@
 
 use chassis::auth::User;
 use chassis::database::count_by;
-use chassis::{Error, Result, page};
+use chassis::{Result, page};
 use contracts::common::v1::PageInfo;
 use contracts::volume::v1::ListVolumesRequest;
-use kernel::id::{AttemptId, NodeId, VolumeId};
+use kernel::id::{AttemptId, CopyId, NodeId, TeamId, VolumeId};
 use kernel::time::from_micros;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -13,8 +13,8 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::broken;
 use super::entity::volume;
+use super::{broken, number};
 use crate::domain::volume::{Attachment, State, Volume};
 
 const READY: &str = "ready";
@@ -38,13 +38,23 @@ pub(crate) async fn insert_or_find(
         .on_conflict_do_nothing_on([volume::Column::TeamId, volume::Column::RequestId])
         .exec_without_returning(transaction)
         .await?;
-    volume::Entity::find()
-        .filter(volume::Column::TeamId.eq(new.team.to_string()))
-        .filter(volume::Column::RequestId.eq(request_id))
-        .one(transaction)
+    requested(transaction, new.team, request_id)
         .await?
-        .map(read)
-        .ok_or_else(|| broken("request_id"))?
+        .ok_or_else(|| broken("request_id"))
+}
+
+/// The volume that a team's request has made.
+pub(crate) async fn requested(
+    connection: &impl ConnectionTrait,
+    team: TeamId,
+    request_id: &str,
+) -> Result<Option<Volume>> {
+    let row = volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(team.to_string()))
+        .filter(volume::Column::RequestId.eq(request_id))
+        .one(connection)
+        .await?;
+    row.map(read).transpose()
 }
 
 /// One volume.
@@ -85,6 +95,20 @@ pub(crate) async fn lock_attached(
     rows.into_iter().map(read).collect()
 }
 
+/// The volumes that this copies from or to, locked until the transaction ends.
+pub(crate) async fn lock_copied(
+    transaction: &DatabaseTransaction,
+    copy: CopyId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::CopyId.eq(copy.to_string()))
+        .order_by_asc(volume::Column::Id)
+        .lock_exclusive()
+        .all(transaction)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// A page of the volumes that have files or may get some, of the user's team and in projects that they see.
 pub(crate) async fn page_of_team(
     connection: &impl ConnectionTrait,
@@ -111,7 +135,7 @@ pub(crate) async fn count(connection: &impl ConnectionTrait) -> Result<Vec<(Stri
     Ok(count_by(there, volume::Column::State, connection).await?)
 }
 
-/// Volumes whose files a node must remove, oldest first.
+/// Volumes whose files a node must remove and nothing copies any more, oldest first.
 pub(crate) async fn deleting_on(
     connection: &impl ConnectionTrait,
     node: NodeId,
@@ -119,6 +143,7 @@ pub(crate) async fn deleting_on(
     let rows = volume::Entity::find()
         .filter(volume::Column::NodeId.eq(node.to_string()))
         .filter(volume::Column::State.eq(DELETING))
+        .filter(volume::Column::CopyId.is_null())
         .order_by_asc(volume::Column::Id)
         .limit(LISTED)
         .all(connection)
@@ -182,9 +207,6 @@ pub(crate) async fn update(transaction: &DatabaseTransaction, volume: &Volume) -
 
 /// All columns but the request, which never changes.
 fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
-    let number = |value: u64| {
-        i64::try_from(value).map_err(|error| Error::internal("writing a volume", error))
-    };
     Ok(volume::ActiveModel {
         id: Set(volume.id.into()),
         team_id: Set(volume.team.into()),
@@ -200,6 +222,7 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
         reason: Set(volume.reason.clone()),
         owner_id: Set(volume.owner.clone()),
         label: Set(volume.label.clone()),
+        copy_id: Set(volume.copy.map(String::from)),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
         generation: Set(volume
             .attachment
@@ -221,6 +244,9 @@ fn read(row: volume::Model) -> Result<Volume> {
     let node = row
         .node_id
         .map(|node| node.parse().map_err(|_| broken("node_id")));
+    let copy = row
+        .copy_id
+        .map(|copy| copy.parse().map_err(|_| broken("copy_id")));
     Ok(Volume {
         id: row.id.parse().map_err(|_| broken("id"))?,
         team: row.team_id.parse().map_err(|_| broken("team_id"))?,
@@ -228,6 +254,7 @@ fn read(row: volume::Model) -> Result<Volume> {
         reason: row.reason,
         owner: row.owner_id,
         label: row.label,
+        copy: copy.transpose()?,
         node: node.transpose()?,
         state: match row.state.as_str() {
             READY => State::Ready,

@@ -28,6 +28,7 @@ async fn confirm(agent: &mut Client, node: NodeId, id: &str) -> Result<(), Code>
     let asked = ConfirmDeletionRequest {
         node_id: node.into(),
         volume_id: id.to_owned(),
+        snapshot_id: String::new(),
     };
     agent
         .confirm_deletion(asked)

@@ -13,3 +13,4 @@ mod loss;
 mod ownership;
 mod release;
 mod scheduler;
+mod snapshot;

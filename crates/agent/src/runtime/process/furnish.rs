@@ -103,7 +103,8 @@ impl ProcessRuntime {
         Ok(volumes(&self.config.data_dir).join(volume.to_string()))
     }
 
-    pub(super) fn user_of(&self, home: &Path) -> Result<Option<u32>, String> {
+    /// The user that owns a home, which is made when it is not there yet; `None` where workloads have none of their own.
+    pub(crate) fn user_of(&self, home: &Path) -> Result<Option<u32>, String> {
         if self.isolation.own_users {
             return self.users.owner_of(home).map(Some).map_err(failed);
         }

@@ -6,6 +6,8 @@
 )]
 
 pub(crate) mod attempt;
+pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod lost_node;
+pub(crate) mod snapshot;
 pub(crate) mod volume;

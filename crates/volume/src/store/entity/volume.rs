@@ -18,6 +18,7 @@ pub struct Model {
     pub generation: Option<i64>,
     pub owner_id: String,
     pub label: String,
+    pub copy_id: Option<String>,
     pub revision: i64,
     pub created_at: i64,
 }
