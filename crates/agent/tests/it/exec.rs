@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame as Part, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::node::{Node, is_root, job, logged, script, skip, spec};
@@ -225,6 +226,9 @@ async fn resting() -> Option<(Node, Assignment)> {
         skip("only root can give workloads users of their own");
         return None;
     }
+    // As the agent's own program does. Without it, a suite that a shell starts in the background hands down that this signal is
+    // ignored, and what ignores it from its start cannot trap it.
+    signal(SignalKind::interrupt()).unwrap();
     let node = Node::start().await;
     let within = job(&["sleep", "1000"]);
     node.control.assign(&within).await;
