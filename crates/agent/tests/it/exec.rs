@@ -228,7 +228,7 @@ async fn resting() -> Option<(Node, Assignment)> {
     }
     // As the agent's own program does. Without it, a suite that a shell starts in the background hands down that this signal is
     // ignored, and what ignores it from its start cannot trap it.
-    signal(SignalKind::interrupt()).unwrap();
+    drop(signal(SignalKind::interrupt()).unwrap());
     let node = Node::start().await;
     let within = job(&["sleep", "1000"]);
     node.control.assign(&within).await;
