@@ -7,12 +7,11 @@ use contracts::volume::v1::{
     CreateSnapshotRequest, DeleteSnapshotRequest, ListSnapshotsRequest, RestoreSnapshotRequest,
     Snapshot, SnapshotState,
 };
-use kernel::id::CopyId;
 use serde::Serialize;
 
 use super::super::confirm::confirm;
 use super::find;
-use crate::api::Api;
+use crate::api::{Api, request_id};
 use crate::cli::Output;
 use crate::print::{self, Row, out};
 use crate::wait::{Patience, patiently, until};
@@ -85,9 +84,14 @@ pub(super) async fn create(api: &Api, output: Output, wanted: &str, name: String
     let request = CreateSnapshotRequest {
         volume_id: find(api, wanted).await?.id,
         name,
-        request_id: CopyId::generate().into(),
+        request_id: request_id(),
     };
-    let answer = api.ask(api.volume().create_snapshot(request)).await?;
+    let answer = api
+        .make(|| {
+            let (mut volumes, request) = (api.volume(), request.clone());
+            async move { volumes.create_snapshot(request).await }
+        })
+        .await?;
     let asked = answer.snapshot.context("the answer holds no snapshot")?;
     let made = made(api, asked, "it goes on being made").await?;
     print::one(output, &SnapshotRow::new(made))
@@ -98,9 +102,14 @@ pub(super) async fn restore(api: &Api, output: Output, wanted: &str) -> Result<(
     let request = RestoreSnapshotRequest {
         volume_id,
         snapshot,
-        request_id: CopyId::generate().into(),
+        request_id: request_id(),
     };
-    let answer = api.ask(api.volume().restore_snapshot(request)).await?;
+    let answer = api
+        .make(|| {
+            let (mut volumes, request) = (api.volume(), request.clone());
+            async move { volumes.restore_snapshot(request).await }
+        })
+        .await?;
     let asked = answer.kept.context("the answer holds no snapshot")?;
     let kept = made(api, asked, "the restore goes on").await?;
     if output == Output::Json {
