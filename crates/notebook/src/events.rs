@@ -27,7 +27,7 @@ impl Handler for Workloads {
     }
 }
 
-/// Takes over what the volume service says of lost files.
+/// Takes over what the volume service says of lost files, and of such that a start may wait for.
 #[derive(Clone, Debug)]
 pub(crate) struct Volumes(pub(crate) App);
 
@@ -38,6 +38,9 @@ impl Handler for Volumes {
             return Ok(false);
         };
         if let Some(volume) = event.volume {
+            if volume.copy_id.is_empty() {
+                self.0.changed.notify_one();
+            }
             self.0.note_lost(&[volume]).await?;
         }
         Ok(true)

@@ -53,6 +53,8 @@ impl NotebookService for App {
             repository: asked.repository,
             repository_ref: asked.repository_ref,
             template: asked.template,
+            fork: asked.fork,
+            fork_snapshot: asked.fork_snapshot,
         };
         let user = principal.user()?;
         let created = if asked.dry_run {

@@ -31,7 +31,7 @@ impl Metrics {
             changes: global::meter("quire")
                 .u64_counter("quire_notebook_changes")
                 .with_description(
-                    "restarts, other machine types and other tokens that people wished for",
+                    "restarts, other machine types, other tokens, forks and shares that people wished for",
                 )
                 .build(),
         }

@@ -46,6 +46,12 @@ pub(super) struct NewNotebook {
     workspace: Option<String>,
     /// Branch, tag or commit of that; the repository's own choice when it is absent.
     workspace_ref: Option<String>,
+    /// A notebook whose files it begins with, as a copy: identifier or name. What is absent here (project, machine type, environment,
+    /// timeouts) is as there.
+    fork_of: Option<String>,
+    /// Identifier or name of a snapshot of that one's volume, whose files are copied; the files as they are when it is absent, which
+    /// takes a notebook that does not run.
+    fork_snapshot: Option<String>,
     /// Only false: notebooks are private to their team.
     is_public: Option<bool>,
     /// Stopped after so many hours, counted from its start whether it is used or not; 0 or absent is the machine type's own limit.
@@ -104,7 +110,7 @@ fn check_other(field: &str, value: &Value) -> Result<()> {
             format!("is not offered: {instead}; leave it out"),
         )),
         None => {
-            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, template, workspace, workspaceRef, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
+            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, template, workspace, workspaceRef, forkOf, forkSnapshot, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
             let shown: String = field.chars().take(80).collect();
             Err(Error::invalid(
                 shown,
@@ -154,6 +160,8 @@ impl NewNotebook {
             template: self.template.unwrap_or_default(),
             repository: self.workspace.unwrap_or_default(),
             repository_ref: self.workspace_ref.unwrap_or_default(),
+            fork: self.fork_of.unwrap_or_default(),
+            fork_snapshot: self.fork_snapshot.unwrap_or_default(),
             dry_run: false,
             name: self.name.unwrap_or_default(),
             project: self.project_id.unwrap_or_default(),
@@ -255,6 +263,13 @@ mod tests {
             (asked.repository.as_str(), asked.repository_ref.as_str()),
             ("https://git.lan/a/b", "main")
         );
+    }
+
+    #[test]
+    fn a_fork_names_what_it_begins_with() {
+        let asked = request(r#"{"forkOf": "first", "forkSnapshot": "before"}"#).unwrap();
+        let given = (asked.fork.as_str(), asked.fork_snapshot.as_str());
+        assert_eq!(given, ("first", "before"));
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(super) struct NotebookStatus {
     /// Template that it was made from; null without one.
     #[schema(required)]
     template: Option<String>,
+    /// Identifier of the notebook whose files it began with; null without one.
+    #[schema(required)]
+    forked_from: Option<String>,
     /// Git repository that it was made with; null without one.
     #[schema(required)]
     workspace: Option<String>,
@@ -86,6 +89,7 @@ pub(super) async fn get_notebook_status(
         restarting: notebook.restarting,
         volume_id: non_empty(notebook.volume_id),
         template: non_empty(notebook.template),
+        forked_from: non_empty(notebook.forked_from),
         workspace: non_empty(notebook.repository),
         workspace_ref: non_empty(notebook.repository_ref),
         workload_id: non_empty(notebook.workload_id),

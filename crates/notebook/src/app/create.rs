@@ -12,6 +12,7 @@ use kernel::text;
 use secrecy::ExposeSecret;
 
 use super::environment::kept_digest;
+use super::fork::with_origin;
 use super::machine::needs;
 use super::{App, view};
 use crate::domain::policy::{self, MOST_SECONDS, Subject};
@@ -40,6 +41,10 @@ pub(crate) struct NewNotebook {
     pub(crate) repository_ref: String,
     /// Name of one, or the unique beginning of that; empty = none.
     pub(crate) template: String,
+    /// The notebook whose files it begins with: identifier, name, or a unique beginning of either; empty = none.
+    pub(crate) fork: String,
+    /// Identifier or name of a snapshot of that one's files; empty = the files as they are.
+    pub(crate) fork_snapshot: String,
 }
 
 /// A notebook that was made, or would be.
@@ -63,6 +68,8 @@ impl NewNotebook {
             ("request_id", &self.request_id),
             ("volume_id", &self.volume_id),
             ("template", &self.template),
+            ("fork", &self.fork),
+            ("fork_snapshot", &self.fork_snapshot),
         ];
         if let Some((field, _)) = texts.iter().find(|(_, text)| text.len() > MAX_TEXT) {
             let problem = format!("must have at most {MAX_TEXT} characters");
@@ -74,6 +81,7 @@ impl NewNotebook {
                 "is given together with resources; name a machine type or say what it needs, not both",
             ));
         }
+        self.check_fork()?;
         repository::check(&self.repository, &self.repository_ref)?;
         let times = [
             (
@@ -175,6 +183,8 @@ impl App {
 
     /// The row of a notebook that could be made, and its machine.
     async fn draft(&self, caller: &User, new: &NewNotebook) -> Result<(Model, MachineType)> {
+        let origin = self.origin(caller, new).await?;
+        let new = &new.as_fork_of(origin.as_ref());
         let project_id = self.project_for(caller, new).await?;
         let machine = match &new.resources {
             Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
@@ -185,7 +195,11 @@ impl App {
             Some(template) if new.environment.is_empty() => template.environment,
             _ => &new.environment,
         };
-        let environment = self.choose_environment(caller.team, wanted).await?;
+        let environment = match &origin {
+            // By its lock: it may have left the team's list since.
+            Some(origin) if wanted.is_empty() => self.environment_of(&origin.notebook).await?,
+            _ => self.choose_environment(caller.team, wanted).await?,
+        };
         let team_id = caller.team.to_string();
         let idle = policy::effective(
             &self.policies().await?,
@@ -251,9 +265,12 @@ impl App {
             repository_ref: new.repository_ref.clone(),
             template: template.map_or_else(String::new, |it| it.name.to_owned()),
             furnished: false,
+            forked_from: String::new(),
+            fork_volume: String::new(),
+            fork_snapshot: String::new(),
             id,
         };
-        Ok((row, machine))
+        Ok((with_origin(row, origin), machine))
     }
 
     /// The project of a new notebook: the one that is named; else that of the files that it is made with; else the first.

@@ -69,6 +69,10 @@ impl App {
         if volume.state() == VolumeState::Lost {
             return Err(Error::Precondition(lost(&volume.reason)));
         }
+        // No machine waits beside files that are not there yet.
+        if !volume.copy_id.is_empty() {
+            return Err(Error::Unavailable("its files are being copied".to_owned()));
+        }
         let asked = unsigned_32(row.shutdown_timeout_seconds);
         let repository = repository::check(&row.repository, &row.repository_ref)?;
         let repository = repository.filter(|_| !row.furnished);

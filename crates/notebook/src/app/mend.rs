@@ -80,7 +80,8 @@ impl App {
     async fn take(&self, step: Step, row: Model) -> Result<()> {
         match step {
             Step::Nothing => {}
-            Step::CreateVolume => self.create_volume(&row).await?,
+            Step::CreateVolume if row.fork_volume.is_empty() => self.new_volume(&row).await?,
+            Step::CreateVolume => self.fork_volume(&row).await?,
             Step::Submit => self.submit(&row).await?,
             Step::Stop => self.ask_stop(&row).await?,
             Step::StartAgain => self.start_again(&row).await?,
@@ -99,7 +100,7 @@ impl App {
         self.write_route(&row.id).await
     }
 
-    async fn create_volume(&self, row: &Model) -> Result<()> {
+    async fn new_volume(&self, row: &Model) -> Result<()> {
         let request = CreateVolumeRequest {
             team_id: row.team_id.clone(),
             request_id: row.id.clone(),
@@ -114,12 +115,7 @@ impl App {
             .into_inner()
             .volume
             .unwrap_or_default();
-        self.update(&row.id, |row| {
-            row.volume_id.clone_from(&volume.id);
-            Ok(true)
-        })
-        .await?;
-        Ok(())
+        self.note_volume(row, &volume.id).await
     }
 
     async fn ask_stop(&self, row: &Model) -> Result<()> {

@@ -7,6 +7,7 @@ mod environment;
 mod explain;
 mod extend;
 mod find;
+mod fork;
 mod idle;
 mod insert;
 mod launch;

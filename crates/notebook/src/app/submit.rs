@@ -60,8 +60,9 @@ impl App {
             .transpose()
     }
 
-    /// The start cannot succeed as things are: says so, and waits for the user. What may only fail now is tried again.
-    async fn give_up_start(&self, row: &Model, refusal: Error) -> Result<()> {
+    /// The start cannot succeed as things are: says so, and waits for the user. What may only fail now is tried again; where it waits
+    /// for files, it says that.
+    pub(super) async fn give_up_start(&self, row: &Model, refusal: Error) -> Result<()> {
         let final_ = matches!(
             refusal,
             Error::Invalid { .. }
@@ -70,6 +71,9 @@ impl App {
                 | Error::NotFound { .. }
         );
         if !final_ {
+            if let Error::Unavailable(why) = &refusal {
+                self.tell_wait(row, why).await?;
+            }
             return Err(refusal);
         }
         self.update(&row.id, |now| {
@@ -86,6 +90,21 @@ impl App {
                 now.state = view::state_number(State::Cancelled);
                 now.reason.clone_from(&now.stop_reason);
             }
+            Ok(true)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Tells what the newest start waits for before there is a workload.
+    async fn tell_wait(&self, row: &Model, why: &str) -> Result<()> {
+        self.update(&row.id, |now| {
+            let same_start = now.start_number == row.start_number && now.workload_id.is_empty();
+            let waits = same_start && view::wanted(now) == Wanted::Running;
+            if !waits || now.reason == why {
+                return Ok(false);
+            }
+            why.clone_into(&mut now.reason);
             Ok(true)
         })
         .await?;

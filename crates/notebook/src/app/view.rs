@@ -144,6 +144,7 @@ impl App {
             repository: row.repository.clone(),
             repository_ref: row.repository_ref.clone(),
             template: row.template.clone(),
+            forked_from: row.forked_from.clone(),
         }
     }
 }

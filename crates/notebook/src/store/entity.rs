@@ -60,6 +60,9 @@ pub struct Model {
     pub repository_ref: String,
     pub template: String,
     pub furnished: bool,
+    pub forked_from: String,
+    pub fork_volume: String,
+    pub fork_snapshot: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -78,9 +78,18 @@ pub(crate) struct Volumes {
     pub(crate) rows: Mutex<HashMap<String, volume::Volume>>,
     by_request: Mutex<HashMap<String, String>>,
     pub(crate) deleted: Mutex<Vec<String>>,
+    pub(crate) snapshots: Mutex<Vec<volume::Snapshot>>,
+    /// What was copied, each once: source and snapshot.
+    pub(crate) forks: Mutex<Vec<(String, String)>>,
 }
 
 impl Volumes {
+    /// What copied from it or to it is over, well or not.
+    pub(crate) fn end_copy(&self, id: &str) {
+        let mut rows = self.rows.lock().unwrap();
+        rows.get_mut(id).unwrap().copy_id.clear();
+    }
+
     fn get(&self, id: &str) -> Result<volume::Volume, Status> {
         let rows = self.rows.lock().unwrap();
         let found = rows.get(id).cloned();
@@ -258,6 +267,43 @@ testkit::play! {
             Ok(Response::new(volume::DeleteVolumeResponse { volume: Some(volume) }))
         }
 
+        async fn list_snapshots(
+            &self,
+            request: Request<volume::ListSnapshotsRequest>,
+        ) -> Result<Response<volume::ListSnapshotsResponse>, Status> {
+            let id = &request.get_ref().volume_id;
+            self.get(id)?;
+            let mut snapshots = self.snapshots.lock().unwrap().clone();
+            snapshots.retain(|snapshot| snapshot.volume_id == *id);
+            Ok(Response::new(volume::ListSnapshotsResponse { snapshots }))
+        }
+
+        async fn fork_volume(
+            &self,
+            request: Request<volume::ForkVolumeRequest>,
+        ) -> Result<Response<volume::ForkVolumeResponse>, Status> {
+            let asked = request.into_inner();
+            let source = self.get(&asked.source_id)?;
+            if source.attachment.is_some() && asked.snapshot.is_empty() {
+                return Err(Error::Unavailable("it is in use".to_owned()).into());
+            }
+            let mut by_request = self.by_request.lock().unwrap();
+            let id = by_request.entry(asked.request_id).or_insert_with(|| VolumeId::generate().into());
+            let mut rows = self.rows.lock().unwrap();
+            let volume = rows.entry(id.clone()).or_insert_with(|| {
+                self.forks.lock().unwrap().push((asked.source_id, asked.snapshot));
+                volume::Volume {
+                    id: id.clone(),
+                    project_id: asked.project_id,
+                    owner_id: asked.owner_id,
+                    copy_id: "cp-1".to_owned(),
+                    ..source
+                }
+            });
+            let volume = Some(volume.clone());
+            Ok(Response::new(volume::ForkVolumeResponse { volume }))
+        }
+
         async fn list_lost_volumes(
             &self,
             request: Request<volume::ListLostVolumesRequest>,
@@ -282,10 +328,8 @@ testkit::play! {
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
     create_snapshot(CreateSnapshotRequest) -> CreateSnapshotResponse,
-    list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse,
     restore_snapshot(RestoreSnapshotRequest) -> RestoreSnapshotResponse,
     delete_snapshot(DeleteSnapshotRequest) -> DeleteSnapshotResponse,
-    fork_volume(ForkVolumeRequest) -> ForkVolumeResponse,
     list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,
     confirm_copy(ConfirmCopyRequest) -> ConfirmCopyResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,

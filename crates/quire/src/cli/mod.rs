@@ -31,7 +31,7 @@ pub(crate) use machine_type::MachineTypeCommand;
 pub(crate) use money::{InvoiceCommand, PriceCommand};
 pub(crate) use node::NodeCommand;
 pub(crate) use notebook::{
-    AccessArg, CreateArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
+    AccessArg, CreateArgs, ForkArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
 pub(crate) use scheduler::{Protocol, SchedulerCommand, SimulateArgs};

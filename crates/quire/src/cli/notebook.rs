@@ -26,6 +26,15 @@ Examples:
   quire notebook create --repo https://git.example.org/team/code.git@main
   quire notebook create --volume vo-019f              on the files of a deleted one that were kept")]
     Create(Box<CreateArgs>),
+    /// Make a notebook that begins with a copy of another's files, in the same environment, and start it.
+    ///
+    /// What is not given (machine type, project, timeouts) is as there. Both go their own ways from then on.
+    #[command(after_help = "\
+Examples:
+  quire notebook fork first                            of one that does not run
+  quire notebook fork first --snapshot before          with the files of a snapshot, whether it runs or not
+  quire notebook fork first --name bigger --machine-type C5")]
+    Fork(Box<ForkArgs>),
     /// All notebooks of your team, with what they cost so far.
     List,
     /// One notebook.
@@ -225,6 +234,28 @@ pub(crate) struct CreateArgs {
     /// Stop after so many hours of running [default: the machine type's limit].
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=744))]
     pub(crate) shutdown_timeout: Option<u32>,
+    /// Check everything and say what it would be and cost; make nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkArgs {
+    pub(crate) id: String,
+    /// Name or identifier of a snapshot of its volume, whose files are copied [default: its files as they are].
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub(crate) snapshot: Option<String>,
+    /// Name of the new notebook, unique in your team [default: one is made up].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Machine type [default: the same].
+    #[arg(long)]
+    pub(crate) machine_type: Option<String>,
+    /// Project of the new notebook [default: the same].
+    #[arg(long)]
+    pub(crate) project: Option<String>,
     /// Check everything and say what it would be and cost; make nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -42,6 +42,7 @@ impl App {
         }
         let copy = CopyId::generate();
         let (from, node) = if asked.snapshot.is_empty() {
+            source.check_at_rest()?;
             let node = source.begin_copy(copy)?;
             self.record(&transaction, &source, Change::Made).await?;
             (Place::Volume(id), node)

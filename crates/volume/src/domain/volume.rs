@@ -81,6 +81,20 @@ impl Volume {
         }
     }
 
+    /// Whether a copy could begin, or will be able to soon: it waits for its turn while somebody writes or copies.
+    pub(crate) fn check_at_rest(&self) -> Result<()> {
+        let id = self.id;
+        if self.attachment.is_some() {
+            let why = format!("volume {id} is in use; it is copied when its notebook has stopped");
+            return Err(Error::Unavailable(why));
+        }
+        if self.copy.is_some() {
+            let why = format!("volume {id} is being copied already; it is copied again after that");
+            return Err(Error::Unavailable(why));
+        }
+        Ok(())
+    }
+
     /// Lets its node copy from it or to it; where its files lie.
     pub(crate) fn begin_copy(&mut self, copy: CopyId) -> Result<NodeId> {
         let id = self.id;

@@ -33,6 +33,7 @@ export function sampleStatus(changes: Partial<NotebookStatus> = {}): NotebookSta
     template: null,
     workspace: null,
     workspaceRef: null,
+    forkedFrom: null,
     volumeId: null,
     workloadId: "wl-1",
     revision: 3,

@@ -1,8 +1,8 @@
-//! `quire notebook create`.
+//! `quire notebook create | fork`.
 
 use anyhow::{Context, Result};
 use contracts::common::v1::Resources;
-use contracts::notebook::v1::{CreateNotebookRequest, NotebookPlan};
+use contracts::notebook::v1::{CreateNotebookRequest, Notebook, NotebookPlan};
 use kernel::Micros;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::copy::upload;
 use super::door::Door;
 use super::run::{Goal, arrived, reach};
 use crate::api::{Api, request_id};
-use crate::cli::{CreateArgs, Output};
+use crate::cli::{CreateArgs, ForkArgs, Output};
 use crate::command::environment::for_packages;
 use crate::command::template;
 use crate::print::{self, Row};
@@ -185,7 +185,28 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
         template: args.template.unwrap_or_default(),
         repository,
         repository_ref,
+        ..CreateNotebookRequest::default()
     };
+    let Some(notebook) = make(api, output, request).await? else {
+        return Ok(());
+    };
+    let notebook = match &args.upload {
+        None => notebook,
+        Some(folder) => {
+            let running = arrived(api, notebook, Goal::Running).await?;
+            upload(&Door::of(api, running.clone())?, folder).await?;
+            running
+        }
+    };
+    reach(api, output, notebook, Goal::Running, &args.wait).await
+}
+
+/// Makes a notebook and says what it will be; `None` after a dry run.
+async fn make(
+    api: &Api,
+    output: Output,
+    request: CreateNotebookRequest,
+) -> Result<Option<Notebook>> {
     let created = api
         .make(|| {
             let (mut notebooks, request) = (api.notebook(), request.clone());
@@ -194,11 +215,11 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
         .await?;
     let unpriced = created.plan.as_ref().is_some_and(|plan| plan.unpriced);
     let plan = created.plan.map(Plan::from);
-    if args.dry_run {
+    if request.dry_run {
         let plan = plan.context("the answer holds no plan")?;
         print::one(output, &plan)?;
         print::note("nothing was made");
-        return Ok(());
+        return Ok(None);
     }
     let notebook = created.notebook.context("the answer holds no notebook")?;
     let said = plan.map_or_else(
@@ -217,15 +238,24 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
             "no price is set for this machine type: it costs nothing; an operator sets one with \"quire price set {machine_type} AMOUNT\""
         ));
     }
-    let notebook = match &args.upload {
-        None => notebook,
-        Some(folder) => {
-            let running = arrived(api, notebook, Goal::Running).await?;
-            upload(&Door::of(api, running.clone())?, folder).await?;
-            running
-        }
+    Ok(Some(notebook))
+}
+
+pub(super) async fn fork(api: &Api, output: Output, args: ForkArgs) -> Result<()> {
+    let request = CreateNotebookRequest {
+        fork: args.id,
+        fork_snapshot: args.snapshot.unwrap_or_default(),
+        name: args.name.unwrap_or_default(),
+        project: args.project.unwrap_or_default(),
+        machine_type: args.machine_type.unwrap_or_default(),
+        request_id: request_id(),
+        dry_run: args.dry_run,
+        ..CreateNotebookRequest::default()
     };
-    reach(api, output, notebook, Goal::Running, &args.wait).await
+    match make(api, output, request).await? {
+        Some(notebook) => reach(api, output, notebook, Goal::Running, &args.wait).await,
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub(crate) use why::why;
 pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> Result<()> {
     match command {
         NotebookCommand::Create(args) => create::create(api, output, *args).await,
+        NotebookCommand::Fork(args) => create::fork(api, output, *args).await,
         NotebookCommand::List => list(api, output).await,
         NotebookCommand::Show { id } => show(api, output, &id).await,
         NotebookCommand::Open { id, port } => open::open(api, output, &id, port).await,

@@ -27,6 +27,8 @@ pub(super) struct View {
     volume_id: String,
     /// Template that it was made from; empty = none.
     template: String,
+    /// Identifier of the notebook whose files it began with; empty = none.
+    forked_from: String,
     /// Git repository that it was made with; empty = none.
     repository: String,
     /// Branch, tag or commit of that; empty = the repository's own choice.
@@ -95,6 +97,7 @@ impl View {
             team_id: notebook.team_id,
             volume_id: notebook.volume_id,
             template: notebook.template,
+            forked_from: notebook.forked_from,
             repository: notebook.repository,
             repository_ref: notebook.repository_ref,
             idle_timeout_seconds: notebook.idle_timeout_seconds,

@@ -1,0 +1,193 @@
+//! Notebooks that begin with a copy of another's files.
+
+use contracts::common::v1::Role;
+use contracts::notebook::v1::{CreateNotebookRequest, Notebook, NotebookState};
+use contracts::scheduler::v1::{AttemptEnd, Fault};
+use contracts::volume::v1::{Snapshot, SnapshotState};
+use kernel::id::TeamId;
+use testkit::{Engine, person};
+use tonic::Code;
+
+use crate::house::{House, on};
+use crate::scheduler;
+
+fn fork_of(notebook: &Notebook) -> CreateNotebookRequest {
+    CreateNotebookRequest {
+        fork: notebook.id.clone(),
+        ..CreateNotebookRequest::default()
+    }
+}
+
+/// A notebook that has run, on a node, and has stopped.
+async fn stopped(house: &House, asked: CreateNotebookRequest) -> Notebook {
+    let (notebook, workload) = house.running(asked).await;
+    house.volumes.place(&notebook.volume_id, "no-1", false);
+    house.stop(&notebook.id).await;
+    house
+        .moves(&workload.id, |workload| {
+            scheduler::end(
+                workload,
+                AttemptEnd::Stopped,
+                Fault::Unspecified,
+                "stopped by user",
+            );
+        })
+        .await;
+    house
+        .until_state(&notebook.id, NotebookState::Stopped)
+        .await
+}
+
+async fn a_copy_has_the_files_and_what_was_chosen(engine: Engine) {
+    let house = House::open(engine).await;
+    let asked = CreateNotebookRequest {
+        environment: "frames".to_owned(),
+        idle_timeout_seconds: Some(900),
+        shutdown_timeout_seconds: 7_200,
+        template: "scikit-learn".to_owned(),
+        ..on("C3")
+    };
+    let first = stopped(&house, asked).await;
+    let copy = house.try_create(fork_of(&first)).await.unwrap();
+    assert_eq!(copy.forked_from, first.id);
+    let as_there = |notebook: &Notebook| {
+        (
+            notebook.project_id.clone(),
+            notebook.machine_type.clone(),
+            notebook.environment.clone(),
+            (
+                notebook.idle_timeout_seconds,
+                notebook.shutdown_timeout_seconds,
+            ),
+            notebook.template.clone(),
+        )
+    };
+    assert_eq!(as_there(&copy), as_there(&first));
+
+    // No machine waits beside files that are not there yet.
+    let waits = |notebook: &Notebook| notebook.reason == "its files are being copied";
+    let waiting = house.until(&copy.id, "the copy", waits).await;
+    let request = format!("{}/1", copy.id);
+    assert_eq!(house.scheduler.workload_of(&request), None);
+    assert_ne!(waiting.volume_id, first.volume_id);
+    house.volumes.end_copy(&waiting.volume_id);
+    let spec = house.workload(&copy.id, 1).await.spec.unwrap();
+    assert_eq!(
+        (spec.volume_id, spec.node_id.as_str()),
+        (waiting.volume_id, "no-1")
+    );
+    assert_eq!(spec.environment_digest, "sha256:frames");
+    let placed = spec.command.iter().any(|word| word == "place");
+    assert!(!placed, "what the template brought is among the files");
+    let forks = house.volumes.forks.lock().unwrap().clone();
+    assert_eq!(forks, [(first.volume_id, String::new())]);
+}
+
+async fn files_that_change_are_copied_from_a_snapshot(engine: Engine) {
+    let house = House::open(engine).await;
+    let (first, _) = house.running(on("C3")).await;
+    let refused = house.try_create(fork_of(&first)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("stop it first"), "{refused}");
+
+    let snapshot = |id: &str, name: &str, state: SnapshotState| Snapshot {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        volume_id: first.volume_id.clone(),
+        state: state.into(),
+        ..Snapshot::default()
+    };
+    house.volumes.snapshots.lock().unwrap().extend([
+        snapshot("sn-1", "before", SnapshotState::Ready),
+        snapshot("sn-2", "soon", SnapshotState::Making),
+    ]);
+    let of = |name: &str| CreateNotebookRequest {
+        fork_snapshot: name.to_owned(),
+        ..fork_of(&first)
+    };
+    let unknown = house.try_create(of("other")).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::InvalidArgument);
+    assert!(
+        unknown.message().starts_with("fork_snapshot: "),
+        "{unknown}"
+    );
+    let soon = house.try_create(of("soon")).await.unwrap_err();
+    assert_eq!(soon.code(), Code::FailedPrecondition);
+
+    let copy = house.try_create(of("before")).await.unwrap();
+    let has_files = |notebook: &Notebook| !notebook.volume_id.is_empty();
+    house.until(&copy.id, "its files", has_files).await;
+    let forks = house.volumes.forks.lock().unwrap().clone();
+    assert_eq!(forks, [(first.volume_id.clone(), "sn-1".to_owned())]);
+}
+
+async fn a_copy_waits_while_somebody_writes(engine: Engine) {
+    let house = House::open(engine).await;
+    let first = stopped(&house, on("C3")).await;
+    // Started again between the wish and the copy.
+    house.volumes.place(&first.volume_id, "no-1", true);
+    let copy = house.try_create(fork_of(&first)).await.unwrap();
+    let waits = |notebook: &Notebook| notebook.reason == "it is in use";
+    house.until(&copy.id, "its turn", waits).await;
+    assert!(house.volumes.forks.lock().unwrap().is_empty());
+    house.volumes.place(&first.volume_id, "no-1", false);
+    let has_files = |notebook: &Notebook| !notebook.volume_id.is_empty();
+    house.until(&copy.id, "its files", has_files).await;
+}
+
+async fn what_cannot_be_copied_is_said(engine: Engine) {
+    let house = House::open(engine).await;
+    let first = stopped(&house, on("C3")).await;
+    for (asked, field) in [
+        (
+            CreateNotebookRequest {
+                template: "scikit-learn".to_owned(),
+                ..fork_of(&first)
+            },
+            "template: ",
+        ),
+        (
+            CreateNotebookRequest {
+                volume_id: "vo-1".to_owned(),
+                ..fork_of(&first)
+            },
+            "volume_id: ",
+        ),
+        (
+            CreateNotebookRequest {
+                fork_snapshot: "before".to_owned(),
+                ..on("C3")
+            },
+            "fork_snapshot: ",
+        ),
+    ] {
+        let refused = house.try_create(asked).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().starts_with(field), "{refused}");
+    }
+    for (principal, code) in [
+        (person(house.team, Role::Viewer), Code::PermissionDenied),
+        (person(TeamId::generate(), Role::Owner), Code::NotFound),
+    ] {
+        let mut client = house.client(&principal);
+        let refused = client.create_notebook(fork_of(&first)).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+    }
+    // Files that are gone by the time that they are copied.
+    let copy = house.try_create(fork_of(&first)).await.unwrap();
+    let has_files = |notebook: &Notebook| !notebook.volume_id.is_empty();
+    let copy = house.until(&copy.id, "its files", has_files).await;
+    house
+        .volumes
+        .lose(&copy.volume_id, "its files could not be copied: full");
+    house.volumes.end_copy(&copy.volume_id);
+    let failed = house.until_state(&copy.id, NotebookState::Error).await;
+    assert!(failed.reason.contains("full"), "{}", failed.reason);
+}
+
+testkit::on_each_engine!(
+    a_copy_has_the_files_and_what_was_chosen,
+    files_that_change_are_copied_from_a_snapshot,
+    a_copy_waits_while_somebody_writes,
+    what_cannot_be_copied_is_said,
+);
