@@ -19,6 +19,7 @@ mod doctor;
 mod domain;
 mod events;
 mod files;
+mod fork;
 mod host;
 mod idle;
 mod installation;

@@ -218,6 +218,11 @@ async fn a_fork_begins_with_a_copy(engine: Engine) {
         let attempt = AttemptId::generate();
         let waits = scheduler.attach(&fork.id, attempt, scene.node).await;
         assert_eq!(waits.unwrap_err().code(), Code::FailedPrecondition);
+        if snapshot.is_empty() {
+            // Two at once: the other one waits for its turn.
+            let other = scene.fork(snapshot, "fork/other").await.unwrap_err();
+            assert_eq!(other.code(), Code::Unavailable);
+        }
         assert_eq!(scene.copied(failure).await.to_id, fork.id);
         let attached = scheduler.attach(&fork.id, attempt, scene.node).await;
         assert_eq!(attached.is_ok(), failure.is_empty(), "{attached:?}");
