@@ -70,11 +70,10 @@ impl App {
                 | Error::Exhausted(_)
                 | Error::NotFound { .. }
         );
-        if !final_ {
-            if let Error::Unavailable(why) = &refusal {
-                self.tell_wait(row, why).await?;
-            }
-            return Err(refusal);
+        match &refusal {
+            Error::Unavailable(why) => return self.tell_wait(row, why).await,
+            _ if !final_ => return Err(refusal),
+            _ => {}
         }
         self.update(&row.id, |now| {
             let other = now.start_number != row.start_number || !now.workload_id.is_empty();
@@ -104,6 +103,7 @@ impl App {
             if !waits || now.reason == why {
                 return Ok(false);
             }
+            tracing::info!(notebook = row.id, why, "waiting");
             why.clone_into(&mut now.reason);
             Ok(true)
         })
