@@ -117,8 +117,14 @@ impl NotebookService for App {
         request: Request<StopNotebookRequest>,
     ) -> Result<Response<StopNotebookResponse>, Status> {
         let principal = caller(&request)?;
-        let (user, wanted) = (principal.user()?, &request.get_ref().notebook);
-        let notebook = self.stop(user, wanted, "stopped by user").await?;
+        let asked = request.get_ref();
+        let notebook = self
+            .stop(
+                principal.user()?,
+                &asked.notebook,
+                asked.snapshot.as_deref(),
+            )
+            .await?;
         Ok(Response::new(StopNotebookResponse {
             notebook: Some(notebook),
         }))

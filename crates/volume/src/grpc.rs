@@ -203,8 +203,7 @@ impl VolumeService for App {
         let asked = request.get_ref();
         let id = read_id("volume_id", &asked.volume_id)?;
         let made =
-            App::create_snapshot(self, principal.user()?, id, &asked.name, &asked.request_id)
-                .await?;
+            App::create_snapshot(self, &principal, id, &asked.name, &asked.request_id).await?;
         Ok(Response::new(CreateSnapshotResponse {
             snapshot: Some(wire::snapshot(made)),
         }))
@@ -229,14 +228,8 @@ impl VolumeService for App {
         let principal = caller(&request)?;
         let asked = request.get_ref();
         let id = read_id("volume_id", &asked.volume_id)?;
-        let kept = App::restore_snapshot(
-            self,
-            principal.user()?,
-            id,
-            &asked.snapshot,
-            &asked.request_id,
-        )
-        .await?;
+        let kept =
+            App::restore_snapshot(self, &principal, id, &asked.snapshot, &asked.request_id).await?;
         Ok(Response::new(RestoreSnapshotResponse {
             kept: Some(wire::snapshot(kept)),
         }))

@@ -39,6 +39,8 @@ pub(super) struct NotebookStatus {
     /// Identifier of the notebook whose files it began with; null without one.
     #[schema(required)]
     forked_from: Option<String>,
+    /// A snapshot of its files is to be made when it has stopped, and is not begun yet.
+    keeping: bool,
     /// Git repository that it was made with; null without one.
     #[schema(required)]
     workspace: Option<String>,
@@ -90,6 +92,7 @@ pub(super) async fn get_notebook_status(
         volume_id: non_empty(notebook.volume_id),
         template: non_empty(notebook.template),
         forked_from: non_empty(notebook.forked_from),
+        keeping: notebook.keeping,
         workspace: non_empty(notebook.repository),
         workspace_ref: non_empty(notebook.repository_ref),
         workload_id: non_empty(notebook.workload_id),

@@ -306,20 +306,29 @@ pub(super) async fn start_notebook(
     answered(&caller, answer.notebook).await
 }
 
+/// How a notebook is stopped.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct StopNotebook {
+    /// Its files are kept as a snapshot of this name when it has stopped; empty = a name is made up. No snapshot when it is absent.
+    snapshot: Option<String>,
+}
+
 /// Stop a notebook; its files stay
 #[utoipa::path(
     post, path = "/v1/notebooks/{id}/stop", tag = "Notebooks",
     params(("id" = String, Path, description = "Identifier, name, or unique beginning of either")),
+    request_body = Option<StopNotebook>,
     responses((status = 200, body = Notebook))
 )]
 pub(super) async fn stop_notebook(
     caller: Caller,
     Id(notebook): Id,
-    JsonBody(Nothing {}): JsonBody<Nothing>,
+    JsonBody(StopNotebook { snapshot }): JsonBody<StopNotebook>,
 ) -> Answer<Notebook> {
     let answer = caller
         .notebook()
-        .stop_notebook(StopNotebookRequest { notebook })
+        .stop_notebook(StopNotebookRequest { notebook, snapshot })
         .await?
         .into_inner();
     answered(&caller, answer.notebook).await

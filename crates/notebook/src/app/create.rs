@@ -268,6 +268,8 @@ impl App {
             forked_from: String::new(),
             fork_volume: String::new(),
             fork_snapshot: String::new(),
+            snapshot_request: String::new(),
+            snapshot_name: String::new(),
             id,
         };
         Ok((with_origin(row, origin), machine))

@@ -32,6 +32,7 @@ fn moving() -> Condition {
     Condition::any()
         .add(Column::Wanted.ne(view::wanted_number(Wanted::Stopped)))
         .add(Column::State.is_not_in(rest))
+        .add(Column::SnapshotRequest.ne(""))
         .add(Expr::col(Column::RouteRevision).lt(Expr::col(Column::Revision)))
 }
 
@@ -84,6 +85,7 @@ impl App {
             Step::CreateVolume => self.fork_volume(&row).await?,
             Step::Submit => self.submit(&row).await?,
             Step::Stop => self.ask_stop(&row).await?,
+            Step::Keep => self.keep_files(&row).await?,
             Step::StartAgain => self.start_again(&row).await?,
             Step::Settle => {
                 self.update(&row.id, |row| {

@@ -10,6 +10,7 @@ mod find;
 mod fork;
 mod idle;
 mod insert;
+mod keep;
 mod launch;
 mod loss;
 mod machine;

@@ -72,6 +72,7 @@ pub(super) fn known(row: &Model) -> Known {
         has_workload: !row.workload_id.is_empty(),
         stop_asked: row.stop_asked,
         restart: row.restart,
+        keeps: !row.snapshot_request.is_empty(),
     }
 }
 
@@ -145,6 +146,7 @@ impl App {
             repository_ref: row.repository_ref.clone(),
             template: row.template.clone(),
             forked_from: row.forked_from.clone(),
+            keeping: !row.snapshot_request.is_empty(),
         }
     }
 }

@@ -7,6 +7,7 @@ use contracts::notebook::v1::Notebook;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::idle::forget_warning;
+use super::keep::wish_kept;
 use super::loss::lost;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
@@ -50,11 +51,26 @@ impl App {
         }
     }
 
-    /// Wants a notebook stopped; its files stay.
-    pub(crate) async fn stop(&self, user: &User, wanted: &str, why: &str) -> Result<Notebook> {
+    /// Wants a notebook stopped; its files stay, and are kept as a snapshot of this name besides.
+    pub(crate) async fn stop(
+        &self,
+        user: &User,
+        wanted: &str,
+        snapshot: Option<&str>,
+    ) -> Result<Notebook> {
         let seen = self.find_to_change(user, wanted).await?;
+        if let Some(name) = snapshot {
+            self.check_keep(&seen, name).await?;
+        }
         let row = self
-            .update(&seen.id, |row| Ok(wish_stopped(row, why)))
+            .update(&seen.id, |row| {
+                let stops = wish_stopped(row, "stopped by user");
+                let keeps = match snapshot {
+                    Some(name) if view::wanted(row) == Wanted::Stopped => wish_kept(row, name),
+                    _ => false,
+                };
+                Ok(stops || keeps)
+            })
             .await?;
         self.with_token(&row)
     }

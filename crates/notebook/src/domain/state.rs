@@ -80,6 +80,8 @@ pub(crate) enum Step {
     CreateVolume,
     Submit,
     Stop,
+    /// It has stopped: its files are to be kept before anything else writes to them.
+    Keep,
     /// The workload was stopped in order to be started again.
     StartAgain,
     /// The workload ended by itself: that is now what is wanted.
@@ -101,11 +103,25 @@ pub(crate) struct Known {
     pub(crate) stop_asked: bool,
     /// It is to be stopped and started again.
     pub(crate) restart: bool,
+    /// Its files are to be kept as a snapshot once it has stopped.
+    pub(crate) keeps: bool,
+}
+
+impl Known {
+    /// Nothing writes to the files, or is about to.
+    const fn files_rest(self) -> bool {
+        self.state.is_rest() || !self.has_workload && !self.asked_for
+    }
 }
 
 /// The next thing to do.
 pub(crate) const fn next(known: Known) -> Step {
     match (known.wanted, known.has_workload) {
+        (Wanted::Running | Wanted::Stopped, _)
+            if known.keeps && known.has_volume && known.files_rest() =>
+        {
+            Step::Keep
+        }
         (Wanted::Running, false) if !known.has_volume => Step::CreateVolume,
         (Wanted::Running, false) => Step::Submit,
         (Wanted::Running, true) if known.restart && known.state.is_rest() => Step::StartAgain,
@@ -163,6 +179,7 @@ mod tests {
             has_workload: true,
             stop_asked: false,
             restart: false,
+            keeps: false,
         }
     }
 
@@ -215,6 +232,35 @@ mod tests {
             ..running
         };
         assert_eq!(next(stopped), Step::Stop, "a stop is stronger");
+    }
+
+    #[test]
+    fn files_are_kept_between_the_stop_and_the_next_start() {
+        use {State as S, Wanted as W};
+        let stopping = Known {
+            keeps: true,
+            stop_asked: true,
+            ..known(W::Stopped, S::Running)
+        };
+        assert_eq!(next(stopping), Step::Nothing, "it still writes");
+        let stopped = Known {
+            state: S::Stopped,
+            ..stopping
+        };
+        assert_eq!(next(stopped), Step::Keep);
+        let started_again = Known {
+            wanted: W::Running,
+            state: S::Pending,
+            asked_for: false,
+            has_workload: false,
+            ..stopped
+        };
+        assert_eq!(next(started_again), Step::Keep);
+        let deleted = Known {
+            wanted: W::Deleted,
+            ..stopped
+        };
+        assert_eq!(next(deleted), Step::Remove);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub struct Model {
     pub forked_from: String,
     pub fork_volume: String,
     pub fork_snapshot: String,
+    pub snapshot_request: String,
+    pub snapshot_name: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

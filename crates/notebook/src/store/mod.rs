@@ -62,6 +62,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0012_fork",
                 sql: include_str!("migrations/0012_fork.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0013_keep",
+                sql: include_str!("migrations/0013_keep.sql"),
+            }),
         ]
     }
 }

@@ -1,7 +1,9 @@
-//! Notebooks that begin with a copy of another's files.
+//! Notebooks that begin with a copy of another's files, and files that are kept at a stop.
 
 use contracts::common::v1::Role;
-use contracts::notebook::v1::{CreateNotebookRequest, Notebook, NotebookState};
+use contracts::notebook::v1::{
+    CreateNotebookRequest, Notebook, NotebookState, StopNotebookRequest,
+};
 use contracts::scheduler::v1::{AttemptEnd, Fault};
 use contracts::volume::v1::{Snapshot, SnapshotState};
 use kernel::id::TeamId;
@@ -185,7 +187,64 @@ async fn what_cannot_be_copied_is_said(engine: Engine) {
     assert!(failed.reason.contains("full"), "{}", failed.reason);
 }
 
+async fn files_are_kept_once_it_has_stopped(engine: Engine) {
+    let house = House::open(engine).await;
+    let (notebook, workload) = house.running(on("C3")).await;
+    house.volumes.place(&notebook.volume_id, "no-1", true);
+    let stop = async |name: &str| {
+        let asked = StopNotebookRequest {
+            notebook: notebook.id.clone(),
+            snapshot: Some(name.to_owned()),
+        };
+        house.member().stop_notebook(asked).await
+    };
+    let refused = stop("a@b").await.unwrap_err();
+    assert!(refused.message().starts_with("snapshot: "), "{refused}");
+    assert_eq!(
+        house.notebook(&notebook.id).await.state(),
+        NotebookState::Running
+    );
+    stop("before").await.unwrap();
+    house
+        .moves(&workload.id, |workload| {
+            scheduler::end(
+                workload,
+                AttemptEnd::Stopped,
+                Fault::Unspecified,
+                "stopped by user",
+            );
+        })
+        .await;
+    let waiting = house
+        .until_state(&notebook.id, NotebookState::Stopped)
+        .await;
+    assert!(waiting.keeping, "its volume is still attached");
+    house.volumes.place(&notebook.volume_id, "no-1", false);
+    let kept = |notebook: &Notebook| !notebook.keeping;
+    let kept = house.until(&notebook.id, "the snapshot", kept).await;
+    assert_eq!(
+        kept.reason,
+        "stopped by user; its files are kept as snapshot \"before\""
+    );
+    let names = || -> Vec<String> {
+        let snapshots = house.volumes.snapshots.lock().unwrap();
+        snapshots.iter().map(|made| made.name.clone()).collect()
+    };
+    assert_eq!(names(), ["before"]);
+
+    // The name is taken; another one of a notebook that rests is made at once.
+    assert_eq!(
+        stop("before").await.unwrap_err().code(),
+        Code::AlreadyExists
+    );
+    stop("after").await.unwrap();
+    let kept = |notebook: &Notebook| !notebook.keeping;
+    house.until(&notebook.id, "the snapshot", kept).await;
+    assert_eq!(names(), ["before", "after"]);
+}
+
 testkit::on_each_engine!(
+    files_are_kept_once_it_has_stopped,
     a_copy_has_the_files_and_what_was_chosen,
     files_that_change_are_copied_from_a_snapshot,
     a_copy_waits_while_somebody_writes,

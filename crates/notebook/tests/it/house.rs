@@ -181,6 +181,7 @@ impl House {
     pub(crate) async fn stop(&self, wanted: &str) -> Notebook {
         let asked = StopNotebookRequest {
             notebook: wanted.to_owned(),
+            snapshot: None,
         };
         self.member()
             .stop_notebook(asked)

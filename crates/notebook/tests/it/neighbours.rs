@@ -278,6 +278,30 @@ testkit::play! {
             Ok(Response::new(volume::ListSnapshotsResponse { snapshots }))
         }
 
+        async fn create_snapshot(
+            &self,
+            request: Request<volume::CreateSnapshotRequest>,
+        ) -> Result<Response<volume::CreateSnapshotResponse>, Status> {
+            let asked = request.into_inner();
+            if self.get(&asked.volume_id)?.attachment.is_some() {
+                return Err(Error::Unavailable("it is in use".to_owned()).into());
+            }
+            let mut snapshots = self.snapshots.lock().unwrap();
+            // The request stands for the identifier: the same gives the same.
+            let made = snapshots.iter().find(|made| made.id == asked.request_id).cloned();
+            let snapshot = made.unwrap_or_else(|| volume::Snapshot {
+                id: asked.request_id,
+                name: asked.name,
+                volume_id: asked.volume_id,
+                state: volume::SnapshotState::Making.into(),
+                ..volume::Snapshot::default()
+            });
+            if !snapshots.contains(&snapshot) {
+                snapshots.push(snapshot.clone());
+            }
+            Ok(Response::new(volume::CreateSnapshotResponse { snapshot: Some(snapshot) }))
+        }
+
         async fn fork_volume(
             &self,
             request: Request<volume::ForkVolumeRequest>,
@@ -327,7 +351,6 @@ testkit::play! {
     lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     attach_volume(AttachVolumeRequest) -> AttachVolumeResponse,
     detach_volume(DetachVolumeRequest) -> DetachVolumeResponse,
-    create_snapshot(CreateSnapshotRequest) -> CreateSnapshotResponse,
     restore_snapshot(RestoreSnapshotRequest) -> RestoreSnapshotResponse,
     delete_snapshot(DeleteSnapshotRequest) -> DeleteSnapshotResponse,
     list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,

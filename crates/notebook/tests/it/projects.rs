@@ -71,7 +71,10 @@ async fn writes(client: &mut Client, of: &[Notebook]) -> Vec<Outcome> {
         .create_notebook(CreateNotebookRequest::default())
         .await;
     let stopped = client
-        .stop_notebook(StopNotebookRequest { notebook: stop })
+        .stop_notebook(StopNotebookRequest {
+            notebook: stop,
+            snapshot: None,
+        })
         .await;
     let started = client
         .start_notebook(StartNotebookRequest { notebook: start })

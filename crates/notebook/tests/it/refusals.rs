@@ -45,6 +45,7 @@ async fn every_call(mut client: Client, id: &str) -> Vec<Result<(), Code>> {
             client
                 .stop_notebook(StopNotebookRequest {
                     notebook: notebook.clone(),
+                    snapshot: None,
                 })
                 .await,
         ),

@@ -102,6 +102,10 @@ Examples:
     /// Stop a notebook; its files stay.
     Stop {
         id: String,
+        /// Keep the files as a snapshot of this name once it has stopped, before anything else writes to them; without a name one is
+        /// made up.
+        #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+        snapshot: Option<String>,
         #[command(flatten)]
         wait: WaitArgs,
     },

@@ -24,32 +24,33 @@ enum Wish<'a> {
 }
 
 impl App {
-    /// Asks for a snapshot of a volume, once per request.
+    /// Asks for a snapshot of a volume, once per request. To a service that it must wait is said as such.
     pub(crate) async fn create_snapshot(
         &self,
-        user: &User,
+        caller: &Principal,
         id: VolumeId,
         name: &str,
         request_id: &str,
     ) -> Result<Snapshot> {
-        self.copy_for(user, id, Wish::Keep(name), request_id).await
+        self.copy_for(caller, id, Wish::Keep(name), request_id)
+            .await
     }
 
     /// Asks for a snapshot in the place of a volume's files, once per request; what is kept of those.
     pub(crate) async fn restore_snapshot(
         &self,
-        user: &User,
+        caller: &Principal,
         id: VolumeId,
         snapshot: &str,
         request_id: &str,
     ) -> Result<Snapshot> {
-        self.copy_for(user, id, Wish::Restore(snapshot), request_id)
+        self.copy_for(caller, id, Wish::Restore(snapshot), request_id)
             .await
     }
 
     async fn copy_for(
         &self,
-        user: &User,
+        caller: &Principal,
         id: VolumeId,
         wish: Wish<'_>,
         request_id: &str,
@@ -58,7 +59,9 @@ impl App {
             let problem = format!("must have at most {LONGEST_TEXT} characters");
             return Err(Error::invalid("request_id", problem));
         }
-        self.check_member(user, id).await?;
+        if let Principal::User(user) = caller {
+            self.check_member(user, id).await?;
+        }
         let now = self.clock.now();
         let (kind, name) = match wish {
             Wish::Keep(asked) => ("create", name(asked, now)?),
@@ -83,6 +86,9 @@ impl App {
             Wish::Keep(_) => None,
             Wish::Restore(wanted) => Some(usable(&transaction, id, wanted).await?),
         };
+        if matches!(caller, Principal::Service(_)) {
+            volume.check_at_rest()?;
+        }
         let node = volume.begin_copy(copy)?;
         let made = Snapshot::new(&volume, node, name, now);
         let (from, to, keep) = match source {

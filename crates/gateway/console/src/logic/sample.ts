@@ -34,6 +34,7 @@ export function sampleStatus(changes: Partial<NotebookStatus> = {}): NotebookSta
     workspace: null,
     workspaceRef: null,
     forkedFrom: null,
+    keeping: false,
     volumeId: null,
     workloadId: "wl-1",
     revision: 3,

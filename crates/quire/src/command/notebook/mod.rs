@@ -48,7 +48,9 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Exec { id, tty, command } => exec::exec(api, &id, tty, command).await,
         NotebookCommand::Metrics { id, once } => metrics::metrics(api, output, &id, once).await,
         NotebookCommand::Shell { id } => exec::shell(api, &id).await,
-        NotebookCommand::Stop { id, wait } => run::stop(api, output, &id, &wait).await,
+        NotebookCommand::Stop { id, snapshot, wait } => {
+            run::stop(api, output, &id, snapshot, &wait).await
+        }
         NotebookCommand::Start { id, wait } => run::start(api, output, &id, &wait).await,
         NotebookCommand::Restart { id, wait } => run::restart(api, output, &id, &wait).await,
         NotebookCommand::Extend { id, length } => extend::extend(api, output, id, length).await,

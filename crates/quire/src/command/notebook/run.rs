@@ -36,9 +36,16 @@ pub(super) async fn start(api: &Api, output: Output, id: &str, wait: &WaitArgs) 
     reach(api, output, notebook, Goal::Running, wait).await
 }
 
-pub(super) async fn stop(api: &Api, output: Output, id: &str, wait: &WaitArgs) -> Result<()> {
+pub(super) async fn stop(
+    api: &Api,
+    output: Output,
+    id: &str,
+    snapshot: Option<String>,
+    wait: &WaitArgs,
+) -> Result<()> {
     let request = StopNotebookRequest {
         notebook: id.to_owned(),
+        snapshot,
     };
     let answer = api.ask(api.notebook().stop_notebook(request)).await?;
     let notebook = answer.notebook.context("the answer holds no notebook")?;
@@ -97,7 +104,7 @@ pub(super) async fn arrived(api: &Api, notebook: Notebook, goal: Goal) -> Result
     };
     let done = |notebook: &Notebook| match goal {
         Goal::Running => running(notebook) || is_rest(notebook),
-        Goal::Stopped => is_rest(notebook),
+        Goal::Stopped => is_rest(notebook) && !notebook.keeping,
     };
     let notebook = wait_for(api, notebook, patience, done).await?;
     if goal == Goal::Running && !running(&notebook) {
