@@ -32,7 +32,11 @@ async fn a_snapshot_brings_old_files_back() {
     let mut kernel = jupyter.kernel().await;
     let change = "import os; open('data/text', 'w').write('new'); os.remove('link'); print('ok')";
     assert_eq!(kernel.run(change).await, Ok("ok".to_owned()));
-    quire.quire(&["notebook", "stop", "rewound"]);
+    // Kept with the stop, and whole when the stop is over.
+    let stop = ["notebook", "stop", "rewound", "--snapshot", "second"];
+    let stopped = quire.quire(&stop);
+    let reason = stopped["reason"].as_str().unwrap();
+    assert!(reason.ends_with("kept as snapshot \"second\""), "{reason}");
     let kept = quire.quire(&["volume", "restore", &format!("{volume}@first")]);
     let before = kept["name"].as_str().unwrap();
     assert!(before.starts_with("before-restore-"), "{before}");
@@ -65,7 +69,11 @@ async fn a_snapshot_brings_old_files_back() {
         .filter(|snapshot| snapshot["state"] == "ready")
         .map(|snapshot| &snapshot["name"])
         .collect();
-    assert_eq!(ready.len(), 2, "what both restores kept: {shown}");
+    assert_eq!(
+        ready.len(),
+        3,
+        "what both restores kept, and \"second\": {shown}"
+    );
     assert!(!ready.contains(&&Value::from("first")));
     quire.quire(&["notebook", "delete", "rewound", "--yes"]);
 }

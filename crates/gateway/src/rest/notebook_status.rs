@@ -39,7 +39,7 @@ pub(super) struct NotebookStatus {
     /// Identifier of the notebook whose files it began with; null without one.
     #[schema(required)]
     forked_from: Option<String>,
-    /// A snapshot of its files is to be made when it has stopped, and is not begun yet.
+    /// A snapshot of its files is to be made when it has stopped, and is not there yet.
     keeping: bool,
     /// Git repository that it was made with; null without one.
     #[schema(required)]

@@ -1,7 +1,7 @@
 //! A snapshot of the files of a notebook that stops: wished for with the stop, and made before anything else writes to them.
 
 use chassis::{Error, Result};
-use contracts::volume::v1::{CreateSnapshotRequest, ListSnapshotsRequest};
+use contracts::volume::v1::{CreateSnapshotRequest, ListSnapshotsRequest, SnapshotState};
 use kernel::text;
 
 use super::{App, view};
@@ -61,7 +61,7 @@ impl App {
         Ok(())
     }
 
-    /// Asks for the snapshot. While its volume is still let go of, or copied, it is asked for again.
+    /// Asks for the snapshot, and again until it is whole: while its volume is still let go of, and while it is copied.
     pub(super) async fn keep_files(&self, row: &Model) -> Result<()> {
         let request = CreateSnapshotRequest {
             volume_id: row.volume_id.clone(),
@@ -71,15 +71,23 @@ impl App {
         let made = self.volume.clone().create_snapshot(request).await;
         let said = match made.map_err(Error::from) {
             Ok(answer) => {
-                self.metrics.changed("kept");
-                let name = answer.into_inner().snapshot.unwrap_or_default().name;
-                format!("its files are kept as snapshot {name:?}")
+                let snapshot = answer.into_inner().snapshot.unwrap_or_default();
+                match snapshot.state() {
+                    SnapshotState::Making => {
+                        return self.tell_wait(row, "its files are being copied").await;
+                    }
+                    SnapshotState::Failed => {
+                        format!("its files could not be kept: {}", snapshot.reason)
+                    }
+                    _ => format!("its files are kept as snapshot {:?}", snapshot.name),
+                }
             }
             Err(error @ (Error::Unavailable(_) | Error::Deadline | Error::Internal { .. })) => {
                 return Err(error);
             }
             Err(error) => format!("its files could not be kept: {}", error.public_text()),
         };
+        self.metrics.changed("kept");
         self.update(&row.id, |now| {
             if now.snapshot_request != row.snapshot_request {
                 return Ok(false);

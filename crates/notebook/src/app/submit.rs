@@ -96,7 +96,7 @@ impl App {
     }
 
     /// Tells what the newest start waits for before there is a workload.
-    async fn tell_wait(&self, row: &Model, why: &str) -> Result<()> {
+    pub(super) async fn tell_wait(&self, row: &Model, why: &str) -> Result<()> {
         self.update(&row.id, |now| {
             let same_start = now.start_number == row.start_number && now.workload_id.is_empty();
             let waits = same_start && view::wanted(now) == Wanted::Running;

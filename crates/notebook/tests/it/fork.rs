@@ -7,7 +7,7 @@ use contracts::notebook::v1::{
 use contracts::scheduler::v1::{AttemptEnd, Fault};
 use contracts::volume::v1::{Snapshot, SnapshotState};
 use kernel::id::TeamId;
-use testkit::{Engine, person};
+use testkit::{Engine, eventually, person};
 use tonic::Code;
 
 use crate::house::{House, on};
@@ -220,8 +220,21 @@ async fn files_are_kept_once_it_has_stopped(engine: Engine) {
         .await;
     assert!(waiting.keeping, "its volume is still attached");
     house.volumes.place(&notebook.volume_id, "no-1", false);
-    let kept = |notebook: &Notebook| !notebook.keeping;
-    let kept = house.until(&notebook.id, "the snapshot", kept).await;
+    let begun = || async {
+        let snapshots = house.volumes.snapshots.lock().unwrap();
+        snapshots.first().map(|_| ())
+    };
+    eventually("a snapshot that is being made", begun).await;
+    assert!(house.notebook(&notebook.id).await.keeping);
+    let finish = |state: SnapshotState, reason: &str| {
+        let mut snapshots = house.volumes.snapshots.lock().unwrap();
+        let newest = snapshots.last_mut().unwrap();
+        newest.set_state(state);
+        newest.reason = reason.to_owned();
+    };
+    finish(SnapshotState::Ready, "");
+    let done = |notebook: &Notebook| !notebook.keeping;
+    let kept = house.until(&notebook.id, "the snapshot", done).await;
     assert_eq!(
         kept.reason,
         "stopped by user; its files are kept as snapshot \"before\""
@@ -238,8 +251,18 @@ async fn files_are_kept_once_it_has_stopped(engine: Engine) {
         Code::AlreadyExists
     );
     stop("after").await.unwrap();
-    let kept = |notebook: &Notebook| !notebook.keeping;
-    house.until(&notebook.id, "the snapshot", kept).await;
+    let second = || async { Some(()).filter(|()| names().len() == 2) };
+    eventually("the second snapshot", second).await;
+    // A start meanwhile waits for it.
+    house.start(&notebook.id).await.unwrap();
+    let waits = |notebook: &Notebook| notebook.reason == "its files are being copied";
+    house.until(&notebook.id, "its turn", waits).await;
+    assert_eq!(
+        house.scheduler.workload_of(&format!("{}/2", notebook.id)),
+        None
+    );
+    finish(SnapshotState::Failed, "no space is left");
+    house.workload(&notebook.id, 2).await;
     assert_eq!(names(), ["before", "after"]);
 }
 
