@@ -27,7 +27,7 @@ impl Handler for Workloads {
     }
 }
 
-/// Takes over what the volume service says of lost files.
+/// Takes over what the volume service says of files that are lost, and of how full they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Volumes(pub(crate) App);
 
@@ -38,7 +38,8 @@ impl Handler for Volumes {
             return Ok(false);
         };
         if let Some(volume) = event.volume {
-            self.0.note_lost(&[volume]).await?;
+            self.0.note_lost(std::slice::from_ref(&volume)).await?;
+            self.0.note_fill(&volume).await?;
         }
         Ok(true)
     }

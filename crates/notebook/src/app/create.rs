@@ -251,6 +251,7 @@ impl App {
             repository_ref: new.repository_ref.clone(),
             template: template.map_or_else(String::new, |it| it.name.to_owned()),
             furnished: false,
+            files_note: String::new(),
             id,
         };
         Ok((row, machine))

@@ -144,6 +144,7 @@ impl App {
             repository: row.repository.clone(),
             repository_ref: row.repository_ref.clone(),
             template: row.template.clone(),
+            files_note: row.files_note.clone(),
         }
     }
 }

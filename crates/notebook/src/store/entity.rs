@@ -60,6 +60,7 @@ pub struct Model {
     pub repository_ref: String,
     pub template: String,
     pub furnished: bool,
+    pub files_note: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -58,6 +58,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0011_shares",
                 sql: include_str!("migrations/0011_shares.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0013_files",
+                sql: include_str!("migrations/0013_files.sql"),
+            }),
         ]
     }
 }
