@@ -114,3 +114,86 @@ async fn a_notebook_cannot_lead_a_copy_to_the_host() {
     assert!(refused.contains("could not read all"), "{refused}");
     quire.quire(&["notebook", "delete", "smuggler", "--yes"]);
 }
+
+/// A quota of 8 MiB: told before it is reached, and what follows when it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn full_files_are_told_and_nothing_more_is_taken() {
+    let quire = Installation::shared();
+    let made = quire.quire(&["notebook", "create", "--name", "hoarder"]);
+    let volume = made["volumeId"].as_str().unwrap();
+    let mut kernel = quire.jupyter(&made).kernel().await;
+    let write = |name: &str, bytes: u64| {
+        format!("import os; open('{name}', 'wb').write(os.urandom({bytes})); print('ok')")
+    };
+    let volumes = |wanted: &str| {
+        let wanted = wanted.to_owned();
+        let quire = &quire;
+        async move {
+            testkit::eventually("what is known of the files", || async {
+                let shown = quire.quire(&["volume", "show", volume]);
+                (shown["fill"] == *wanted && shown["usedBytes"] != Value::Null).then_some(shown)
+            })
+            .await
+        }
+    };
+    let shown = volumes("room").await;
+    assert_eq!(shown["quotaBytes"], 20_u64 << 30);
+    quire.quire(&["volume", "resize", volume, "--size", "8MiB"]);
+    assert_eq!(
+        kernel.run(&write("one", 7_700_000)).await,
+        Ok("ok".to_owned())
+    );
+    volumes("nearly full").await;
+    let why = testkit::eventually("the warning", || async {
+        let why = quire.quire(&["why", "hoarder"]).to_string();
+        why.contains("nearly full: they may take 8.0 MiB")
+            .then_some(why)
+    })
+    .await;
+    assert!(
+        why.contains(&format!("quire volume resize {volume}")),
+        "{why}"
+    );
+    let less = quire.refusal(&["volume", "resize", volume, "--size", "2MiB"]);
+    assert!(less.contains("the files take 7."), "{less}");
+
+    // A copy that does not fit leaves nothing, one that fits comes.
+    let folder = tempfile::tempdir().unwrap();
+    let (large, small) = (folder.path().join("large"), folder.path().join("small"));
+    fs::write(&large, vec![1; 3_000_000]).unwrap();
+    fs::write(&small, "small").unwrap();
+    let refused = quire.refusal(&["notebook", "cp", &text(&large), "hoarder:in/"]);
+    assert!(
+        refused.contains("of 8.0 MiB") && refused.contains("2.8 MiB more do not fit"),
+        "{refused}"
+    );
+    let nothing = quire.refusal(&["notebook", "cp", "hoarder:in", &text(folder.path())]);
+    assert!(nothing.contains("is not there"), "{nothing}");
+    cp(&quire, &[&text(&small), "hoarder:in/"]);
+
+    // Full: what runs goes on, what is stopped does not start before there is room.
+    assert_eq!(
+        kernel.run(&write("two", 2_000_000)).await,
+        Ok("ok".to_owned())
+    );
+    volumes("full").await;
+    let refused = quire.refusal(&["notebook", "cp", &text(&small), "hoarder:more"]);
+    assert!(refused.contains("no room for more"), "{refused}");
+    assert_eq!(kernel.run("print('on')").await, Ok("on".to_owned()));
+    quire.quire(&["notebook", "stop", "hoarder"]);
+    let refused = quire.refusal(&["notebook", "start", "hoarder"]);
+    assert!(
+        refused.contains("quire notebook rm hoarder:PATH"),
+        "{refused}"
+    );
+    quire.quire(&["notebook", "rm", "hoarder:one", "hoarder:two"]);
+    let gone = quire.refusal(&["notebook", "rm", "hoarder:one"]);
+    assert!(gone.contains("is not there"), "{gone}");
+    volumes("room").await;
+    quire.quire(&["notebook", "start", "hoarder"]);
+    let story = quire.quire(&["event", "tail", "--object", volume, "--no-follow"]);
+    for told in [": nearly full", ": full", "there is room again"] {
+        assert!(story.to_string().contains(told), "{story}");
+    }
+    quire.quire(&["notebook", "delete", "hoarder", "--yes"]);
+}

@@ -15,6 +15,7 @@ use crate::machine::{Gpus, hardware};
 use crate::moment;
 use crate::relay::Listing;
 use crate::runtime::process::ProcessRuntime;
+use crate::space::Space;
 
 /// Pause after one that failed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) struct Heartbeat {
     pub(crate) missing_isolation: Vec<String>,
     pub(crate) edges: Listing,
     pub(crate) runtime: Arc<ProcessRuntime>,
+    pub(crate) space: Arc<Space>,
 }
 
 impl Heartbeat {
@@ -63,7 +65,12 @@ impl Heartbeat {
             node_id: self.node_id.clone(),
             boot_id: moment::boot_id(),
             hardware: Some(self.hardware().await?),
-            missing_isolation: self.missing_isolation.clone(),
+            missing_isolation: self
+                .missing_isolation
+                .iter()
+                .cloned()
+                .chain(self.space.warning())
+                .collect(),
             warm: Some(self.runtime.warm_pools()),
         };
         let answer = InventoryServiceClient::new(self.caller.clone())

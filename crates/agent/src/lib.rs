@@ -24,8 +24,10 @@ mod runtime;
 pub mod shim;
 mod show;
 mod signs;
+mod space;
 mod ssh;
 mod stage;
+mod unpack;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -55,6 +57,7 @@ use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 use crate::runtime::process::network::Networks;
 use crate::signs::Signs;
+use crate::space::{Measuring, Space};
 
 pub use crate::config::AgentConfig;
 pub use crate::node::{join, node_id};
@@ -136,6 +139,7 @@ struct Agent {
     process: Arc<ProcessRuntime>,
     board: Arc<Board>,
     kept: Arc<Kept>,
+    space: Arc<Space>,
 }
 
 impl Agent {
@@ -155,7 +159,9 @@ impl Agent {
             Arc::new(Board::new()),
             Arc::new(Kept::new(&config.data_dir)),
         );
+        let space = Arc::new(Space::new(runtime::process::volumes(&config.data_dir)));
         Ok(Self {
+            space,
             config,
             node,
             clock,
@@ -199,6 +205,7 @@ impl Agent {
             runtime: self.runtime(),
             metrics: Arc::new(relay::Metrics::new()),
             signs,
+            space: self.space.clone(),
             errands: Arc::new(Errands::copies()),
             commands: Arc::new(Errands::commands()),
         }
@@ -251,6 +258,7 @@ impl Agent {
             missing_isolation: self.lacks.clone(),
             edges,
             runtime: self.process.clone(),
+            space: self.space.clone(),
         };
         let copies = Copies {
             caller: caller(&config.volume)?,
@@ -258,6 +266,15 @@ impl Agent {
             board: self.board.clone(),
             process: self.process.clone(),
             errands,
+            space: self.space.clone(),
+        };
+        let measuring = Measuring {
+            caller: caller(&config.volume)?,
+            node_id: node_id.clone(),
+            volumes: runtime::process::volumes(&data_dir),
+            board: self.board.clone(),
+            space: self.space.clone(),
+            every: Duration::from_millis(config.measure_ms.into()),
         };
         let deletions = Deletions {
             caller: caller(&config.volume)?,
@@ -276,6 +293,7 @@ impl Agent {
         tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
         tasks.start("copies", copies.run(data_dir, tasks.cancel()));
+        tasks.start("space", measuring.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! so that nothing of the agent is left in the workload and no process stands between.
 //!
 //! Two others work on a sandbox that is there already: `stage show` shows a volume in it (`show.rs`), `stage join` runs a command
-//! in it (`join.rs`).
+//! in it (`join.rs`). `stage unpack` is an errand inside one: it writes people's files (`unpack.rs`).
 //!
 //! `stage enter` runs outside the sandbox: it puts itself under the workload's limits and into its network, then becomes the
 //! sandbox's program. `stage drop` runs inside: it takes the workload's variables, gives up every privilege, then becomes the
@@ -50,6 +50,7 @@ pub(crate) fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
             .map(|never| match never {}),
         Some("join") => Join::parse(args).and_then(|join| join.run()),
         Some("show") => Show::parse(args).and_then(|show| show.run()),
+        Some("unpack") => crate::unpack::main(args),
         Some("user-namespace") => show::hold_user_namespace(),
         _ => Err(wrong(OsStr::new("stage"))),
     };

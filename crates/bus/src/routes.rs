@@ -25,6 +25,9 @@ pub struct Route {
     pub state: String,
     /// Why, in words, with the next step where there is one.
     pub reason: String,
+    /// What its users are to know beside that, such as that its files are nearly full; empty = nothing.
+    #[serde(default)]
+    pub note: String,
     /// Where its newest attempt is or was; `None` before the first.
     pub target: Option<Target>,
     /// When and why it will stop.

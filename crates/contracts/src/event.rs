@@ -38,6 +38,7 @@ events! {
     inventory::EnvironmentChanged,
     volume::VolumeChanged,
     volume::SnapshotChanged,
+    volume::VolumeFillChanged,
     scheduler::WorkloadChanged,
     scheduler::AttemptStarted,
     scheduler::AttemptEnded,

@@ -10,9 +10,12 @@ use contracts::inventory::v1::{Environment, EnvironmentChanged, Node, NodeChange
 use contracts::scheduler::v1::{
     Attempt, AttemptEnded, AttemptStarted, Workload, WorkloadChanged, WorkloadState,
 };
-use contracts::volume::v1::{Snapshot, SnapshotChanged, Volume, VolumeChanged};
+use contracts::volume::v1::{
+    Snapshot, SnapshotChanged, Volume, VolumeChanged, VolumeFill, VolumeFillChanged,
+};
 use contracts::{Event, from_wire_time};
 use kernel::NanosPerHour;
+use kernel::size::bytes_text;
 use kernel::time::milliseconds_between;
 use prost_types::Timestamp;
 
@@ -40,6 +43,11 @@ pub(crate) fn of(delivery: &Delivery) -> String {
         .or_else(|| {
             line(delivery, |event: VolumeChanged| {
                 volume(&event.volume.unwrap_or_default())
+            })
+        })
+        .or_else(|| {
+            line(delivery, |event: VolumeFillChanged| {
+                fill(&event.volume.unwrap_or_default())
             })
         })
         .or_else(|| {
@@ -181,6 +189,19 @@ fn volume(volume: &Volume) -> String {
         _ => "; its files are being copied",
     };
     format!("volume is {state}, {holder}{copied}")
+}
+
+fn fill(volume: &Volume) -> String {
+    let (used, quota) = (
+        bytes_text(volume.used_bytes),
+        bytes_text(volume.quota_bytes),
+    );
+    let files = format!("files of volume {} take {used} of {quota}", volume.id);
+    match volume.fill() {
+        VolumeFill::NearlyFull => format!("{files}: nearly full"),
+        VolumeFill::Full => format!("{files}: full"),
+        VolumeFill::Room | VolumeFill::Unspecified => format!("{files}: there is room again"),
+    }
 }
 
 fn snapshot(snapshot: &Snapshot) -> String {

@@ -66,12 +66,12 @@ impl FromStr for GpuRequest {
     }
 }
 
-/// Reads memory such as `512MiB` or `16GiB`, in MiB.
+/// Reads an amount of memory or of files such as `512MiB` or `16GiB`, in MiB.
 ///
 /// # Errors
 /// [`ParseSizeError`] for other units, for 0, and for more than 32 bits of MiB hold.
 pub fn parse_memory_mib(text: &str) -> Result<u32, ParseSizeError> {
-    let error = || ParseSizeError::new(text, "an amount of memory; write 512MiB, 16GiB or 1TiB");
+    let error = || ParseSizeError::new(text, "an amount; write 512MiB, 16GiB or 1TiB");
     let units = [("MiB", 1), ("GiB", 1 << 10), ("TiB", 1 << 20)];
     let (number, each): (&str, u32) = units
         .into_iter()
@@ -85,6 +85,24 @@ pub fn parse_memory_mib(text: &str) -> Result<u32, ParseSizeError> {
         .checked_mul(each)
         .filter(|mib| *mib > 0)
         .ok_or_else(error)
+}
+
+/// Bytes for people, in the largest unit that leaves 1 or more, rounded down: `9.2 GiB`.
+#[must_use]
+pub fn bytes_text(bytes: u64) -> String {
+    let units = [
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ];
+    let fits = units.into_iter().find(|(shift, _)| bytes >> shift > 0);
+    let Some((shift, unit)) = fits else {
+        return format!("{bytes} B");
+    };
+    let tenths = (bytes & ((1 << shift) - 1)) * 10 >> shift;
+    format!("{}.{tenths} {unit}", bytes >> shift)
 }
 
 #[cfg(test)]
@@ -158,6 +176,20 @@ mod tests {
         fn nothing_makes_it_panic(text in ".*") {
             drop(text.parse::<GpuRequest>());
             drop(parse_memory_mib(&text));
+        }
+    }
+
+    #[test]
+    fn bytes_are_written_in_the_unit_that_fits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1 << 10, "1.0 KiB"),
+            ((10 << 30) - 1, "9.9 GiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "16383.9 PiB"),
+        ] {
+            assert_eq!(bytes_text(bytes), text);
         }
     }
 }

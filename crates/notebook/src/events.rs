@@ -27,7 +27,8 @@ impl Handler for Workloads {
     }
 }
 
-/// Takes over what the volume service says of lost files, and of such that a start may wait for.
+/// Takes over what the volume service says of files: that they are lost, how full they are, and that a start need not wait for them
+/// any more.
 #[derive(Clone, Debug)]
 pub(crate) struct Volumes(pub(crate) App);
 
@@ -41,7 +42,8 @@ impl Handler for Volumes {
             if volume.copy_id.is_empty() {
                 self.0.changed.notify_one();
             }
-            self.0.note_lost(&[volume]).await?;
+            self.0.note_lost(std::slice::from_ref(&volume)).await?;
+            self.0.note_fill(&volume).await?;
         }
         Ok(true)
     }

@@ -1,5 +1,6 @@
 //! The calls of volume: decode, call the app, encode.
 
+use chassis::Error;
 use chassis::auth::caller;
 use contracts::volume::v1::volume_service_server::VolumeService;
 use contracts::volume::v1::{
@@ -12,13 +13,17 @@ use contracts::volume::v1::{
     ListLostVolumesRequest, ListLostVolumesResponse, ListNodeCopiesRequest, ListNodeCopiesResponse,
     ListNodeDeletionsRequest, ListNodeDeletionsResponse, ListNodeVolumesRequest,
     ListNodeVolumesResponse, ListSnapshotsRequest, ListSnapshotsResponse, ListVolumesRequest,
-    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse, RestoreSnapshotRequest,
+    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse, ReportVolumeUseRequest,
+    ReportVolumeUseResponse, ResizeVolumeRequest, ResizeVolumeResponse, RestoreSnapshotRequest,
     RestoreSnapshotResponse,
 };
 use tonic::{Request, Response, Status};
 
 use crate::app::{App, Fork};
 use crate::wire::{self, read_id};
+
+/// Most volumes whose use is told in one call.
+const MOST_USES: usize = 1_000;
 
 #[tonic::async_trait]
 impl VolumeService for App {
@@ -287,5 +292,40 @@ impl VolumeService for App {
         let id = read_id("copy_id", &asked.copy_id)?;
         App::confirm_copy(self, node, id, &asked.failure, asked.bytes).await?;
         Ok(Response::new(ConfirmCopyResponse {}))
+    }
+
+    async fn resize_volume(
+        &self,
+        request: Request<ResizeVolumeRequest>,
+    ) -> Result<Response<ResizeVolumeResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.get_ref();
+        let id = read_id("id", &asked.id)?;
+        let volume = self
+            .resize(principal.user()?, id, asked.quota_bytes)
+            .await?;
+        Ok(Response::new(ResizeVolumeResponse {
+            volume: Some(wire::volume(volume)),
+        }))
+    }
+
+    async fn report_volume_use(
+        &self,
+        request: Request<ReportVolumeUseRequest>,
+    ) -> Result<Response<ReportVolumeUseResponse>, Status> {
+        let asked = request.get_ref();
+        let node = caller(&request)?.require_node(&asked.node_id)?;
+        if asked.uses.len() > MOST_USES {
+            let problem = format!("has more than {MOST_USES} volumes; report the others next");
+            return Err(Error::invalid("uses", problem).into());
+        }
+        for measured in &asked.uses {
+            let id = read_id("uses.volume_id", &measured.volume_id)?;
+            self.measured(node, id, measured.used_bytes).await?;
+        }
+        let limited = self.limited_on(node).await?;
+        Ok(Response::new(ReportVolumeUseResponse {
+            quotas: limited.into_iter().map(wire::quota).collect(),
+        }))
     }
 }

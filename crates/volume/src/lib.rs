@@ -34,6 +34,7 @@ pub async fn run(
     ready: impl FnOnce(&Address),
 ) -> Result<()> {
     let every = config.release_every()?;
+    let quotas = Arc::new(config.quotas()?);
     let mut foundation =
         Foundation::lay::<Migrator>("volume", &config.service, clock.clone(), cancel).await?;
     let app = app::App {
@@ -41,6 +42,7 @@ pub async fn run(
         outbox: foundation.outbox.clone(),
         clock,
         wanted: Arc::default(),
+        quotas,
         metrics: metrics::Metrics::new(),
     };
     let scheduler = SchedulerServiceClient::new(foundation.caller(&config.scheduler)?);

@@ -7,6 +7,7 @@ use contracts::volume::v1 as wire;
 use kernel::id::{AttemptId, ParseIdError};
 
 use crate::domain::copy::FileCopy;
+use crate::domain::quota::Fill;
 use crate::domain::snapshot::{self, Snapshot};
 use crate::domain::volume::{Attachment, State, Volume};
 
@@ -17,8 +18,16 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         State::Deleted => wire::VolumeState::Deleted,
         State::Lost => wire::VolumeState::Lost,
     };
+    let fill = match volume.space.fill {
+        Fill::Room => wire::VolumeFill::Room,
+        Fill::NearlyFull => wire::VolumeFill::NearlyFull,
+        Fill::Full => wire::VolumeFill::Full,
+    };
     wire::Volume {
         id: volume.id.into(),
+        quota_bytes: volume.space.quota,
+        used_bytes: volume.space.used,
+        fill: fill.into(),
         reason: volume.reason,
         owner_id: volume.owner,
         label: volume.label,
@@ -60,6 +69,13 @@ pub(crate) fn file_copy(copy: FileCopy) -> wire::FileCopy {
         from_id: copy.from.to_string(),
         to_id: copy.to.to_string(),
         keep_id: copy.keep.map(String::from).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn quota(volume: Volume) -> wire::VolumeQuota {
+    wire::VolumeQuota {
+        volume_id: volume.id.into(),
+        quota_bytes: volume.space.quota,
     }
 }
 

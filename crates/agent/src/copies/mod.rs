@@ -21,6 +21,7 @@ use crate::attempt::Board;
 use crate::files;
 use crate::relay::Errands;
 use crate::runtime::process::{ProcessRuntime, volumes};
+use crate::space::Space;
 
 /// Pause between questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(crate) struct Copies {
     pub(crate) process: Arc<ProcessRuntime>,
     /// People's own errands over files: nothing is copied while they write.
     pub(crate) errands: Arc<Errands>,
+    pub(crate) space: Arc<Space>,
 }
 
 /// Finishes or removes what an agent left that died while it copied. Before anything else looks at the volumes.
@@ -101,11 +103,12 @@ impl Copies {
             }
             let confirmed = ConfirmCopyRequest {
                 node_id: self.node_id.clone(),
-                copy_id: copy.id,
+                copy_id: copy.id.clone(),
                 failure,
                 bytes,
             };
             service.confirm_copy(confirmed).await?;
+            self.space.touch(&copy.to_id);
         }
         Ok(())
     }

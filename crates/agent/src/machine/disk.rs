@@ -2,16 +2,15 @@
 //! promised, so that this must not shrink when a workload writes what it was promised; nor is it worth a word each time that a
 //! file comes or goes.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{fs, io};
 
 use chassis::Result;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking;
+use crate::space::walk;
 
 /// Pause between looks, which touch every file of every workload.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -40,7 +39,8 @@ impl Disk {
     pub(crate) async fn run(self, cancel: CancellationToken) -> Result<()> {
         loop {
             let folders = self.folders.clone();
-            let found = blocking(move || gib(&folders)).await?;
+            let stop = cancel.clone();
+            let found = blocking(move || gib(&folders, &stop)).await?;
             self.told.send_if_modified(|told| {
                 let next = Some(next(*told, found));
                 std::mem::replace(told, next) != next
@@ -61,30 +61,14 @@ fn next(told: Option<u32>, found: u32) -> u32 {
     }
 }
 
-fn gib(folders: &[PathBuf]) -> u32 {
+fn gib(folders: &[PathBuf], cancel: &CancellationToken) -> u32 {
     let free = folders
         .first()
         .and_then(|folder| rustix::fs::statvfs(folder).ok())
         .map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    let held: u64 = folders.iter().cloned().map(held_bytes).sum();
+    let held_by = |folder: &PathBuf| walk::held(folder, walk::Pace::AtOnce, cancel).unwrap_or(0);
+    let held: u64 = folders.iter().map(held_by).sum();
     u32::try_from(free.saturating_add(held) >> 30).unwrap_or(u32::MAX)
-}
-
-/// Bytes that all files below `folder` take of the disk. What goes away meanwhile is not counted.
-fn held_bytes(folder: PathBuf) -> u64 {
-    let (mut folders, mut bytes) = (vec![folder], 0_u64);
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).into_iter().flatten();
-        for entry in entries.filter_map(io::Result::ok) {
-            // Not followed where it is a link.
-            let Ok(file) = entry.metadata() else { continue };
-            if file.is_dir() {
-                folders.push(entry.path());
-            }
-            bytes = bytes.saturating_add(file.blocks().saturating_mul(512));
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -94,15 +78,8 @@ mod tests {
     #[test]
     fn what_workloads_hold_is_theirs_already() {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("volumes");
-        fs::create_dir_all(folder.join("one/deep")).unwrap();
-        assert!(held_bytes(folder.clone()) < 1 << 16);
-        fs::write(folder.join("one/deep/file"), vec![1; 1 << 20]).unwrap();
-        std::os::unix::fs::symlink("/usr", folder.join("one/link")).unwrap();
-        let held = held_bytes(folder.clone());
-        assert!(((1 << 20)..(1 << 21)).contains(&held), "{held}");
-        assert_eq!(held_bytes(root.path().join("none")), 0);
-        assert!(gib(&[folder]) > 0);
+        let none = root.path().join("none");
+        assert!(gib(&[root.path().to_owned(), none], &CancellationToken::new()) > 0);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Files of a volume, for people: listed, packed and unpacked by `find` and `tar`, which run as the volume's owner in a sandbox of their
-//! own, without a network, whether a workload runs or not. What they meet there is hostile: nothing of it is read by the agent.
+//! Files of a volume, for people: listed by `find`, packed by `tar`, unpacked by `stage unpack`, removed by `rm`. These run as the volume's
+//! owner in a sandbox of their own, without a network, whether a workload runs or not. What they meet there is hostile: nothing of it is
+//! read by the agent. What does not fit is refused before it is written.
 
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path as Segments, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -38,7 +39,12 @@ const LIST: &str = "cd -- \"$1\" 2>/dev/null || { [ -e \"$1\" ] || [ -L \"$1\" ]
 /// What tar calls a difference, exit code 1, is a file that changed while it was read: no failure.
 const PACK: &str = "cd -- \"$1\" 2>/dev/null || exit 44; \
     tar -c --no-recursion --null -T - || { code=$?; [ $code -eq 1 ] || exit $code; }";
-const UNPACK: &str = "mkdir -p -- \"$1\" && cd -- \"$1\" && exec tar -x";
+const UNPACK: &str = "exec \"$2\" stage unpack \"$1\"";
+const REMOVE: &str = "[ -e \"$1\" ] || [ -L \"$1\" ] || exit 44; exec rm -rf -- \"$1\"";
+/// So much is written between two looks whether there is room.
+const LOOK: u64 = 64 << 20;
+/// Who is refused while sending is listened to for so long, so that the refusal arrives.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which files.
 #[derive(Debug, Deserialize)]
@@ -46,6 +52,9 @@ pub(super) struct Where {
     /// Below the volume's root.
     #[serde(default)]
     path: String,
+    /// How much more the files will take, in bytes, as who sends them has found; absent = as much as comes.
+    #[serde(default)]
+    grows: Option<u64>,
 }
 
 impl Where {
@@ -85,7 +94,9 @@ impl Errand {
     ) -> Result<(Self, ChildStdin), Error> {
         let permit = relay.errands.begin(volume)?;
         let path = place.relative()?;
-        let command = ["sh", "-c", script, "files", &path].map(str::to_owned);
+        let stage = relay.runtime.stage();
+        let stage = stage.to_string_lossy();
+        let command = ["sh", "-c", script, "files", &path, &stage].map(str::to_owned);
         let mut command = relay.runtime.errand(volume, &command)?;
         let mut child = command
             .stdin(Stdio::piped())
@@ -216,27 +227,77 @@ pub(super) async fn unpack(
     Query(place): Query<Where>,
     body: Body,
 ) -> Response {
-    let (mut errand, mut input) = match Errand::begin(&relay, &volume, UNPACK, &place) {
-        Ok(begun) => begun,
-        Err(error) => return refusal(&error),
-    };
     let mut chunks = body.into_data_stream();
+    let done = match relay.space.check(&volume, place.grows.unwrap_or(0)) {
+        Ok(()) => write(&relay, &volume, &place, &mut chunks).await,
+        Err(full) => Err(full),
+    };
+    relay.space.touch(&volume);
+    match done {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => {
+            let rest = async { while let Some(Ok(_)) = chunks.next().await {} };
+            tokio::time::timeout(PATIENCE, rest).await.ok();
+            refusal(&error)
+        }
+    }
+}
+
+/// Has what comes written, as long as there is room.
+async fn write(
+    relay: &Relay,
+    volume: &str,
+    place: &Where,
+    chunks: &mut BodyDataStream,
+) -> Result<(), Error> {
+    let (mut errand, mut input) = Errand::begin(relay, volume, UNPACK, place)?;
+    let mut unseen = 0;
     loop {
         let chunk = match tokio::time::timeout(STALL, chunks.next()).await {
             Ok(None) => break,
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(_))) | Err(_) => {
-                let problem = "was broken off; what came until then is there";
-                return refusal(&Error::invalid("body", problem));
+                let problem = "was broken off; files that came whole until then are there";
+                return Err(Error::invalid("body", problem));
             }
         };
         // It ended: its complaint says why.
         if input.write_all(&chunk).await.is_err() {
             break;
         }
+        unseen += chunk.len() as u64;
+        if place.grows.is_none() {
+            relay.space.wrote(volume, chunk.len() as u64);
+        }
+        if unseen >= LOOK {
+            unseen = 0;
+            // Who said how much it will be was asked about that before.
+            let known = place.grows.is_some();
+            relay.space.check_writing(volume, known)?;
+        }
     }
     drop(input);
-    match errand.end(&place).await {
+    errand.end(place).await
+}
+
+/// Removes what is at a path, with all below it.
+pub(super) async fn remove(
+    State(relay): State<Relay>,
+    Segments(volume): Segments<String>,
+    Query(place): Query<Where>,
+) -> Response {
+    let removed = async {
+        if place.relative()? == "./" {
+            let problem = "is empty; say what is to be removed";
+            return Err(Error::invalid("path", problem));
+        }
+        let (mut errand, input) = Errand::begin(&relay, &volume, REMOVE, &place)?;
+        drop(input);
+        errand.end(&place).await
+    };
+    let removed = removed.await;
+    relay.space.touch(&volume);
+    match removed {
         Ok(()) => StatusCode::OK.into_response(),
         Err(error) => refusal(&error),
     }
@@ -250,7 +311,7 @@ mod tests {
     fn paths_stay_below_the_root() {
         let read = |path: &str| {
             let path = path.to_owned();
-            Where { path }.relative()
+            Where { path, grows: None }.relative()
         };
         assert_eq!(read("").unwrap(), "./");
         assert_eq!(read("/a//b/./c/").unwrap(), "./a/b/c");

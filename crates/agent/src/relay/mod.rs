@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{Board, Entry, Kept};
 use crate::runtime::Runtime;
 use crate::signs::{Sign, Signs};
+use crate::space::Space;
 
 pub(crate) use edges::{Edges, Listing};
 pub(crate) use errands::Errands;
@@ -48,6 +49,7 @@ pub(crate) struct Relay {
     pub(crate) errands: Arc<Errands>,
     pub(crate) commands: Arc<Errands>,
     pub(crate) signs: Arc<Signs>,
+    pub(crate) space: Arc<Space>,
 }
 
 /// What shows that a workload works.
@@ -77,7 +79,10 @@ impl Relay {
         let logs = get(read_logs);
         let signs = get(read_signs);
         let usage = get(read_usage);
-        let files = get(files::list).post(files::pack).put(files::unpack);
+        let files = get(files::list)
+            .post(files::pack)
+            .put(files::unpack)
+            .delete(files::remove);
         Router::new()
             .route("/v1/workloads/{workload}/{generation}/upstream", upstream)
             .route("/v1/workloads/{workload}/{generation}/logs", logs)

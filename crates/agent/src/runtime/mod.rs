@@ -164,6 +164,9 @@ pub(crate) trait Runtime: Debug + Send + Sync {
     /// [`Error::NotFound`] when the volume is not here; why its sandbox cannot be made.
     fn errand(&self, volume: &str, command: &[String]) -> chassis::Result<Command>;
 
+    /// The program with the hidden subcommands, as errands see it.
+    fn stage(&self) -> PathBuf;
+
     /// The control group that the workload's processes are in; `None` where there are none on this machine.
     fn group(&self, job: &Job) -> Option<Group>;
 

@@ -1,6 +1,6 @@
 //! The control plane, as far as agents see it: scheduler, inventory and volume, played by the tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -69,6 +69,9 @@ pub(crate) struct Played {
     deletions: Mutex<BTreeSet<String>>,
     copies: Mutex<Vec<volume::FileCopy>>,
     copied: Mutex<Vec<volume::ConfirmCopyRequest>>,
+    /// How much volumes may take, and how much they do.
+    pub(crate) quotas: Mutex<Vec<volume::VolumeQuota>>,
+    pub(crate) uses: Mutex<BTreeMap<String, u64>>,
     join_requests: Mutex<BTreeSet<String>>,
     authority: OnceLock<Authority>,
     /// How many certificates were renewed.
@@ -468,6 +471,17 @@ play! {
             Ok(Response::new(volume::ConfirmCopyResponse {}))
         }
 
+        async fn report_volume_use(
+            &self,
+            request: Request<volume::ReportVolumeUseRequest>,
+        ) -> Result<Response<volume::ReportVolumeUseResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            let uses = request.into_inner().uses.into_iter();
+            lock(&self.0.uses).extend(uses.map(|of| (of.volume_id, of.used_bytes)));
+            let quotas = lock(&self.0.quotas).clone();
+            Ok(Response::new(volume::ReportVolumeUseResponse { quotas }))
+        }
+
         async fn confirm_deletion(
             &self,
             request: Request<volume::ConfirmDeletionRequest>,
@@ -494,4 +508,5 @@ play! {
     list_node_volumes(ListNodeVolumesRequest) -> ListNodeVolumesResponse,
     lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
+    resize_volume(ResizeVolumeRequest) -> ResizeVolumeResponse,
 }

@@ -27,4 +27,5 @@ mod remote;
 mod sandbox;
 mod shim;
 mod signs;
+mod space;
 mod warm;

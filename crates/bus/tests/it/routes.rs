@@ -13,6 +13,7 @@ fn route(id: &str, revision: u64) -> Route {
         state: "Running".to_owned(),
         reason: String::new(),
         target: None,
+        note: String::new(),
         idle: bus::RouteIdle::default(),
         token_sha256: String::new(),
         shares: Vec::new(),

@@ -94,6 +94,7 @@ pub(crate) mod tests {
             state: "Running".to_owned(),
             reason: String::new(),
             target: None,
+            note: String::new(),
             idle: bus::RouteIdle::default(),
             token_sha256: String::new(),
             shares: Vec::new(),

@@ -35,6 +35,7 @@ pub(super) fn status(route: &Route) -> Response<Body> {
         "running": route.running,
         "state": route.state,
         "reason": route.reason,
+        "note": route.note,
         "stopsAt": route.idle.stops_at,
         "because": route.idle.because,
         "costs": route.idle.costs,

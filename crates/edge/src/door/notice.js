@@ -1,4 +1,5 @@
-// The notice inside JupyterLab: when the notebook will stop because nobody uses it, and a button that keeps it.
+// The notice inside JupyterLab: when the notebook will stop because nobody uses it, and a button that keeps it; else what its users are
+// to know, such as that its files are nearly full, until they have seen it.
 //
 // A prebuilt JupyterLab extension by hand: what a page loads of one is a container of webpack's module federation, an object with
 // `init` and `get` under window._JUPYTERLAB. This one needs nothing of JupyterLab's own modules. It asks the notebook's door, which
@@ -29,17 +30,22 @@
     keep.textContent = 'Keep it 2 hours';
     keep.style.cssText =
       'font:inherit;padding:.3rem .8rem;border:1px solid #fff;border-radius:3px;background:#fff;color:#3a2d00;cursor:pointer;white-space:nowrap';
-    box.append(text, keep);
+    const seen = keep.cloneNode();
+    seen.textContent = 'Understood';
+    box.append(text, keep, seen);
     document.body.append(box);
-    return { box, text, keep };
+    return { box, text, keep, seen };
   }
 
   function activate() {
-    const { box, text, keep } = bar();
+    const { box, text, keep, seen } = bar();
     let saidUntil = 0;
-    const show = (words, offer) => {
+    let note = '';
+    let seenNote = '';
+    const show = (words, offer, isNote = false) => {
       text.textContent = words;
       keep.style.display = offer ? '' : 'none';
+      seen.style.display = isNote ? '' : 'none';
       box.style.display = words ? 'flex' : 'none';
     };
     async function look() {
@@ -58,9 +64,15 @@
       } else if (status.stopsAt) {
         show(`This notebook will stop at ${clock(status.stopsAt)} because ${status.because}.${costs}`, true);
       } else if (Date.now() >= saidUntil) {
-        show('', false);
+        note = status.note || '';
+        const words = note === seenNote || !note ? '' : `${note[0].toUpperCase()}${note.slice(1)}.`;
+        show(words, false, true);
       }
     }
+    seen.addEventListener('click', () => {
+      seenNote = note;
+      show('', false);
+    });
     keep.addEventListener('click', async () => {
       keep.disabled = true;
       try {

@@ -76,7 +76,7 @@ impl Door {
         }
     }
 
-    /// The notebook's files, whether it runs or not: GET lists, POST packs, PUT unpacks.
+    /// The notebook's files, whether it runs or not: GET lists, POST packs, PUT unpacks, DELETE removes.
     async fn files(
         &self,
         request: Request<Incoming>,
@@ -87,10 +87,10 @@ impl Door {
         let kind = match method {
             Method::GET => "application/octet-stream",
             Method::POST => "application/x-tar",
-            Method::PUT => "application/json",
+            Method::PUT | Method::DELETE => "application/json",
             _ => {
                 return Err(Refusal::Malformed(format!(
-                    "{method} is not understood here; use GET, POST or PUT"
+                    "{method} is not understood here; use GET, POST, PUT or DELETE"
                 )));
             }
         };
@@ -98,9 +98,17 @@ impl Door {
             "the notebook has not run yet: its files are nowhere",
         ))?;
         let path = query.value("path").unwrap_or_default();
-        let path = encode(&path);
+        let grows = query.value("grows").map(|bytes| {
+            bytes.parse::<u64>().map_err(|_| {
+                Refusal::Malformed(format!("grows: {bytes:?} is not a number of bytes"))
+            })
+        });
+        let place = match grows.transpose()? {
+            Some(bytes) => format!("path={}&grows={bytes}", encode(&path)),
+            None => format!("path={}", encode(&path)),
+        };
         let body = Passing::unseen(request.into_body());
-        match self.upstream.files(target, method, &path, body).await {
+        match self.upstream.files(target, method, &place, body).await {
             Ok((answer, lease)) => {
                 let body = Passing::outwards(answer.into_body(), None, lease);
                 let mut response = Response::new(body);

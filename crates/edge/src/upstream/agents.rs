@@ -174,18 +174,15 @@ impl Agents {
         relay.ok_or_else(|| UpstreamError::NoAgent(node.to_owned()))
     }
 
-    /// Asks for files of a notebook to be listed (GET), packed (POST) or unpacked (PUT); an answer may take as long as they do.
+    /// Asks for files of a notebook to be listed (GET), packed (POST), unpacked (PUT) or removed (DELETE); an answer may take as long as they do.
     pub(crate) async fn files(
         &self,
         target: &Target,
         method: Method,
-        path: &str,
+        place: &str,
         body: Body,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
-        let path = format!(
-            "/v1/volumes/{}/files?path={path}",
-            one_name(&target.volume_id)?
-        );
+        let path = format!("/v1/volumes/{}/files?{place}", one_name(&target.volume_id)?);
         let (answer, asked) = self.send(target, method, path, body).await?;
         Ok((answer, asked.lease()))
     }

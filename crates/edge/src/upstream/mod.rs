@@ -220,7 +220,7 @@ impl Upstream {
         self.agents.measured(target, what).await
     }
 
-    /// Files of a notebook, listed (GET), packed (POST) or unpacked (PUT) by its agent at `path`, which is encoded.
+    /// Files of a notebook, listed (GET), packed (POST), unpacked (PUT) or removed (DELETE) by its agent at `place`, which is an encoded query.
     ///
     /// # Errors
     /// [`UpstreamError`] when the agent cannot be asked, does not have them, or refuses.
@@ -228,10 +228,10 @@ impl Upstream {
         &self,
         target: &Target,
         method: Method,
-        path: &str,
+        place: &str,
         body: Body,
     ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
-        self.agents.files(target, method, path, body).await
+        self.agents.files(target, method, place, body).await
     }
 
     /// Has a command run inside a workload (`exec`), or a visitor by ssh let in (`ssh`).

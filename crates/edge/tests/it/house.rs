@@ -139,6 +139,7 @@ impl House {
             state: "Running".to_owned(),
             reason: String::new(),
             target: Some(target.clone()),
+            note: String::new(),
             idle: bus::RouteIdle::default(),
             shares: Vec::new(),
             token_sha256: Sha256::digest(TOKEN)

@@ -30,6 +30,7 @@ async fn what_is_known_is_told_and_needs_the_token() {
             route.idle.because = "its kernels have been idle since 13:05 UTC".to_owned();
             route.idle.costs = "0.018 USD".to_owned();
             route.idle.run_until = Some(stops_at);
+            route.note = "the files take 9.1 GiB of 10.0 GiB".to_owned();
         })
         .await;
     let client = house.client(&route);
@@ -47,6 +48,7 @@ async fn what_is_known_is_told_and_needs_the_token() {
             &json!(null)
         )
     );
+    assert_eq!(status["note"], "the files take 9.1 GiB of 10.0 GiB");
     let signs = client.get("/.quire/signs").await;
     assert_eq!((signs.status, signs.text()), (StatusCode::OK, SIGNS));
     let notice = client.get("/.quire/notice.js").await;

@@ -125,7 +125,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(shares::revoke_notebook_share))
         .routes(routes!(shares::list_shared_notebooks))
         .routes(routes!(volumes::list_volumes))
-        .routes(routes!(volumes::get_volume, volumes::delete_volume))
+        .routes(routes!(
+            volumes::get_volume,
+            volumes::resize_volume,
+            volumes::delete_volume
+        ))
         .routes(routes!(
             snapshots::list_snapshots,
             snapshots::create_snapshot

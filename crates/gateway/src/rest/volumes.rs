@@ -2,16 +2,17 @@
 
 use axum::Json;
 use contracts::volume::v1::{
-    DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, Volume as WireVolume,
-    VolumeState as WireState,
+    DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, ResizeVolumeRequest,
+    Volume as WireVolume, VolumeFill as WireFill, VolumeState as WireState,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
 use super::caller::Caller;
 use super::extract::{Id, Params};
 use super::failure::Failure;
+use super::json_body::JsonBody;
 use super::page::{List, Order, PageQuery, list};
 use super::values::{Time, non_empty, present};
 
@@ -34,7 +35,32 @@ pub(super) struct Volume {
     /// Null for files from before projects were noted.
     #[schema(required)]
     project_id: Option<String>,
+    /// How much the files may take, in bytes; null = as much as there is.
+    #[schema(required)]
+    quota_bytes: Option<u64>,
+    /// How much they take, as measured last, in bytes; null before that.
+    #[schema(required)]
+    used_bytes: Option<u64>,
+    /// How near that is to the quota.
+    fill: VolumeFill,
     dt_created: Time,
+}
+
+/// How near files are to their quota: nearly full from 90 % on, full from 100 % on.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum VolumeFill {
+    Room,
+    NearlyFull,
+    Full,
+}
+
+/// How much files may take.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Resize {
+    /// In bytes, 1 MiB or more, and not less than they take.
+    quota_bytes: u64,
 }
 
 /// Where a volume is in its life.
@@ -58,8 +84,16 @@ impl TryFrom<WireVolume> for Volume {
             WireState::Deleted => VolumeState::Deleted,
             WireState::Lost => VolumeState::Lost,
         };
+        let fill = match volume.fill() {
+            WireFill::Unspecified | WireFill::Room => VolumeFill::Room,
+            WireFill::NearlyFull => VolumeFill::NearlyFull,
+            WireFill::Full => VolumeFill::Full,
+        };
         Ok(Self {
             state,
+            fill,
+            quota_bytes: Some(volume.quota_bytes).filter(|bytes| *bytes > 0),
+            used_bytes: Some(volume.used_bytes).filter(|bytes| *bytes > 0),
             dt_created: Time::required("created_at", volume.created_at)?,
             id: volume.id,
             reason: volume.reason,
@@ -104,6 +138,24 @@ pub(super) async fn list_volumes(
 )]
 pub(super) async fn get_volume(caller: Caller, Id(id): Id) -> Answer<Volume> {
     let answer = caller.volume().get_volume(GetVolumeRequest { id }).await?;
+    Ok(Json(
+        present("volume", answer.into_inner().volume)?.try_into()?,
+    ))
+}
+
+/// Change how much files may take
+#[utoipa::path(
+    patch, path = "/v1/volumes/{id}", tag = "Volumes",
+    params(("id" = String, Path, description = "Identifier")),
+    request_body = Resize, responses((status = 200, body = Volume))
+)]
+pub(super) async fn resize_volume(
+    caller: Caller,
+    Id(id): Id,
+    JsonBody(Resize { quota_bytes }): JsonBody<Resize>,
+) -> Answer<Volume> {
+    let request = ResizeVolumeRequest { id, quota_bytes };
+    let answer = caller.volume().resize_volume(request).await?;
     Ok(Json(
         present("volume", answer.into_inner().volume)?.try_into()?,
     ))

@@ -109,6 +109,7 @@ fn body_for(method: &str, path: &str) -> String {
         ("patch", "/v1/notebooks/{id}") => json!({ "machineType": "C5" }).to_string(),
         ("post", "/v1/notebooks/{id}/extend") => json!({ "seconds": 60 }).to_string(),
         ("put", "/v1/idle-policies") => json!({ "team": true, "timeoutSeconds": 60 }).to_string(),
+        ("patch", "/v1/volumes/{id}") => json!({ "quotaBytes": 1 << 30 }).to_string(),
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
     }

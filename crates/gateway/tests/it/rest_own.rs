@@ -544,3 +544,27 @@ async fn members_have_roles_in_projects() {
     let removed = client.send("DELETE", path, OWNER, "").await.ok();
     assert_eq!(removed, json!({ "user": "bob@example.org" }));
 }
+
+#[tokio::test]
+async fn volumes_say_what_they_take_and_may() {
+    let house = House::start().await;
+    let client = &house.client;
+    let listed = client.get("/v1/volumes", OWNER).await.ok();
+    let volume = &listed["items"][0];
+    assert_eq!(
+        (&volume["quotaBytes"], &volume["usedBytes"], &volume["fill"]),
+        (
+            &json!(10_u64 << 30),
+            &json!(9_u64 << 30),
+            &json!("nearlyFull")
+        )
+    );
+    let body = "{\"quotaBytes\": 53687091200}";
+    let resized = client.send("PATCH", "/v1/volumes/box", OWNER, body).await;
+    assert_eq!(resized.ok()["quotaBytes"], 50_u64 << 30);
+    let wrong = client
+        .send("PATCH", "/v1/volumes/box", OWNER, "{\"quota\": 1}")
+        .await;
+    let message = wrong.failed(400, "BAD_REQUEST");
+    assert!(message.starts_with("quota: unknown field"), "{message}");
+}

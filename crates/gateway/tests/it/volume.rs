@@ -14,6 +14,9 @@ fn volume() -> wire::Volume {
         state: wire::VolumeState::Ready.into(),
         label: "files of first".to_owned(),
         created_at: Some(prost_types::Timestamp::default()),
+        quota_bytes: 10 << 30,
+        used_bytes: 9 << 30,
+        fill: wire::VolumeFill::NearlyFull.into(),
         ..wire::Volume::default()
     }
 }
@@ -65,6 +68,17 @@ testkit::play! {
             Ok(Response::new(wire::DeleteVolumeResponse { volume }))
         }
 
+        async fn resize_volume(
+            &self,
+            request: Request<wire::ResizeVolumeRequest>,
+        ) -> Result<Response<wire::ResizeVolumeResponse>, Status> {
+            let mut volume = find(&request.get_ref().id)?;
+            if let Some(volume) = &mut volume {
+                volume.quota_bytes = request.get_ref().quota_bytes;
+            }
+            Ok(Response::new(wire::ResizeVolumeResponse { volume }))
+        }
+
         async fn create_snapshot(
             &self,
             request: Request<wire::CreateSnapshotRequest>,
@@ -112,6 +126,7 @@ testkit::play! {
     list_node_volumes(ListNodeVolumesRequest) -> ListNodeVolumesResponse,
     lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
+    report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

@@ -33,7 +33,14 @@ fn changed(event: NotebookChanged) -> String {
         .flat_map(char::to_uppercase)
         .chain(state_letters)
         .collect();
-    format!("notebook {name:?} is {state}{}", because(&notebook.reason))
+    let files = match notebook.files_note.as_str() {
+        "" => String::new(),
+        note => format!("; {note}"),
+    };
+    format!(
+        "notebook {name:?} is {state}{}{files}",
+        because(&notebook.reason)
+    )
 }
 
 fn reconfigured(event: NotebookReconfigured) -> String {

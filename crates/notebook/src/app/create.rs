@@ -270,6 +270,7 @@ impl App {
             fork_snapshot: String::new(),
             snapshot_request: String::new(),
             snapshot_name: String::new(),
+            files_note: String::new(),
             id,
         };
         Ok((with_origin(row, origin), machine))

@@ -24,7 +24,7 @@ impl App {
         let mut answer = ExplainNotebookResponse {
             notebook: Some(self.with_token(&row)?),
             summary: row.reason.clone(),
-            details: Vec::new(),
+            details: Vec::from_iter(Some(row.files_note.clone()).filter(|note| !note.is_empty())),
         };
         if row.workload_id.is_empty() || view::state(&row).is_rest() {
             return Ok(answer);

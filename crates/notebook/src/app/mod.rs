@@ -6,6 +6,7 @@ mod create;
 mod environment;
 mod explain;
 mod extend;
+mod fill;
 mod find;
 mod fork;
 mod idle;

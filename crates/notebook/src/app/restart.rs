@@ -22,6 +22,7 @@ impl App {
         let seen = self.find_to_change(user, wanted).await?;
         // Nothing is stopped that could not start again.
         self.machine(&seen.machine_type).await?;
+        self.check_room(&seen).await?;
         match self.update(&seen.id, wish_restarted).await {
             Ok(row) => {
                 self.metrics.changed("restart");

@@ -29,6 +29,7 @@ fn route(row: &Model, shares: &[share::Model]) -> Route {
         running: state == State::Running,
         state: format!("{state:?}"),
         reason: row.reason.clone(),
+        note: row.files_note.clone(),
         target,
         idle: RouteIdle {
             stops_at: row.stops_at.map(from_micros),

@@ -147,6 +147,7 @@ impl App {
             template: row.template.clone(),
             forked_from: row.forked_from.clone(),
             keeping: !row.snapshot_request.is_empty(),
+            files_note: row.files_note.clone(),
         }
     }
 }

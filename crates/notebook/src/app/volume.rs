@@ -37,7 +37,7 @@ impl App {
         Ok(volume)
     }
 
-    async fn volume_of(&self, id: &str) -> Result<Volume> {
+    pub(super) async fn volume_of(&self, id: &str) -> Result<Volume> {
         let request = GetVolumeRequest { id: id.to_owned() };
         let answer = self.volume.clone().get_volume(request).await?;
         Ok(answer.into_inner().volume.unwrap_or_default())

@@ -19,6 +19,9 @@ impl App {
         let seen = self.find_to_change(user, wanted).await?;
         // It must still be possible: the node may be gone since the last start.
         self.machine(&seen.machine_type).await?;
+        if view::wanted(&seen) != Wanted::Running {
+            self.check_room(&seen).await?;
+        }
         let updated = self
             .update(&seen.id, |row| {
                 if view::wanted(row) == Wanted::Running {

@@ -65,6 +65,7 @@ pub struct Model {
     pub fork_snapshot: String,
     pub snapshot_request: String,
     pub snapshot_name: String,
+    pub files_note: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -66,6 +66,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0013_keep",
                 sql: include_str!("migrations/0013_keep.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0015_files",
+                sql: include_str!("migrations/0015_files.sql"),
+            }),
         ]
     }
 }

@@ -11,6 +11,7 @@ mod choice;
 mod create;
 mod delete_project;
 mod edge;
+mod fill;
 mod fork;
 mod house;
 mod idle;

@@ -107,6 +107,16 @@ impl Volumes {
         row.clone()
     }
 
+    /// Its node has measured it, against a quota of 10 GiB.
+    pub(crate) fn fill(&self, id: &str, used: u64, fill: volume::VolumeFill) -> volume::Volume {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.get_mut(id).unwrap();
+        (row.quota_bytes, row.used_bytes) = (10 << 30, used);
+        row.set_fill(fill);
+        row.revision += 1;
+        row.clone()
+    }
+
     /// From now on it lies on `node_id`, attached or not.
     pub(crate) fn place(&self, id: &str, node_id: &str, attached: bool) {
         let mut rows = self.rows.lock().unwrap();
@@ -356,6 +366,8 @@ testkit::play! {
     list_node_copies(ListNodeCopiesRequest) -> ListNodeCopiesResponse,
     confirm_copy(ConfirmCopyRequest) -> ConfirmCopyResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
+    resize_volume(ResizeVolumeRequest) -> ResizeVolumeResponse,
+    report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }
 

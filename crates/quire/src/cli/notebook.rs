@@ -71,6 +71,12 @@ Examples:
         #[arg(required = true, num_args = 2.., value_name = "PATH | NOTEBOOK:PATH")]
         paths: Vec<String>,
     },
+    /// Remove files and folders of a notebook, whether it runs or not. It cannot be undone.
+    Rm {
+        /// What to remove.
+        #[arg(required = true, value_name = "NOTEBOOK:PATH")]
+        paths: Vec<String>,
+    },
     /// Run a command inside a running notebook: with its files, packages, limits and network. Its exit code is this command's.
     ///
     /// Ctrl-C interrupts the command; a second one ends the connection, with which the command is hung up on. What it leaves

@@ -8,6 +8,13 @@ pub(crate) enum VolumeCommand {
     List,
     /// One volume, and its snapshots.
     Show { id: String },
+    /// Change how much the files may take; not less than they take now. For admins of the team, and operators.
+    Resize {
+        id: String,
+        /// Such as 50GiB.
+        #[arg(long, value_name = "SIZE")]
+        size: String,
+    },
     /// Keep what the files are now. The notebook must be stopped.
     Snapshot {
         id: String,

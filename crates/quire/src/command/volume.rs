@@ -5,7 +5,11 @@ mod snapshot;
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
-use contracts::volume::v1::{DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, Volume};
+use contracts::volume::v1::{
+    DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, ResizeVolumeRequest, Volume,
+    VolumeFill,
+};
+use kernel::size::{bytes_text, parse_memory_mib};
 use serde::Serialize;
 
 use self::snapshot::SnapshotRow;
@@ -29,6 +33,11 @@ struct VolumeRow {
     node_id: String,
     project_id: String,
     created_at: String,
+    /// How much the files take, in bytes; null = not measured yet.
+    used_bytes: Option<u64>,
+    /// How much they may; null = as much as there is.
+    quota_bytes: Option<u64>,
+    fill: &'static str,
     /// Where one volume is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshots: Option<Vec<SnapshotRow>>,
@@ -37,7 +46,15 @@ struct VolumeRow {
 impl VolumeRow {
     fn new(volume: Volume, names: &HashMap<String, String>) -> Self {
         let state = volume.state().as_str_name();
+        let fill = match volume.fill() {
+            VolumeFill::Full => "full",
+            VolumeFill::NearlyFull => "nearly full",
+            VolumeFill::Room | VolumeFill::Unspecified => "room",
+        };
         Self {
+            used_bytes: Some(volume.used_bytes).filter(|bytes| *bytes > 0),
+            quota_bytes: Some(volume.quota_bytes).filter(|bytes| *bytes > 0),
+            fill,
             state: state.trim_start_matches("VOLUME_STATE_").to_lowercase(),
             owner_name: names.get(&volume.owner_id).cloned().unwrap_or_default(),
             created_at: print::time(volume.created_at),
@@ -50,11 +67,28 @@ impl VolumeRow {
             snapshots: None,
         }
     }
+
+    /// `9.2 GiB of 10.0 GiB (nearly full)`.
+    fn space(&self) -> String {
+        let used = self.used_bytes.map_or_else(|| "?".to_owned(), bytes_text);
+        match (self.quota_bytes, self.fill) {
+            (None, _) => used,
+            (Some(quota), "room") => format!("{used} of {}", bytes_text(quota)),
+            (Some(quota), fill) => format!("{used} of {} ({fill})", bytes_text(quota)),
+        }
+    }
 }
 
 impl Row for VolumeRow {
-    const COLUMNS: &'static [&'static str] =
-        &["ID", "USED BY", "STATE", "KEPT FROM", "NODE", "CREATED"];
+    const COLUMNS: &'static [&'static str] = &[
+        "ID",
+        "USED BY",
+        "STATE",
+        "SPACE",
+        "KEPT FROM",
+        "NODE",
+        "CREATED",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let used_by = match (self.owner_name.as_str(), self.owner_id.as_str()) {
@@ -70,6 +104,7 @@ impl Row for VolumeRow {
             self.id.clone(),
             used_by.to_owned(),
             state,
+            self.space(),
             self.label.clone(),
             self.node_id.clone(),
             self.created_at.clone(),
@@ -104,6 +139,7 @@ pub(super) async fn run(command: VolumeCommand, api: &Api, output: Output) -> Re
             print::one(output, &row)?;
             print::list(output, &snapshots, "no snapshots")
         }
+        VolumeCommand::Resize { id, size } => resize(api, output, &id, &size).await,
         VolumeCommand::Snapshot { id, name } => {
             snapshot::create(api, output, &id, name.unwrap_or_default()).await
         }
@@ -143,6 +179,18 @@ async fn find(api: &Api, wanted: &str) -> Result<Volume> {
         (None, _) => bail!("volume {wanted:?} not found; see \"quire volume list\""),
         (Some(_), false) => bail!("{wanted:?} could be several volumes; give more of it"),
     }
+}
+
+async fn resize(api: &Api, output: Output, wanted: &str, size: &str) -> Result<()> {
+    let mib = parse_memory_mib(size).context("--size")?;
+    let request = ResizeVolumeRequest {
+        id: find(api, wanted).await?.id,
+        quota_bytes: u64::from(mib) << 20,
+    };
+    let answer = api.ask(api.volume().resize_volume(request)).await?;
+    let volume = answer.volume.context("the answer holds no volume")?;
+    let row = VolumeRow::new(volume, &notebook::names(api).await?);
+    print::one(output, &row)
 }
 
 async fn delete(api: &Api, output: Output, wanted: &str, yes: bool) -> Result<()> {

@@ -6,6 +6,8 @@ use super::{Finding, Severity};
 
 /// Less free disk than this does not hold an environment and some files.
 const NEEDED_GIB: u64 = 3;
+/// Below this the disk is nearly full.
+const COMFORTABLE_GIB: u64 = 10;
 /// What the agent limits workloads with.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
@@ -199,7 +201,13 @@ fn disk(found: &Disk) -> Finding {
     let look = format!("df -h {folder}");
     match found.free_gib {
         None => warning(format!("cannot tell the free space of {folder}"), look),
-        Some(free) if free >= NEEDED_GIB => well(format!("{free} GiB are free below {folder}")),
+        Some(free) if free >= COMFORTABLE_GIB => {
+            well(format!("{free} GiB are free below {folder}"))
+        }
+        Some(free) if free >= NEEDED_GIB => warning(
+            format!("the disk of {folder} is nearly full: {free} GiB are free"),
+            format!("du -xh {folder} | sort -h | tail -n 20"),
+        ),
         Some(free) => {
             let what = format!("{free} GiB are free below {folder}; {NEEDED_GIB} are needed");
             match &found.roomiest {

@@ -181,6 +181,8 @@ testkit::play! {
     list_volumes(ListVolumesRequest) -> ListVolumesResponse,
     delete_volume(DeleteVolumeRequest) -> DeleteVolumeResponse,
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
+    resize_volume(ResizeVolumeRequest) -> ResizeVolumeResponse,
+    report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

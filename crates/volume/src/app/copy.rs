@@ -50,8 +50,9 @@ impl App {
             let snapshot = usable(&transaction, id, &asked.snapshot).await?;
             (Place::Snapshot(snapshot.id), snapshot.node)
         };
+        let (team, quota) = (source.team, source.space.quota);
         let new =
-            Volume::new(source.team, asked.project, asked.owner, self.clock.now()).fork(node, copy);
+            Volume::new(team, asked.project, asked.owner, quota, self.clock.now()).fork(node, copy);
         let made = volumes::insert_or_find(&transaction, &new, &request_id).await?;
         if made.id != new.id {
             return Ok(made);

@@ -4,6 +4,7 @@ mod attachment;
 mod copy;
 mod deletion;
 mod loss;
+mod quota;
 mod release;
 mod snapshot;
 mod volume;
@@ -18,6 +19,7 @@ use sea_orm::DatabaseTransaction;
 use tokio::sync::Notify;
 
 pub(crate) use self::copy::Fork;
+use crate::config::Quotas;
 use crate::domain::volume::{Change, Volume};
 use crate::metrics::Metrics;
 use crate::store::volumes;
@@ -31,6 +33,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Somebody waits for a volume whose holder may have ended.
     pub(crate) wanted: Arc<Notify>,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) metrics: Metrics,
 }
 

@@ -30,7 +30,8 @@ impl App {
             ));
         }
         let request_id = text::name("request_id", request_id, LONGEST_TEXT)?;
-        let new = Volume::new(team, project, owner, self.clock.now());
+        let quota = self.quotas.of(team);
+        let new = Volume::new(team, project, owner, quota, self.clock.now());
         let transaction = self.database.begin().await?;
         let volume = volumes::insert_or_find(&transaction, &new, &request_id).await?;
         if volume.id == new.id {
@@ -55,7 +56,7 @@ impl App {
     }
 
     /// Locks a volume, lets `change` decide, writes and tells what it changed.
-    async fn change(
+    pub(super) async fn change(
         &self,
         id: VolumeId,
         change: impl FnOnce(&mut Volume) -> Result<Change> + Send,

@@ -161,7 +161,7 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let now = from_micros(1_700_000_000_000_000);
-        let volume = Volume::new(TeamId::generate(), String::new(), String::new(), now);
+        let volume = Volume::new(TeamId::generate(), String::new(), String::new(), 0, now);
         Snapshot::new(&volume, NodeId::generate(), "one".to_owned(), now)
     }
 

@@ -5,6 +5,8 @@ use chassis::{Error, Result};
 use kernel::Timestamp;
 use kernel::id::{AttemptId, CopyId, NodeId, TeamId, VolumeId};
 
+use super::quota::Space;
+
 /// Where a volume is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -41,6 +43,8 @@ pub(crate) struct Volume {
     pub(crate) label: String,
     /// What copies from it or to it; nothing is attached meanwhile.
     pub(crate) copy: Option<CopyId>,
+    /// How much its files take, and may.
+    pub(crate) space: Space,
     pub(crate) revision: u64,
     pub(crate) created_at: Timestamp,
 }
@@ -55,7 +59,14 @@ pub(crate) enum Change {
 }
 
 impl Volume {
-    pub(crate) fn new(team: TeamId, project: String, owner: String, now: Timestamp) -> Self {
+    /// `quota` in bytes; 0 = none.
+    pub(crate) fn new(
+        team: TeamId,
+        project: String,
+        owner: String,
+        quota: u64,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: VolumeId::generate(),
             team,
@@ -67,6 +78,7 @@ impl Volume {
             owner,
             label: String::new(),
             copy: None,
+            space: Space::new(quota),
             revision: 1,
             created_at: now,
         }
@@ -281,6 +293,32 @@ impl Volume {
                 Ok(self.changed())
             }
         }
+    }
+
+    /// Changes how much its files may take.
+    pub(crate) fn resize(&mut self, quota: u64) -> Result<Change> {
+        match self.state {
+            State::Ready => {}
+            State::Lost | State::Deleting | State::Deleted => {
+                let id = self.id;
+                return Err(Error::Precondition(format!(
+                    "volume {id} has no files any more; there is nothing to resize"
+                )));
+            }
+        }
+        if quota == self.space.quota {
+            return Ok(Change::None);
+        }
+        self.space.resize(quota)?;
+        Ok(self.changed())
+    }
+
+    /// Its node says how much its files take. Only what is to be told of that is a change: all else is written without a word.
+    pub(crate) fn measure(&mut self, used: u64) -> Change {
+        if self.state == State::Ready && self.space.measure(used) {
+            return self.changed();
+        }
+        Change::None
     }
 
     fn changed(&mut self) -> Change {

@@ -38,6 +38,10 @@ impl MigratorTrait for Migrator {
                 name: "volume_0004_snapshot",
                 sql: include_str!("migrations/0004_snapshot.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "volume_0005_quota",
+                sql: include_str!("migrations/0005_quota.sql"),
+            }),
         ]
     }
 }

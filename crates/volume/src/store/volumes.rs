@@ -15,12 +15,16 @@ use sea_orm::{
 
 use super::entity::volume;
 use super::{broken, number};
+use crate::domain::quota::{Fill, Space};
 use crate::domain::volume::{Attachment, State, Volume};
 
 const READY: &str = "ready";
 const DELETING: &str = "deleting";
 const DELETED: &str = "deleted";
 const LOST: &str = "lost";
+const ROOM: &str = "room";
+const NEARLY_FULL: &str = "nearly_full";
+const FULL: &str = "full";
 /// Most volumes listed at once.
 const LISTED: u64 = 1_000;
 
@@ -182,6 +186,21 @@ pub(crate) async fn lock_on_node(
     rows.into_iter().map(read).collect()
 }
 
+/// Volumes with files on a node and a quota, by identifier.
+pub(crate) async fn limited_on(
+    connection: &impl ConnectionTrait,
+    node: NodeId,
+) -> Result<Vec<Volume>> {
+    let rows = volume::Entity::find()
+        .filter(volume::Column::NodeId.eq(node.to_string()))
+        .filter(volume::Column::State.eq(READY))
+        .filter(volume::Column::QuotaBytes.gt(0))
+        .order_by_asc(volume::Column::Id)
+        .all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Lost volumes after an identifier, by identifier.
 pub(crate) async fn lost_after(
     connection: &impl ConnectionTrait,
@@ -223,6 +242,13 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
         owner_id: Set(volume.owner.clone()),
         label: Set(volume.label.clone()),
         copy_id: Set(volume.copy.map(String::from)),
+        quota_bytes: Set(number(volume.space.quota)?),
+        used_bytes: Set(number(volume.space.used)?),
+        fill: Set(match volume.space.fill {
+            Fill::Room => ROOM.to_owned(),
+            Fill::NearlyFull => NEARLY_FULL.to_owned(),
+            Fill::Full => FULL.to_owned(),
+        }),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
         generation: Set(volume
             .attachment
@@ -244,6 +270,16 @@ fn read(row: volume::Model) -> Result<Volume> {
     let node = row
         .node_id
         .map(|node| node.parse().map_err(|_| broken("node_id")));
+    let space = Space {
+        quota: u64::try_from(row.quota_bytes).map_err(|_| broken("quota_bytes"))?,
+        used: u64::try_from(row.used_bytes).map_err(|_| broken("used_bytes"))?,
+        fill: match row.fill.as_str() {
+            ROOM => Fill::Room,
+            NEARLY_FULL => Fill::NearlyFull,
+            FULL => Fill::Full,
+            _ => return Err(broken("fill")),
+        },
+    };
     let copy = row
         .copy_id
         .map(|copy| copy.parse().map_err(|_| broken("copy_id")));
@@ -255,6 +291,7 @@ fn read(row: volume::Model) -> Result<Volume> {
         owner: row.owner_id,
         label: row.label,
         copy: copy.transpose()?,
+        space,
         node: node.transpose()?,
         state: match row.state.as_str() {
             READY => State::Ready,

@@ -62,6 +62,9 @@ impl House {
                 .config("volume", self.database.url(), &self.nats),
             scheduler: self.scheduler_service.address().clone(),
             release_every_ms,
+            quota_gib: 10,
+            largest_quota_gib: 50,
+            ..VolumeConfig::default()
         };
         let clock = self.clock.clone();
         let replica =

@@ -11,6 +11,7 @@ mod deletion;
 mod house;
 mod loss;
 mod ownership;
+mod quota;
 mod release;
 mod scheduler;
 mod snapshot;

@@ -31,6 +31,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use self::cgroup::Group;
+use self::sandbox::{Kind, STAGE};
 use self::user::Users;
 use self::variables::Passed;
 use self::warm::Pool;
@@ -242,6 +243,13 @@ impl Runtime for Arc<ProcessRuntime> {
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .args(sandbox.args(command));
         Ok(errand)
+    }
+
+    fn stage(&self) -> PathBuf {
+        match self.isolation.kind {
+            Kind::Plain => self.program.clone(),
+            Kind::Root | Kind::UserNamespace => STAGE.into(),
+        }
     }
 
     async fn inside(&self, job: &Job) -> chassis::Result<Inside> {

@@ -9,7 +9,7 @@ pub(crate) const NOTEBOOKS: &str = "/notebooks";
 /// Where the workload sees the folder of its socket.
 pub(crate) const RUN: &str = "/run/quire";
 /// Where the workload sees the program that drops its privileges.
-const STAGE: &str = "/run/quire-agent";
+pub(super) const STAGE: &str = "/run/quire-agent";
 
 /// How much of a sandbox this machine allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const BUFFER: usize = 256 << 10;
 
 /// One end of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Here(PathBuf),
     /// Notebook and path in it.
     There(String, String),
@@ -31,7 +31,7 @@ enum End {
 
 impl End {
     /// As scp reads it: a notebook ends at the first colon, unless a slash comes before.
-    fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str) -> Self {
         match text.split_once(':') {
             Some((notebook, path)) if !notebook.is_empty() && !notebook.contains('/') => {
                 let path = path.trim_start_matches('/');
@@ -57,12 +57,15 @@ struct Copied {
 struct Work {
     names: Vec<String>,
     copied: Copied,
+    /// How much longer the files will be there, in bytes.
+    grows: u64,
 }
 
 impl Work {
     /// Those of `from` that `to` has not, or otherwise.
     fn of(from: &Listing, to: &Listing) -> Self {
         let mut work = Self::default();
+        let mut replaced = 0;
         for (name, item) in from {
             let is_there = to.get(name).is_some_and(|there| item.is_as(there));
             let is_file = item.kind == Kind::File;
@@ -74,10 +77,12 @@ impl Work {
                     if is_file {
                         work.copied.files += 1;
                         work.copied.bytes += item.bytes;
+                        replaced += to.get(name).map_or(0, |there| there.bytes);
                     }
                 }
             }
         }
+        work.grows = work.copied.bytes.saturating_sub(replaced);
         work
     }
 }
@@ -207,7 +212,7 @@ async fn send_one(door: &Door, source: &Path, target: &str) -> Result<Copied> {
     let bar = progress.0.clone();
     let chunks = ReaderStream::with_capacity(reader, BUFFER)
         .inspect_ok(move |chunk| bar.inc(chunk.len() as u64));
-    let sent = files::unpack(door, place, reqwest::Body::wrap_stream(chunks)).await;
+    let sent = files::unpack(door, place, work.grows, reqwest::Body::wrap_stream(chunks)).await;
     // What could not be read says more than that the request broke off.
     if let Err(error) = packing.await? {
         return Err(sent.err().unwrap_or(error));

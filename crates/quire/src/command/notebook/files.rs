@@ -98,13 +98,24 @@ pub(super) async fn pack(
         .boxed())
 }
 
-/// Unpacks an archive below `path` of the notebook.
-pub(super) async fn unpack(door: &Door, path: &str, archive: Body) -> Result<()> {
-    let asked = door
-        .ask(Method::PUT, "files", &[("path", path)])
-        .body(archive);
+/// Unpacks an archive below `path` of the notebook, after asking whether there is room for what the files grow by, in bytes.
+pub(super) async fn unpack(door: &Door, path: &str, grows: u64, archive: Body) -> Result<()> {
     let what = format!("cannot write {}:{path}", door.name);
-    door.send(&what, asked).await.map(drop)
+    let grows = grows.to_string();
+    let query = [("path", path), ("grows", &grows)];
+    // An empty archive: refused before anything is on its way.
+    for body in [Body::from(""), archive] {
+        let asked = door.ask(Method::PUT, "files", &query).body(body);
+        door.send(&what, asked).await?;
+    }
+    Ok(())
+}
+
+/// Removes what is at `path` of the notebook, with all below it; whether something was there.
+pub(super) async fn remove(door: &Door, path: &str) -> Result<bool> {
+    let asked = door.ask(Method::DELETE, "files", &[("path", path)]);
+    let what = format!("cannot remove {}:{path}", door.name);
+    Ok(door.find(&what, asked).await?.is_some())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod logs;
 mod metrics;
 mod open;
 mod progress;
+mod remove;
 mod run;
 mod share;
 mod ssh;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: NotebookCommand, api: &Api, output: Output) -> 
         NotebookCommand::Show { id } => show(api, output, &id).await,
         NotebookCommand::Open { id, port } => open::open(api, output, &id, port).await,
         NotebookCommand::Cp { paths } => copy::cp(api, output, &paths).await,
+        NotebookCommand::Rm { paths } => remove::rm(api, output, &paths).await,
         NotebookCommand::Logs { id, follow, tail } => {
             logs::logs(api, output, &id, follow, tail).await
         }

@@ -18,6 +18,8 @@ pub(super) struct View {
     name: String,
     state: String,
     reason: String,
+    /// What its users are to know of its files; empty = nothing.
+    files_note: String,
     url: String,
     token: String,
     machine_type: String,
@@ -89,6 +91,7 @@ impl View {
             id: notebook.id,
             name: notebook.name,
             reason: notebook.reason,
+            files_note: notebook.files_note,
             url: notebook.url,
             token: notebook.token,
             machine_type: notebook.machine_type,
@@ -114,7 +117,10 @@ impl View {
 
     fn reason(&self) -> String {
         let told = self.stop_words.as_ref().unwrap_or(&self.reason);
-        told.clone()
+        match self.files_note.as_str() {
+            "" => told.clone(),
+            note => format!("{told}; {note}"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ fn volume() -> Volume {
         TeamId::generate(),
         String::new(),
         String::new(),
+        0,
         from_micros(1),
     )
 }

@@ -19,6 +19,9 @@ pub struct Model {
     pub owner_id: String,
     pub label: String,
     pub copy_id: Option<String>,
+    pub quota_bytes: i64,
+    pub used_bytes: i64,
+    pub fill: String,
     pub revision: i64,
     pub created_at: i64,
 }
