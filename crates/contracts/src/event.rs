@@ -46,5 +46,6 @@ events! {
     notebook::NotebookExtended,
     notebook::NotebookReconfigured,
     notebook::NotebookShared,
+    notebook::TemplateChanged,
     billing::PriceChanged,
 }

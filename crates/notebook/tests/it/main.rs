@@ -23,4 +23,5 @@ mod restart;
 mod routes;
 mod scheduler;
 mod shares;
+mod templates;
 mod token;
