@@ -47,5 +47,6 @@ events! {
     notebook::NotebookExtended,
     notebook::NotebookReconfigured,
     notebook::NotebookShared,
+    notebook::TemplateChanged,
     billing::PriceChanged,
 }

@@ -123,6 +123,8 @@ ids! {
     NotebookId = "nb";
     /// A notebook opened to somebody.
     ShareId = "sh";
+    /// What a team makes notebooks from.
+    TemplateId = "tp";
     /// An event, as `ce-id`.
     EventId = "ev";
     /// A transaction of the ledger.

@@ -4,8 +4,9 @@ use chassis::auth::{User, caller};
 use contracts::common::v1::Role;
 use contracts::notebook::v1::notebook_service_server::NotebookService;
 use contracts::notebook::v1::{
-    CreateNotebookRequest, CreateNotebookResponse, DeleteNotebookRequest, DeleteNotebookResponse,
-    DeleteProjectRequest, DeleteProjectResponse, ExplainNotebookRequest, ExplainNotebookResponse,
+    CreateNotebookRequest, CreateNotebookResponse, CreateTemplateRequest, CreateTemplateResponse,
+    DeleteNotebookRequest, DeleteNotebookResponse, DeleteProjectRequest, DeleteProjectResponse,
+    DeleteTemplateRequest, DeleteTemplateResponse, ExplainNotebookRequest, ExplainNotebookResponse,
     ExtendNotebookRequest, ExtendNotebookResponse, ExtendVisitedNotebookRequest,
     ExtendVisitedNotebookResponse, GetNotebookRequest, GetNotebookResponse, GetTemplateRequest,
     GetTemplateResponse, ListIdlePoliciesRequest, ListIdlePoliciesResponse,
@@ -21,8 +22,7 @@ use contracts::notebook::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, Changes, NewNotebook, view};
-use crate::domain::template;
+use crate::app::{App, Changes, NewNotebook};
 
 /// A notebook as `user` may see it: the token runs code, so that whoever may only read does not get it.
 fn shown_to(user: &User, mut notebook: Notebook) -> Notebook {
@@ -330,9 +330,10 @@ impl NotebookService for App {
 
     async fn list_templates(
         &self,
-        _: Request<ListTemplatesRequest>,
+        request: Request<ListTemplatesRequest>,
     ) -> Result<Response<ListTemplatesResponse>, Status> {
-        let templates = template::ALL.iter().map(view::listed_template).collect();
+        let principal = caller(&request)?;
+        let templates = App::list_templates(self, principal.user()?).await?;
         Ok(Response::new(ListTemplatesResponse { templates }))
     }
 
@@ -340,9 +341,36 @@ impl NotebookService for App {
         &self,
         request: Request<GetTemplateRequest>,
     ) -> Result<Response<GetTemplateResponse>, Status> {
-        let found = template::named(&request.get_ref().template)?;
+        let principal = caller(&request)?;
+        let wanted = &request.get_ref().template;
+        let found = App::get_template(self, principal.user()?, wanted).await?;
         Ok(Response::new(GetTemplateResponse {
-            template: Some(view::template(&found)),
+            template: Some(found),
+        }))
+    }
+
+    async fn create_template(
+        &self,
+        request: Request<CreateTemplateRequest>,
+    ) -> Result<Response<CreateTemplateResponse>, Status> {
+        let principal = caller(&request)?;
+        let asked = request.into_inner();
+        let (template, note) = App::create_template(self, principal.user()?, asked).await?;
+        Ok(Response::new(CreateTemplateResponse {
+            template: Some(template),
+            note,
+        }))
+    }
+
+    async fn delete_template(
+        &self,
+        request: Request<DeleteTemplateRequest>,
+    ) -> Result<Response<DeleteTemplateResponse>, Status> {
+        let principal = caller(&request)?;
+        let wanted = &request.get_ref().template;
+        let gone = App::delete_template(self, principal.user()?, wanted).await?;
+        Ok(Response::new(DeleteTemplateResponse {
+            template: Some(gone),
         }))
     }
 }

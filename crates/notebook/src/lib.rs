@@ -60,6 +60,7 @@ pub async fn run(
         uses: Arc::default(),
         idle_changed: Arc::default(),
         changed: Arc::default(),
+        provisioned: Arc::default(),
         metrics: metrics::Metrics::new(),
     };
     foundation.consume("scheduler", Arc::new(events::Workloads(app.clone())));

@@ -16,6 +16,7 @@ pub(crate) fn start(tasks: &mut Tasks, app: &App, bus: &Bus, periods: Periods) {
     let cancel = tasks.cancel();
     tasks.start("mend", mend(app.clone(), periods, cancel.clone()));
     tasks.start("look", look(app.clone(), periods, cancel.clone()));
+    tasks.start("bring", bring(app.clone(), periods, cancel.clone()));
     let compared = routes(app.clone(), bus.clone(), periods, cancel.clone());
     tasks.start("routes", compared);
     tasks.start("lost", lost(app.clone(), periods, cancel.clone()));
@@ -36,6 +37,14 @@ async fn look(app: App, periods: Periods, cancel: CancellationToken) -> Result<(
     let nudge = Arc::default();
     repeat("looking at workloads", nudge, periods.look, cancel, || {
         Box::pin(app.mend_all(true))
+    })
+    .await
+}
+
+async fn bring(app: App, periods: Periods, cancel: CancellationToken) -> Result<()> {
+    let nudge = app.provisioned.clone();
+    repeat("bringing files", nudge, periods.mend, cancel, || {
+        app.bring_all()
     })
     .await
 }

@@ -127,6 +127,8 @@ testkit::play! {
     list_idle_policies(ListIdlePoliciesRequest) -> ListIdlePoliciesResponse,
     list_templates(ListTemplatesRequest) -> ListTemplatesResponse,
     get_template(GetTemplateRequest) -> GetTemplateResponse,
+    create_template(CreateTemplateRequest) -> CreateTemplateResponse,
+    delete_template(DeleteTemplateRequest) -> DeleteTemplateResponse,
 }
 
 #[tokio::test]

@@ -41,6 +41,16 @@ async function create(page) {
   await look(page, "create-refused");
   await dialog.getByLabel("Name").fill("walk");
   await dialog.getByRole("radio", { name: /^C3 / }).check();
+  await dialog.getByRole("radio", { name: /^rapids / }).check();
+  assert.equal(await dialog.getByLabel("Environment").inputValue(), "rapids");
+  await dialog.getByText("Create and start").click();
+  await dialog.getByText(/^rapids needs a GPU/).waitFor();
+  await look(page, "create-template-refused");
+  await dialog.getByRole("radio", { name: /^scratch / }).check();
+  assert.equal(await dialog.getByLabel("Environment").inputValue(), "python");
+  await page.setViewportSize({ width: 375, height: 740 });
+  await look(page, "create-phone");
+  await page.setViewportSize({ width: 1280, height: 860 });
   await look(page, "create");
   await dialog.getByText("Create and start").click();
   await dialog.waitFor({ state: "detached" });
@@ -63,6 +73,8 @@ async function runs(page) {
 async function opens(page, browser) {
   const [opened] = await Promise.all([browser.waitForEvent("page"), name(page, "link", "Open walk").click()]);
   await opened.locator(".jp-LabShell").waitFor({ timeout: START });
+  // What the template brought.
+  await opened.getByRole("listitem", { name: /start\.ipynb/ }).waitFor({ timeout: START });
   assert(!opened.url().includes("token="), "the token is in the cookie now, not in the address");
   assert.equal(await opened.evaluate(() => globalThis.opener), null);
   await opened.close();

@@ -152,8 +152,11 @@ fn routes() -> OpenApiRouter<App> {
             environments::delete_environment
         ))
         .routes(routes!(environments::share_environment))
-        .routes(routes!(templates::list_templates))
-        .routes(routes!(templates::get_template))
+        .routes(routes!(
+            templates::list_templates,
+            templates::create_template
+        ))
+        .routes(routes!(templates::get_template, templates::delete_template))
         .routes(routes!(nodes::list_nodes))
         .routes(routes!(nodes::create_join_token))
         .routes(routes!(nodes::cordon_node))

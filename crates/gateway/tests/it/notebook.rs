@@ -30,7 +30,23 @@ fn template(content: &str) -> Template {
             path: "start.ipynb".to_owned(),
             size: 2,
             content: content.to_owned(),
+            executable: false,
         }],
+        ..Template::default()
+    }
+}
+
+/// One that a team made.
+fn made_template(asked: &CreateTemplateRequest) -> Template {
+    Template {
+        id: "tp-1".to_owned(),
+        team_id: "te-1".to_owned(),
+        name: asked.name.clone(),
+        command: asked.command.clone().unwrap_or_default(),
+        notebook_id: asked.notebook.clone(),
+        user_id: "us-1".to_owned(),
+        created_at: Some(prost_types::Timestamp::default()),
+        ..template("")
     }
 }
 
@@ -455,5 +471,28 @@ impl NotebookService for Notebooks {
         let found = (wanted != "nowhere").then(|| template("{}"));
         let template = Some(found.ok_or_else(|| Error::not_found("template", &wanted))?);
         Ok(Response::new(GetTemplateResponse { template }))
+    }
+
+    async fn create_template(
+        &self,
+        request: Request<CreateTemplateRequest>,
+    ) -> Reply<CreateTemplateResponse> {
+        Ok(Response::new(CreateTemplateResponse {
+            template: Some(made_template(request.get_ref())),
+            note: "left out: 1 hidden file".to_owned(),
+        }))
+    }
+
+    async fn delete_template(
+        &self,
+        request: Request<DeleteTemplateRequest>,
+    ) -> Reply<DeleteTemplateResponse> {
+        let gone = CreateTemplateRequest {
+            name: request.into_inner().template,
+            ..CreateTemplateRequest::default()
+        };
+        Ok(Response::new(DeleteTemplateResponse {
+            template: Some(made_template(&gone)),
+        }))
     }
 }

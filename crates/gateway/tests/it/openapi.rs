@@ -99,6 +99,7 @@ fn body_for(method: &str, path: &str) -> String {
         ("post", "/v1/environments") => {
             json!({ "name": "frames", "requirements": ["polars"] }).to_string()
         }
+        ("post", "/v1/templates") => json!({ "notebookId": "first" }).to_string(),
         ("put", "/v1/environments/{id}/sharing") => json!({ "shared": true }).to_string(),
         ("post", "/v1/projects/{id}/members") => {
             json!({ "user": "bob@example.org", "role": "viewer" }).to_string()

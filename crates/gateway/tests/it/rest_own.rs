@@ -218,13 +218,41 @@ async fn what_can_be_launched_keeps_its_order() {
 async fn templates_are_shown_with_their_files() {
     let house = House::start().await;
     let listed = house.client.get("/v1/templates", VIEWER).await.ok();
-    let file = json!({ "path": "start.ipynb", "size": 2 });
+    let file = json!({ "path": "start.ipynb", "size": 2, "executable": false });
     assert_eq!(listed["items"][0]["files"], json!([file]));
     let shown = house.client.get("/v1/templates/scratch", VIEWER).await.ok();
     assert_eq!(shown["environment"], "python");
     assert_eq!(shown["files"][0]["content"], "{}");
+    assert_eq!(
+        (&shown["id"], &shown["command"]),
+        (&json!(null), &json!(""))
+    );
     let nowhere = house.client.get("/v1/templates/nowhere", VIEWER).await;
     assert_eq!(nowhere.status, 404);
+
+    let new = json!({ "notebookId": "first", "name": "mine", "paths": ["a"], "command": "make" });
+    let made = house
+        .client
+        .post("/v1/templates", OWNER, &new.to_string())
+        .await
+        .ok();
+    assert_eq!(made["note"], "left out: 1 hidden file");
+    let template = &made["template"];
+    assert_eq!(
+        (
+            &template["notebookId"],
+            &template["command"],
+            &template["dtCreated"]
+        ),
+        (
+            &json!("first"),
+            &json!("make"),
+            &json!("1970-01-01T00:00:00.000Z")
+        )
+    );
+    let gone = house.client.send("DELETE", "/v1/templates/mine", OWNER, "");
+    let gone = gone.await.ok();
+    assert_eq!(gone["id"], "tp-1");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use bus::Delivery;
 use contracts::from_wire_time;
 use contracts::notebook::v1::{
     NotebookChanged, NotebookExtended, NotebookIdleWarned, NotebookReconfigured, NotebookShared,
+    TemplateChanged,
 };
 use prost_types::Timestamp;
 
@@ -16,6 +17,21 @@ pub(super) fn line(delivery: &Delivery) -> Option<String> {
         .or_else(|| super::line(delivery, shared))
         .or_else(|| super::line(delivery, warned))
         .or_else(|| super::line(delivery, extended))
+        .or_else(|| super::line(delivery, template))
+}
+
+fn template(event: TemplateChanged) -> String {
+    let template = event.template.unwrap_or_default();
+    let name = &template.name;
+    if event.deleted {
+        return format!("template {name:?} was deleted");
+    }
+    format!(
+        "template {name:?} was made from notebook {}, with {} files in environment {}",
+        template.notebook_id,
+        template.files.len(),
+        template.environment
+    )
 }
 
 fn changed(event: NotebookChanged) -> String {

@@ -5,20 +5,20 @@ use chassis::seal::{random_secret, sha256_hex};
 use chassis::{Error, Result, telemetry};
 use contracts::common::v1::Resources;
 use contracts::common::v1::Role;
-use contracts::inventory::v1::MachineType;
+use contracts::inventory::v1::{Environment, MachineType};
 use contracts::notebook::v1::{Notebook, NotebookPlan, NotebookState};
 use kernel::id::NotebookId;
 use kernel::text;
 use secrecy::ExposeSecret;
 
 use super::environment::kept_digest;
-use super::fork::with_origin;
+use super::fork::{Origin, with_origin};
 use super::machine::needs;
+use super::template::Template;
 use super::{App, view};
 use crate::domain::policy::{self, MOST_SECONDS, Subject};
 use crate::domain::repository;
 use crate::domain::state::Wanted;
-use crate::domain::template::{self, Template};
 use crate::store::entity::Model;
 
 /// Longest text that is looked up or kept beside the name.
@@ -120,25 +120,6 @@ fn check_project(caller: &User, project_id: &str, asked: &str) -> Result<()> {
     caller.require_in(project_id, Role::Member)
 }
 
-/// The template that is named, where it is of use on this machine.
-fn chosen_template(wanted: &str, machine: &MachineType) -> Result<Option<Template>> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    let template = template::named(wanted)?;
-    let gpus = machine.resources.as_ref().map_or(0, |it| it.gpus);
-    if template.needs_gpu && gpus == 0 {
-        return Err(Error::invalid(
-            "template",
-            format!(
-                "{} needs a GPU, and machine type {} has none; ask for one, as with --gpu 1",
-                template.name, machine.name
-            ),
-        ));
-    }
-    Ok(Some(template))
-}
-
 impl App {
     /// Makes a notebook, once per request id, and wants it running.
     pub(crate) async fn create(&self, caller: &User, new: NewNotebook) -> Result<Created> {
@@ -190,16 +171,9 @@ impl App {
             Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
             None => self.machine(&new.machine_type).await?,
         };
-        let template = chosen_template(&new.template, &machine)?;
-        let wanted = match &template {
-            Some(template) if new.environment.is_empty() => template.environment,
-            _ => &new.environment,
-        };
-        let environment = match &origin {
-            // By its lock: it may have left the team's list since.
-            Some(origin) if wanted.is_empty() => self.environment_of(&origin.notebook).await?,
-            _ => self.choose_environment(caller.team, wanted).await?,
-        };
+        let (template, environment) = self
+            .beginning(caller, new, origin.as_ref(), &machine)
+            .await?;
         let team_id = caller.team.to_string();
         let idle = policy::effective(
             &self.policies().await?,
@@ -263,7 +237,9 @@ impl App {
             run_until: None,
             repository: new.repository.clone(),
             repository_ref: new.repository_ref.clone(),
-            template: template.map_or_else(String::new, |it| it.name.to_owned()),
+            template: template.as_ref().map_or("", |it| it.name()).to_owned(),
+            template_id: template.as_ref().map_or("", |it| it.id()).to_owned(),
+            brought: String::new(),
             furnished: false,
             forked_from: String::new(),
             fork_volume: String::new(),
@@ -274,6 +250,37 @@ impl App {
             id,
         };
         Ok((with_origin(row, origin), machine))
+    }
+
+    /// The template of a new notebook, where it is of use on this machine, and the environment that it starts in.
+    async fn beginning(
+        &self,
+        caller: &User,
+        new: &NewNotebook,
+        origin: Option<&Origin>,
+        machine: &MachineType,
+    ) -> Result<(Option<Template>, Environment)> {
+        let template = match new.template.as_str() {
+            "" => None,
+            wanted => Some(self.template_named(caller.team, wanted).await?),
+        };
+        if let Some(template) = &template {
+            template.check_machine(machine)?;
+        }
+        let environment = match (&template, origin) {
+            (Some(template), _) if new.environment.is_empty() => {
+                self.environment_of_template(caller.team, template).await?
+            }
+            // By its lock: it may have left the team's list since.
+            (None, Some(origin)) if new.environment.is_empty() => {
+                self.environment_of(&origin.notebook).await?
+            }
+            _ => {
+                let wanted = &new.environment;
+                self.choose_environment(caller.team, wanted).await?
+            }
+        };
+        Ok((template, environment))
     }
 
     /// The project of a new notebook: the one that is named; else that of the files that it is made with; else the first.

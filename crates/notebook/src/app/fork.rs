@@ -81,6 +81,7 @@ pub(super) fn with_origin(row: Model, origin: Option<Origin>) -> Model {
         repository: notebook.repository,
         repository_ref: notebook.repository_ref,
         template: notebook.template,
+        template_id: notebook.template_id,
         furnished: notebook.furnished,
         ..row
     }

@@ -1,8 +1,10 @@
 //! Use cases of notebooks.
 
+mod bring;
 mod cost;
 mod count;
 mod create;
+mod door;
 mod environment;
 mod explain;
 mod extend;
@@ -15,6 +17,7 @@ mod keep;
 mod launch;
 mod loss;
 mod machine;
+mod make_template;
 mod mend;
 mod observe;
 mod policy;
@@ -27,8 +30,9 @@ mod share;
 mod signs;
 mod ssh;
 mod submit;
+mod template;
 mod token;
-pub(crate) mod view;
+mod view;
 mod volume;
 mod wish;
 
@@ -78,6 +82,8 @@ pub(crate) struct App {
     pub(crate) idle_changed: Arc<Notify>,
     /// Some notebook is not as it is wanted.
     pub(crate) changed: Arc<Notify>,
+    /// Some notebook may wait for the files of its template.
+    pub(crate) provisioned: Arc<Notify>,
     pub(crate) metrics: Metrics,
 }
 

@@ -11,7 +11,7 @@ use super::idle::forget_warning;
 use super::loss::lost;
 use super::restart::RESTARTING;
 use super::{App, unsigned, view};
-use crate::domain::state::{self, Observed, Wanted};
+use crate::domain::state::{self, Observed, State, Wanted};
 use crate::store::entity::{Column, Entity, Model};
 
 fn ended(attempt: &Attempt) -> Observed {
@@ -100,32 +100,36 @@ impl App {
             .and_then(|attempt| attempt.run_until)
             .map(|time| from_wire_time("run_until", time))
             .transpose()?;
-        self.update(&row.id, |row| {
-            if row.workload_id != workload.id
-                || unsigned(row.workload_revision) >= workload.revision
-            {
-                return Ok(false);
-            }
-            let observed = observed(workload);
-            row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
-            row.state = view::state_number(state::of(observed));
-            row.reason = reason(row, workload, observed);
-            // Jupyter answers only after the repository is there.
-            row.furnished |= observed == Observed::Running;
-            if observed != Observed::Running {
-                forget_warning(row);
-            }
-            row.started_at = started_at.map(|at| at.timestamp_micros());
-            row.run_until = run_until
-                .filter(|_| observed == Observed::Running)
-                .map(|at| at.timestamp_micros());
-            if let Some(attempt) = &workload.attempt {
-                row.node_id.clone_from(&attempt.node_id);
-                row.generation = i64::try_from(attempt.generation).unwrap_or(i64::MAX);
-            }
-            Ok(true)
-        })
-        .await?;
+        let row = self
+            .update(&row.id, |row| {
+                if row.workload_id != workload.id
+                    || unsigned(row.workload_revision) >= workload.revision
+                {
+                    return Ok(false);
+                }
+                let observed = observed(workload);
+                row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
+                row.state = view::state_number(state::of(observed));
+                row.reason = reason(row, workload, observed);
+                // Jupyter answers only after the repository is there.
+                row.furnished |= observed == Observed::Running;
+                if observed != Observed::Running {
+                    forget_warning(row);
+                }
+                row.started_at = started_at.map(|at| at.timestamp_micros());
+                row.run_until = run_until
+                    .filter(|_| observed == Observed::Running)
+                    .map(|at| at.timestamp_micros());
+                if let Some(attempt) = &workload.attempt {
+                    row.node_id.clone_from(&attempt.node_id);
+                    row.generation = i64::try_from(attempt.generation).unwrap_or(i64::MAX);
+                }
+                Ok(true)
+            })
+            .await?;
+        if view::state(&row) == State::Provisioned {
+            self.provisioned.notify_one();
+        }
         Ok(())
     }
 }

@@ -1,13 +1,30 @@
-# Places files among the notebook's own, where nothing is yet, and goes on. Arguments: path and content of each, --, what to go on with.
+# Waits for the files of a template, which are brought from outside, places them where nothing is yet, and goes on.
+# Arguments: the template's name, what to go on with.
 set -eu
-while [ "$1" != -- ]; do
-    file=$HOME/$1
-    if [ ! -e "$file" ]; then
-        mkdir -p "${file%/*}"
-        printf %s "$2" >"$file.new"
-        mv "$file.new" "$file"
-    fi
-    shift 2
-done
+brought=$HOME/.quire/template name=$1
 shift
+# That this is there is the sign that somebody waits.
+mkdir -p "$brought"
+turns=0
+while [ ! -e "$brought/ready" ]; do
+    turns=$((turns + 1))
+    [ "$turns" -le 900 ] || {
+        echo "the files of template $name did not come; start the notebook again" >&2
+        exit 1
+    }
+    sleep 0.1
+done
+if [ -d "$brought/files" ]; then
+    cd "$brought/files"
+    find . -type f -exec sh -euc '
+        for file; do
+            if [ ! -e "$HOME/$file" ]; then
+                mkdir -p "$HOME/${file%/*}"
+                mv "$file" "$HOME/$file"
+            fi
+        done' place {} +
+    cd "$HOME"
+fi
+# Files that come a second time may be coming still.
+rm -rf "$brought" || :
 exec "$@"

@@ -81,6 +81,7 @@ impl App {
     /// wiped it, or two replicas wrote and removed at once.
     pub(crate) async fn compare_routes(&self, bus: &Bus) -> Result<()> {
         self.forget_shares().await?;
+        self.forget_templates().await?;
         // A wiped server has no bucket any more: opening makes it. Read before the rows, so that no route is newer than they.
         let present = Routes::open(bus).await?.all().await?;
         let rows = Entity::find()

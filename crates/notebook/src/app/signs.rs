@@ -1,6 +1,5 @@
 //! What shows that a notebook is used: its kernels and terminals as Jupyter tells of them, processors, GPUs, network and programs in
-//! terminals as the agent beside it measures them. All of it is asked through the edge, so that the notebook service needs no
-//! way of its own to the nodes; what cannot be asked is not known, and counts as activity.
+//! terminals as the agent beside it measures them. What cannot be asked is not known, and counts as activity.
 
 use std::time::Duration;
 
@@ -8,13 +7,13 @@ use chassis::Result;
 use chrono::TimeDelta;
 use kernel::Timestamp;
 use kernel::time::from_micros;
-use secrecy::ExposeSecret;
+use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::App;
+use super::door::failed;
 use crate::domain::idle::{Seen, Sign};
-use crate::domain::origin;
 use crate::store::entity::Model;
 
 /// Longest time that a notebook may take to tell of itself.
@@ -74,19 +73,7 @@ impl App {
     }
 
     async fn ask<T: DeserializeOwned>(&self, row: &Model, what: &str) -> Result<T> {
-        let failed = |error: reqwest::Error| {
-            chassis::Error::internal("asking a notebook", error.without_url())
-        };
-        let token = self.sealer.open(&row.id, &row.token_sealed)?;
-        let response = self
-            .http
-            .get(format!("{}/{what}", self.edge_probe))
-            .header("host", origin::fqdn(&self.edge, &row.id))
-            .header("authorization", format!("token {}", token.expose_secret()))
-            .timeout(ASK)
-            .send()
-            .await
-            .map_err(failed)?;
+        let response = self.at_door(row, Method::GET, what, "", ASK).await?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
             return Err(chassis::Error::Unavailable("not measured yet".to_owned()));
         }

@@ -76,12 +76,12 @@ pub(super) fn known(row: &Model) -> Known {
     }
 }
 
-/// A template with its files.
-pub(crate) fn template(template: &Template) -> contract::Template {
+/// A template that comes with Quire, without the content of its files.
+pub(super) fn template(template: &Template) -> contract::Template {
     let files = template.files.iter().map(|file| TemplateFile {
         path: file.path.to_owned(),
         size: u32::try_from(file.content.len()).unwrap_or(u32::MAX),
-        content: file.content.to_owned(),
+        ..TemplateFile::default()
     });
     contract::Template {
         name: template.name.to_owned(),
@@ -89,16 +89,8 @@ pub(crate) fn template(template: &Template) -> contract::Template {
         environment: template.environment.to_owned(),
         needs_gpu: template.needs_gpu,
         files: files.collect(),
+        ..contract::Template::default()
     }
-}
-
-/// The same for lists: without the content of its files.
-pub(crate) fn listed_template(of: &Template) -> contract::Template {
-    let mut listed = template(of);
-    for file in &mut listed.files {
-        file.content.clear();
-    }
-    listed
 }
 
 impl App {

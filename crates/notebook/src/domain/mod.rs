@@ -6,5 +6,6 @@ pub(crate) mod idle;
 pub(crate) mod origin;
 pub(crate) mod policy;
 pub(crate) mod repository;
+pub(crate) mod selection;
 pub(crate) mod state;
 pub(crate) mod template;

@@ -59,6 +59,8 @@ pub struct Model {
     pub repository: String,
     pub repository_ref: String,
     pub template: String,
+    pub template_id: String,
+    pub brought: String,
     pub furnished: bool,
     pub forked_from: String,
     pub fork_volume: String,

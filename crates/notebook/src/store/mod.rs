@@ -4,6 +4,8 @@ pub(crate) mod closed_project;
 pub(crate) mod entity;
 pub(crate) mod idle_policy;
 pub(crate) mod share;
+pub(crate) mod template;
+pub(crate) mod template_file;
 
 use chassis::database::SqlMigration;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -69,6 +71,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "notebook_0015_files",
                 sql: include_str!("migrations/0015_files.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "notebook_0014_templates",
+                sql: include_str!("migrations/0014_templates.sql"),
             }),
         ]
     }

@@ -141,14 +141,23 @@ async fn what_it_is_made_with_is_brought_until_jupyter_answered(engine: Engine) 
         ("https://git.lan/team/code.git", "v1")
     );
     let first = command(&house, &made.id, 1).await;
-    for word in ["start.ipynb", "https://git.lan/team/code.git", "v1", "code"] {
+    for word in [
+        "place",
+        "scratch",
+        "https://git.lan/team/code.git",
+        "v1",
+        "code",
+    ] {
         assert!(first.iter().any(|one| one == word), "{word}");
     }
     let (submitted, _) = house.scheduler.state().submitted[&format!("{}/1", made.id)].clone();
     let spec = submitted.spec.unwrap();
     assert_eq!(
         (spec.first_step.as_str(), spec.ready_timeout_seconds),
-        ("cloning https://git.lan/team/code.git", 1_800)
+        (
+            "bringing the files of template scratch, cloning https://git.lan/team/code.git",
+            1_800
+        )
     );
 
     // Over before it answered: brought again.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -12,6 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) enum Answer {
     /// `/api/kernels`, `/api/terminals` and `/.quire/signs`.
     Activities(String, String, String),
+    /// `/.quire/files`: a list, an archive of what is asked for, and whether a start waits for files.
+    Files(Vec<u8>, Vec<u8>, bool),
     /// The edge does not reach it.
     BadGateway,
     /// The line breaks.
@@ -24,6 +26,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) host: String,
     pub(crate) authorization: String,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +88,10 @@ async fn converse(mut stream: TcpStream, known: &Mutex<Known>) -> std::io::Resul
         headers.insert(name.to_lowercase(), value.to_owned());
     }
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    let mut body = vec![0; header("content-length").parse().unwrap_or(0)];
+    lines.into_inner().read_exact(&mut body).await?;
     let asked = Asked {
+        body,
         path: first.split(' ').nth(1).unwrap_or_default().to_owned(),
         host: header("host"),
         authorization: header("authorization"),
@@ -103,9 +109,20 @@ async fn converse(mut stream: TcpStream, known: &Mutex<Known>) -> std::io::Resul
                 "/.quire/signs" => signs,
                 other => panic!("nobody shall ask for {other}"),
             };
-            ("200 OK", body)
+            ("200 OK", body.into_bytes())
         }
-        Answer::BadGateway => ("502 Bad Gateway", String::new()),
+        Answer::Files(list, archive, waits) => {
+            match (first.split(' ').next().unwrap(), asked.path.as_str()) {
+                ("GET", "/.quire/files") => ("200 OK", list),
+                ("POST", "/.quire/files") => ("200 OK", archive),
+                ("GET" | "PUT", "/.quire/files?path=.quire/template") if waits => {
+                    ("200 OK", Vec::new())
+                }
+                ("GET", "/.quire/files?path=.quire/template") => ("404 Not Found", Vec::new()),
+                other => panic!("nobody shall ask for {other:?}"),
+            }
+        }
+        Answer::BadGateway => ("502 Bad Gateway", Vec::new()),
         Answer::HangUp => return Ok(()),
     };
     let length = body.len();
@@ -113,5 +130,5 @@ async fn converse(mut stream: TcpStream, known: &Mutex<Known>) -> std::io::Resul
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     );
     write.write_all(head.as_bytes()).await?;
-    write.write_all(body.as_bytes()).await
+    write.write_all(&body).await
 }

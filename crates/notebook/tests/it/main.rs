@@ -25,4 +25,5 @@ mod restart;
 mod routes;
 mod scheduler;
 mod shares;
+mod templates;
 mod token;

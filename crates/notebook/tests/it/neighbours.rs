@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct Inventory {
     pub(crate) machine_types: Mutex<Vec<inventory::MachineType>>,
+    /// Environments that are deleted: found by their digest only.
+    pub(crate) gone: Mutex<Vec<String>>,
 }
 
 fn with_gpus(name: &str, model: &str, gpus: u32, available: bool) -> inventory::MachineType {
@@ -68,6 +70,7 @@ impl Default for Inventory {
         ];
         Self {
             machine_types: Mutex::new(machine_types),
+            gone: Mutex::default(),
         }
     }
 }
@@ -150,7 +153,7 @@ testkit::play! {
         ) -> Result<Response<inventory::GetEnvironmentResponse>, Status> {
             let asked = request.into_inner();
             let fits = |one: &inventory::Environment| match asked.digest.as_str() {
-                "" => one.name == asked.environment,
+                "" => one.name == asked.environment && !self.gone.lock().unwrap().contains(&one.name),
                 digest => one.digest == digest,
             };
             let known = environments().into_iter().chain(team_environments());

@@ -38,23 +38,19 @@ impl Users {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn owner_of(&self, folder: &Path) -> io::Result<u32> {
+        // Two that ask for a new folder at once, a workload and an errand over its files, get the same user.
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         files::private_folder(folder)?;
         let owner = fs::symlink_metadata(folder)?.uid();
         if owner >= self.first {
             return Ok(owner);
         }
-        let user = self
-            .take()
+        let user = (self.first..u32::MAX)
+            .find(|user| !taken.contains(user))
             .ok_or_else(|| io::Error::other("no user is left"))?;
+        taken.insert(user);
         chown(folder, Some(user), Some(user))?;
         Ok(user)
-    }
-
-    fn take(&self) -> Option<u32> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = (self.first..u32::MAX).find(|user| !taken.contains(user))?;
-        taken.insert(free);
-        Some(free)
     }
 }
 
@@ -105,5 +101,24 @@ mod tests {
             later.owner_of(&volumes(data.path()).join("vo-4")).unwrap(),
             300_003
         );
+    }
+
+    #[test]
+    fn who_asks_for_a_new_folder_at_once_gets_the_same_user() {
+        let data = tempfile::tempdir().unwrap();
+        if fs::metadata(data.path()).unwrap().uid() != 0 {
+            return; // only root may give files away
+        }
+        let users = Users::new(data.path(), 300_000);
+        for number in 0..50 {
+            let folder = volumes(data.path()).join(number.to_string());
+            let owners: BTreeSet<_> = std::thread::scope(|scope| {
+                let ask = || scope.spawn(|| users.owner_of(&folder).unwrap());
+                let asking: Vec<_> = (0..4).map(|_| ask()).collect();
+                asking.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            let owner = fs::metadata(&folder).unwrap().uid();
+            assert_eq!(owners, BTreeSet::from([owner]));
+        }
     }
 }

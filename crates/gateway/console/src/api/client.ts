@@ -69,6 +69,8 @@ export function connect(key: string, baseUrl = window.location.origin) {
       answer(http.GET("/v1/machine-types", { params: { query: { limit: PAGE } }, signal })),
     environments: (signal: AbortSignal) =>
       answer(http.GET("/v1/environments", { params: { query: { limit: PAGE } }, signal })),
+    templates: (signal: AbortSignal) =>
+      answer(http.GET("/v1/templates", { params: { query: { limit: PAGE } }, signal })),
     prices: (signal: AbortSignal) =>
       answer(http.GET("/v1/prices", { params: { query: { limit: PAGE } }, signal })),
     usage: (from: string, signal: AbortSignal) =>

@@ -9,6 +9,7 @@ export type NotebookState = Schemas["NotebookState"];
 export type NewNotebook = Schemas["NewNotebook"];
 export type MachineType = Schemas["MachineType"];
 export type Environment = Schemas["Environment"];
+export type Template = Schemas["Template"];
 export type Price = Schemas["Price"];
 export type UsageLine = Schemas["UsageLine"];
 export type Money = Schemas["Money"];

@@ -1,9 +1,6 @@
 // Fields of a form: a label, a note, and the API's complaint where it is about this field.
 
 import { type ReactNode, useId } from "react";
-import type { MachineType, Price } from "../api/types";
-import { machine } from "../logic/machine";
-import { price } from "../logic/money";
 
 interface FieldProps {
   label: string;
@@ -29,33 +26,39 @@ export function Field({ label, note, problem, children }: FieldProps) {
   );
 }
 
-interface MachineProps {
-  machines: MachineType[];
-  prices: Map<string, Price>;
+/** One of several things of which one is taken. */
+export interface Choice {
+  value: string;
+  name: string;
+  /** Below the name, and at its side. */
+  note: string;
+  side: string;
+}
+
+interface ChoiceProps {
+  legend: string;
+  /** Of the field, as the API calls it. */
+  name: string;
+  choices: Choice[];
   chosen: string;
-  choose: (name: string) => void;
+  choose: (value: string) => void;
   problem: string | null;
 }
 
-/** The machine types that some node can host, with what an hour costs. */
-export function MachineField({ machines, prices, chosen, choose, problem }: MachineProps) {
+export function ChoiceField({ legend, name, choices, chosen, choose, problem }: ChoiceProps) {
   const id = useId();
   return (
-    <fieldset className="field machines" aria-describedby={`${id}-problem`}>
-      <legend>Machine</legend>
-      <div className="machine-list">
-        {machines.map((one) => {
-          const cost = prices.get(one.name);
-          const told = cost === undefined ? "" : `${price(cost.pricePerHour, cost.currency)} an hour`;
-          return (
-            <label key={one.name} className="machine">
-              <input type="radio" name="machineType" value={one.name} checked={one.name === chosen} onChange={() => choose(one.name)} />
-              <span className="machine-name">{one.name}</span>
-              <span className="machine-size">{machine(one)}</span>
-              <span className="machine-price">{one.free ? "free" : told}</span>
-            </label>
-          );
-        })}
+    <fieldset className="field" aria-describedby={`${id}-problem`}>
+      <legend>{legend}</legend>
+      <div className="choices">
+        {choices.map((one) => (
+          <label key={one.value} className="choice">
+            <input type="radio" name={name} value={one.value} checked={one.value === chosen} onChange={() => choose(one.value)} />
+            <span className="choice-name">{one.name}</span>
+            <span className="choice-note">{one.note}</span>
+            <span className="choice-side">{one.side}</span>
+          </label>
+        ))}
       </div>
       <p className="problem" id={`${id}-problem`} role="alert">
         {problem}

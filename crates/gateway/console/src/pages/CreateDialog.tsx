@@ -1,12 +1,13 @@
-// A new notebook: its name, the machine, and what it starts in.
+// A new notebook: its name, what it begins with, the machine, and what it starts in.
 
 import { type FormEvent, useCallback, useEffect, useId, useRef, useState } from "react";
 import { Refusal, told } from "../api/failure";
-import type { Environment, MachineType, NewNotebook, Price } from "../api/types";
+import type { Environment, MachineType, NewNotebook, Price, Template } from "../api/types";
 import { Dialog } from "../components/Dialog";
-import { Field, MachineField } from "../components/Field";
+import { ChoiceField, Field } from "../components/Field";
 import { whereAllowed } from "../live/feed";
 import { useLive } from "../live/useLive";
+import { machineChoices, NO_TEMPLATE, templateChoices } from "../logic/choices";
 import { useSession } from "../session/session";
 
 interface Props {
@@ -17,6 +18,7 @@ interface Props {
 interface Catalog {
   machines: MachineType[];
   environments: Environment[];
+  templates: Template[];
   prices: Map<string, Price>;
 }
 
@@ -24,14 +26,16 @@ export function CreateDialog({ close, created }: Props) {
   const { api } = useSession();
   const read = useCallback(
     async (signal: AbortSignal): Promise<Catalog> => {
-      const [machines, environments, prices] = await Promise.all([
+      const [machines, environments, templates, prices] = await Promise.all([
         api.machineTypes(signal),
         api.environments(signal),
+        api.templates(signal),
         whereAllowed(api.prices(signal)),
       ]);
       return {
         machines: machines.items.filter(({ available }) => available),
         environments: environments.items,
+        templates: templates.items,
         prices: new Map(prices?.items.map((price) => [price.machineType, price])),
       };
     },
@@ -52,11 +56,12 @@ export function CreateDialog({ close, created }: Props) {
 }
 
 /** Fields that the form has; a refusal that names another one is told above the buttons. */
-const FIELDS = ["name", "machineType", "environment"];
+const FIELDS = ["name", "template", "machineType", "environment"];
 
 function Form({ catalog, close, created }: Props & { catalog: Catalog }) {
   const { api } = useSession();
   const [name, setName] = useState("");
+  const [template, setTemplate] = useState(NO_TEMPLATE);
   const [machineType, setMachineType] = useState(catalog.machines[0]?.name ?? "");
   const [environment, setEnvironment] = useState(
     (catalog.environments.find((one) => one.name === "python") ?? catalog.environments[0])?.name ?? "",
@@ -74,10 +79,23 @@ function Form({ catalog, close, created }: Props & { catalog: Catalog }) {
     if (field !== null) form.current?.querySelector<HTMLElement>(`[name=${field}]`)?.focus();
   }, [field, failure]);
 
+  const chosen = catalog.templates.find((one) => one.name === template);
+  const chooseTemplate = (name: string) => {
+    setTemplate(name);
+    const its = catalog.templates.find((one) => one.name === name)?.environment;
+    if (its !== undefined) setEnvironment(its);
+  };
+
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (asking) return;
-    const notebook: NewNotebook = { ...(name.trim() === "" ? {} : { name: name.trim() }), machineType, environment };
+    const notebook: NewNotebook = {
+      ...(name.trim() === "" ? {} : { name: name.trim() }),
+      ...(chosen === undefined ? {} : { template }),
+      // A template's own environment is not named: it is just that with which the template was made.
+      ...(environment === chosen?.environment ? {} : { environment }),
+      machineType,
+    };
     const body = JSON.stringify(notebook);
     if (sent.current.body !== body) sent.current = { body, key: crypto.randomUUID() };
     setAsking(true);
@@ -100,9 +118,18 @@ function Form({ catalog, close, created }: Props & { catalog: Catalog }) {
           <input {...attributes} name="name" value={name} onChange={(event) => setName(event.target.value)} autoComplete="off" maxLength={200} />
         )}
       </Field>
-      <MachineField
-        machines={catalog.machines}
-        prices={catalog.prices}
+      <ChoiceField
+        legend="Begin with"
+        name="template"
+        choices={templateChoices(catalog.templates)}
+        chosen={template}
+        choose={chooseTemplate}
+        problem={problem("template")}
+      />
+      <ChoiceField
+        legend="Machine"
+        name="machineType"
+        choices={machineChoices(catalog.machines, catalog.prices)}
         chosen={machineType}
         choose={setMachineType}
         problem={problem("machineType")}
