@@ -109,7 +109,7 @@ fn minute(time: Option<&Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use contracts::notebook::v1::{Notebook, NotebookShare, ShareAccess};
+    use contracts::notebook::v1::{Notebook, NotebookShare, ShareAccess, Template};
 
     use super::super::tests::line_of;
     use super::*;
@@ -176,5 +176,23 @@ mod tests {
             line_of(&taken_back),
             "notebook \"mine\" is not shared with ada@lab.example any more (use)"
         );
+    }
+
+    #[test]
+    fn templates_are_told_of_with_what_they_came_from() {
+        let mut event = TemplateChanged {
+            template: Some(Template {
+                name: "course".to_owned(),
+                notebook_id: "nb-1".to_owned(),
+                environment: "frames".to_owned(),
+                ..Template::default()
+            }),
+            ..TemplateChanged::default()
+        };
+        let made =
+            "template \"course\" was made from notebook nb-1, with 0 files in environment frames";
+        assert_eq!(line_of(&event), made);
+        event.deleted = true;
+        assert_eq!(line_of(&event), "template \"course\" was deleted");
     }
 }
