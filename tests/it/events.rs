@@ -108,7 +108,7 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
         "{refused}"
     );
 
-    let stranger = other_team(&quire);
+    let stranger = quire.other_team("event-lab");
     let arguments = [&["event", "tail", "--no-follow", "--object", id][..], &JSON].concat();
     let seen = quire.quire_as(&stranger, &arguments);
     assert_eq!(String::from_utf8_lossy(&seen.stdout).trim(), "[]");
@@ -123,18 +123,6 @@ fn a_notebook_has_a_timeline_that_only_its_team_sees() {
         )
         .then_some(())
     });
-}
-
-/// A login of another team, of somebody who is no operator.
-fn other_team(quire: &Installation) -> std::path::PathBuf {
-    let owner = ["--owner", "reader@event-lab.example"];
-    let team = quire.quire(&[&["team", "create", "event-lab"][..], &owner].concat());
-    let profile = quire.profile("event-lab");
-    let server = format!("http://127.0.0.1:{}", quire.gateway);
-    let key = team["key"].as_str().unwrap();
-    let login = quire.quire_as(&profile, &["login", "--server", &server, "--api-key", key]);
-    assert!(login.status.success());
-    profile
 }
 
 /// The bus of an installation, as one of its services.

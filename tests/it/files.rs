@@ -178,7 +178,10 @@ async fn full_files_are_told_and_nothing_more_is_taken() {
     );
     volumes("full").await;
     let refused = quire.refusal(&["notebook", "cp", &text(&small), "hoarder:more"]);
-    assert!(refused.contains("no room for more"), "{refused}");
+    assert!(
+        refused.contains("of 8.0 MiB") && refused.contains("5 B more do not fit"),
+        "{refused}"
+    );
     assert_eq!(kernel.run("print('on')").await, Ok("on".to_owned()));
     quire.quire(&["notebook", "stop", "hoarder"]);
     let refused = quire.refusal(&["notebook", "start", "hoarder"]);
@@ -196,4 +199,61 @@ async fn full_files_are_told_and_nothing_more_is_taken() {
         assert!(story.to_string().contains(told), "{story}");
     }
     quire.quire(&["notebook", "delete", "hoarder", "--yes"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_shares_its_storage_and_another_does_not_see_it() {
+    let quire = Installation::shared();
+    let one = quire.quire(&["notebook", "create", "--name", "giver"]);
+    let two = quire.quire(&["notebook", "create", "--name", "taker"]);
+    let mut gives = quire.jupyter(&one).kernel().await;
+    let mut takes = quire.jupyter(&two).kernel().await;
+    let write = "open('/storage/for-all', 'w').write('ours'); print('ok')";
+    assert_eq!(gives.run(write).await, Ok("ok".to_owned()));
+    let change = "f = open('/storage/for-all', 'a'); f.write(' too'); f.close(); print(open('/storage/for-all').read())";
+    assert_eq!(takes.run(change).await, Ok("ours too".to_owned()));
+    let read = "print(open('/storage/for-all').read())";
+    assert_eq!(gives.run(read).await, Ok("ours too".to_owned()));
+
+    let other = quire.other_team("store-lab");
+    let created = quire.quire_as(
+        &other,
+        &[
+            "notebook", "create", "--name", "stranger", "--output", "json",
+        ],
+    );
+    assert!(created.status.success(), "{created:?}");
+    let seen = quire.quire_as(
+        &other,
+        &[
+            "notebook",
+            "exec",
+            "stranger",
+            "--",
+            "sh",
+            "-c",
+            "echo mine > /storage/mine; ls /storage",
+        ],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&seen.stdout).trim(),
+        "mine",
+        "{seen:?}"
+    );
+    let volumes = quire.quire(&["volume", "list"]);
+    let shared: Vec<_> = volumes
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|volume| volume["shared"] == true)
+        .collect();
+    assert_eq!(shared.len(), 1, "{volumes}");
+    let id = shared[0]["id"].as_str().unwrap();
+    let refused = quire.refusal(&["volume", "delete", id, "--yes"]);
+    assert!(refused.contains("stop the team's notebooks"), "{refused}");
+
+    quire.quire_as(&other, &["notebook", "delete", "stranger", "--yes"]);
+    for name in ["giver", "taker"] {
+        quire.quire(&["notebook", "delete", name, "--yes"]);
+    }
 }

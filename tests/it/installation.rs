@@ -317,6 +317,18 @@ impl Installation {
         output_of(command.env("QUIRE_PROFILE", profile).args(arguments))
     }
 
+    /// The profile of the owner of a new team, who is no operator.
+    pub(crate) fn other_team(&self, name: &str) -> PathBuf {
+        let owner = format!("reader@{name}.example");
+        let team = self.quire(&["team", "create", name, "--owner", &owner]);
+        let profile = self.profile(name);
+        let server = format!("http://127.0.0.1:{}", self.gateway);
+        let key = team["key"].as_str().unwrap();
+        let login = self.quire_as(&profile, &["login", "--server", &server, "--api-key", key]);
+        assert!(login.status.success());
+        profile
+    }
+
     /// Runs the command line, which must succeed, and reads its JSON.
     pub(crate) fn quire(&self, arguments: &[&str]) -> Value {
         let output = self.try_quire(&[arguments, &["--output", "json"]].concat());

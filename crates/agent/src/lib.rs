@@ -10,6 +10,7 @@ mod denied;
 mod environment;
 pub mod exec;
 mod files;
+mod ground;
 mod heartbeat;
 mod isolation;
 mod join;
@@ -27,14 +28,14 @@ mod signs;
 mod space;
 mod ssh;
 mod stage;
+mod storage;
 mod unpack;
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::tls::Trust;
 use chassis::{Address, Error, Result, Tasks};
 use kernel::Clock;
 use tokio::sync::mpsc;
@@ -45,8 +46,8 @@ use crate::copies::Copies;
 use crate::credentials::Credentials;
 use crate::deletions::Deletions;
 use crate::denied::Denials;
+use crate::ground::{make_folders, probe, program, sole_agent};
 use crate::heartbeat::Heartbeat;
-use crate::isolation::Isolation;
 use crate::link::Link;
 use crate::machine::{Disk, Gpus};
 use crate::moment::Timekeeper;
@@ -58,6 +59,7 @@ use crate::runtime::process::ProcessRuntime;
 use crate::runtime::process::network::Networks;
 use crate::signs::Signs;
 use crate::space::{Measuring, Space};
+use crate::storage::Storage;
 
 pub use crate::config::AgentConfig;
 pub use crate::node::{join, node_id};
@@ -67,8 +69,6 @@ pub use crate::ssh::has_ssh_server;
 
 /// Orders of the scheduler that may wait.
 const ORDERS: usize = 256;
-/// Longest path of a folder that sockets are made in: a socket's path has at most 107 bytes, 40 of them below this folder.
-const MAX_RUN_DIR: usize = 64;
 
 /// Runs the agent of a node that has joined until `cancel`; workloads go on after it. Calls `ready` once it holds all attempts
 /// of before, whether the control plane answers or not.
@@ -94,7 +94,7 @@ pub async fn run(
     let agent = Agent::new(config, node, clock).await?;
     // Before any attempt goes on: a sandbox that was being handed over when an agent died may see what belongs to one.
     agent.process.end_left_waiting().await;
-    let mut supervisor = agent.supervisor();
+    let mut supervisor = agent.supervisor()?;
     supervisor.adopt(&cancel)?;
     agent.remove_strays().await?;
 
@@ -140,6 +140,8 @@ struct Agent {
     board: Arc<Board>,
     kept: Arc<Kept>,
     space: Arc<Space>,
+    trust: Trust,
+    tokens: TokenSource,
 }
 
 impl Agent {
@@ -159,9 +161,17 @@ impl Agent {
             Arc::new(Board::new()),
             Arc::new(Kept::new(&config.data_dir)),
         );
+        let trust = node.trust(&config)?;
+        let tokens = TokenSource::new(
+            connect(&config.identity, &trust)?,
+            node.key.clone(),
+            clock.clone(),
+        );
         let space = Arc::new(Space::new(runtime::process::volumes(&config.data_dir)));
         Ok(Self {
             space,
+            trust,
+            tokens,
             config,
             node,
             clock,
@@ -178,15 +188,28 @@ impl Agent {
         Arc::new(self.process.clone())
     }
 
-    fn supervisor(&self) -> Supervisor {
+    /// Calls of the service at an address, as this node.
+    fn caller(&self, address: &Address) -> Result<Caller> {
+        let channel = connect(address, &self.trust)?;
+        Ok(Caller::new(channel, self.tokens.clone()))
+    }
+
+    fn supervisor(&self) -> Result<Supervisor> {
+        let storage = Storage {
+            caller: self.caller(&self.config.volume)?,
+            node_id: self.node.id.clone(),
+            volumes: runtime::process::volumes(&self.config.data_dir),
+            process: self.process.clone(),
+        };
         let (board, kept) = (self.board.clone(), self.kept.clone());
-        Supervisor::new(
+        Ok(Supervisor::new(
             &self.config,
             self.runtime(),
             board,
             kept,
             self.clock.clone(),
-        )
+            Arc::new(storage),
+        ))
     }
 
     fn signs(&self) -> Arc<Signs> {
@@ -224,16 +247,7 @@ impl Agent {
             self.node.id.clone(),
             self.config.data_dir.clone(),
         );
-        let trust = self.node.trust(config)?;
-        let tokens = TokenSource::new(
-            connect(&config.identity, &trust)?,
-            self.node.key.clone(),
-            self.clock.clone(),
-        );
-        let caller = |address: &Address| {
-            let channel = connect(address, &trust)?;
-            Ok::<_, Error>(Caller::new(channel, tokens.clone()))
-        };
+        let caller = |address: &Address| self.caller(address);
         let time = Timekeeper::new(self.clock.clone());
         let link = Link::new(
             caller(&config.scheduler)?,
@@ -323,69 +337,6 @@ impl Agent {
         let process = self.process.clone();
         blocking(move || process.leave()).await
     }
-}
-
-fn make_folders(config: &AgentConfig) -> Result<()> {
-    if config.run_dir.as_os_str().len() > MAX_RUN_DIR {
-        let problem = format!(
-            "{:?} is longer than {MAX_RUN_DIR} bytes, too long for the sockets below it",
-            config.run_dir
-        );
-        return Err(Error::invalid("run_dir", problem));
-    }
-    let data = &config.data_dir;
-    let folders = [
-        data.clone(),
-        config.run_dir.clone(),
-        attempt::attempts(data),
-        attempt::homes(data),
-        attempt::waiting(data),
-        runtime::process::volumes(data),
-    ];
-    folders
-        .iter()
-        .try_for_each(|folder| files::passable_folder(folder))
-        .map_err(|error| Error::internal("making the agent's folders", error))
-}
-
-/// Two agents with the same folders would run everything twice.
-fn sole_agent(config: &AgentConfig) -> Result<File> {
-    let path = config.data_dir.join("lock");
-    let lock = File::create(&path)
-        .map_err(|error| Error::internal("locking the agent's folders", error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(Error::Precondition(format!(
-            "another agent uses {}",
-            config.data_dir.display()
-        ))),
-    }
-}
-
-fn program(config: &AgentConfig) -> Result<PathBuf> {
-    let found = config
-        .program
-        .clone()
-        .map_or_else(std::env::current_exe, Ok);
-    found.map_err(|error| Error::internal("finding the agent's own program", error))
-}
-
-async fn probe(config: &AgentConfig, program: PathBuf) -> Result<Isolation> {
-    let probed = config.clone();
-    let isolation = blocking(move || isolation::probe(&probed, &program)).await?;
-    for lack in isolation.missing.iter().chain(&isolation.impaired) {
-        tracing::warn!(
-            lack,
-            "this machine cannot give workloads all that they should have"
-        );
-    }
-    if config.require_full_isolation && !isolation.missing.is_empty() {
-        let missing = isolation.missing.join("; ");
-        return Err(Error::Precondition(format!(
-            "full isolation is required, and this machine lacks: {missing}"
-        )));
-    }
-    Ok(isolation)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

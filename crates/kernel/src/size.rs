@@ -101,7 +101,7 @@ pub fn bytes_text(bytes: u64) -> String {
     let Some((shift, unit)) = fits else {
         return format!("{bytes} B");
     };
-    let tenths = (bytes & ((1 << shift) - 1)) * 10 >> shift;
+    let tenths = ((bytes & ((1 << shift) - 1)) * 10) >> shift;
     format!("{}.{tenths} {unit}", bytes >> shift)
 }
 

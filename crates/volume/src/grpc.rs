@@ -13,9 +13,9 @@ use contracts::volume::v1::{
     ListLostVolumesRequest, ListLostVolumesResponse, ListNodeCopiesRequest, ListNodeCopiesResponse,
     ListNodeDeletionsRequest, ListNodeDeletionsResponse, ListNodeVolumesRequest,
     ListNodeVolumesResponse, ListSnapshotsRequest, ListSnapshotsResponse, ListVolumesRequest,
-    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse, ReportVolumeUseRequest,
-    ReportVolumeUseResponse, ResizeVolumeRequest, ResizeVolumeResponse, RestoreSnapshotRequest,
-    RestoreSnapshotResponse,
+    ListVolumesResponse, LoseNodeVolumesRequest, LoseNodeVolumesResponse, OpenStorageRequest,
+    OpenStorageResponse, ReportVolumeUseRequest, ReportVolumeUseResponse, ResizeVolumeRequest,
+    ResizeVolumeResponse, RestoreSnapshotRequest, RestoreSnapshotResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -326,6 +326,19 @@ impl VolumeService for App {
         let limited = self.limited_on(node).await?;
         Ok(Response::new(ReportVolumeUseResponse {
             quotas: limited.into_iter().map(wire::quota).collect(),
+        }))
+    }
+
+    async fn open_storage(
+        &self,
+        request: Request<OpenStorageRequest>,
+    ) -> Result<Response<OpenStorageResponse>, Status> {
+        let asked = request.get_ref();
+        let node = caller(&request)?.require_node(&asked.node_id)?;
+        let own = read_id("volume_id", &asked.volume_id)?;
+        let storage = App::open_storage(self, node, own).await?;
+        Ok(Response::new(OpenStorageResponse {
+            storage: Some(wire::volume(storage)),
         }))
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn volume(volume: Volume) -> wire::Volume {
         quota_bytes: volume.space.quota,
         used_bytes: volume.space.used,
         fill: fill.into(),
+        shared: volume.shared,
         reason: volume.reason,
         owner_id: volume.owner,
         label: volume.label,

@@ -22,6 +22,7 @@ use crate::files;
 use crate::moment::{Moment, Timekeeper, up_ms};
 use crate::runtime::process::log_tail;
 use crate::runtime::{Job, Progress, Runtime, Status};
+use crate::storage::Storage;
 
 /// While it runs, the scheduler hears of it this often, so that running time is confirmed.
 const REPORT_EVERY_MS: u64 = 10_000;
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) time: Timekeeper,
     pub(super) clock: Arc<dyn kernel::Clock>,
     pub(super) ready_timeout: Duration,
+    pub(super) storage: Arc<Storage>,
 }
 
 /// Drives one attempt.
@@ -117,7 +119,8 @@ impl Driver {
                     progress.say(format!("{first}; its log shows how far it is"));
                 }
                 let own = Duration::from_secs(job.spec().ready_timeout_seconds.into());
-                await_answer(runtime, job, self.shared.ready_timeout.max(own))
+                let timeout = self.shared.ready_timeout.max(own);
+                await_answer(runtime, self.shared.storage.clone(), job, timeout)
                     .instrument(self.span("await answer"))
                     .boxed()
             }
@@ -281,14 +284,19 @@ async fn launch(runtime: Arc<dyn Runtime>, job: Job) -> Seen {
     }
 }
 
-async fn await_answer(runtime: Arc<dyn Runtime>, job: Job, timeout: Duration) -> Seen {
+async fn await_answer(
+    runtime: Arc<dyn Runtime>,
+    storage: Arc<Storage>,
+    job: Job,
+    timeout: Duration,
+) -> Seen {
     let waited = match runtime.status(&job) {
         Status::Alive { started_ms } => Duration::from_millis(up_ms().saturating_sub(started_ms)),
         Status::Absent | Status::Over => Duration::ZERO,
     };
     tokio::select! {
         biased;
-        () = ready::answered(runtime.as_ref(), &job) => Seen::Answered,
+        (note, ()) = futures::future::join(storage.show(&job), ready::answered(runtime.as_ref(), &job)) => Seen::Answered(note),
         seen = over(runtime.clone(), job.clone()) => seen,
         () = tokio::time::sleep(timeout.saturating_sub(waited)) => {
             let tail = log_tail(&job.folder);

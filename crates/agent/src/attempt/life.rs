@@ -53,8 +53,8 @@ pub(crate) enum Seen {
     Prepared,
     /// Its shim runs.
     Launched(Start),
-    /// It answered for the first time.
-    Answered,
+    /// It answered for the first time; what its users are to know, or nothing.
+    Answered(String),
     /// It could not be prepared or started.
     Broken(String),
     /// It shall end.
@@ -155,11 +155,11 @@ impl Life {
                 };
                 reason.clone_into(&mut self.reason);
             }
-            Seen::Answered if self.phase == Phase::Answering => {
+            Seen::Answered(note) if self.phase == Phase::Answering => {
                 self.phase = Phase::Running;
                 self.running_since = Some(now.clone());
                 self.ran_ms = Some(0);
-                self.reason.clear();
+                self.reason = note;
             }
             Seen::Alive if self.phase == Phase::Running => self.ran_ms = self.running_for(&now),
             Seen::Memory(memory)
@@ -179,7 +179,7 @@ impl Life {
             Seen::Progress(_)
             | Seen::Prepared
             | Seen::Launched(_)
-            | Seen::Answered
+            | Seen::Answered(_)
             | Seen::Alive
             | Seen::Memory(_)
             | Seen::StopWanted(_) => return false,

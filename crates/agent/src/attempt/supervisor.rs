@@ -25,6 +25,7 @@ use crate::config::AgentConfig;
 use crate::files;
 use crate::moment::Timekeeper;
 use crate::runtime::{Job, Runtime};
+use crate::storage::Storage;
 
 /// Words that may wait for one attempt.
 const WORDS: usize = 64;
@@ -58,6 +59,7 @@ impl Supervisor {
         board: Arc<Board>,
         kept: Arc<Kept>,
         clock: Arc<dyn Clock>,
+        storage: Arc<Storage>,
     ) -> Self {
         let shared = Shared {
             runtime,
@@ -65,6 +67,7 @@ impl Supervisor {
             kept,
             time: Timekeeper::new(clock.clone()),
             clock,
+            storage,
             ready_timeout: Duration::from_secs(config.ready_timeout_seconds.into()),
         };
         Self {

@@ -72,6 +72,8 @@ pub(crate) struct Played {
     /// How much volumes may take, and how much they do.
     pub(crate) quotas: Mutex<Vec<volume::VolumeQuota>>,
     pub(crate) uses: Mutex<BTreeMap<String, u64>>,
+    /// What teams share, by the volumes of their workloads.
+    pub(crate) storages: Mutex<BTreeMap<String, volume::Volume>>,
     join_requests: Mutex<BTreeSet<String>>,
     authority: OnceLock<Authority>,
     /// How many certificates were renewed.
@@ -469,6 +471,16 @@ play! {
             lock(&self.0.copies).retain(|copy| copy.id != request.get_ref().copy_id);
             lock(&self.0.copied).push(request.into_inner());
             Ok(Response::new(volume::ConfirmCopyResponse {}))
+        }
+
+        async fn open_storage(
+            &self,
+            request: Request<volume::OpenStorageRequest>,
+        ) -> Result<Response<volume::OpenStorageResponse>, Status> {
+            self.check(&request, &request.get_ref().node_id)?;
+            let storage = lock(&self.0.storages).get(&request.get_ref().volume_id).cloned();
+            let missing = || Status::not_found("volume not found");
+            Ok(Response::new(volume::OpenStorageResponse { storage: Some(storage.ok_or_else(missing)?) }))
         }
 
         async fn report_volume_use(

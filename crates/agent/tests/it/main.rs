@@ -28,4 +28,5 @@ mod sandbox;
 mod shim;
 mod signs;
 mod space;
+mod storage;
 mod warm;

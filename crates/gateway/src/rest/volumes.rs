@@ -43,6 +43,8 @@ pub(super) struct Volume {
     used_bytes: Option<u64>,
     /// How near that is to the quota.
     fill: VolumeFill,
+    /// The team shares it: notebooks of the team on its node have it at /storage.
+    shared: bool,
     dt_created: Time,
 }
 
@@ -92,6 +94,7 @@ impl TryFrom<WireVolume> for Volume {
         Ok(Self {
             state,
             fill,
+            shared: volume.shared,
             quota_bytes: Some(volume.quota_bytes).filter(|bytes| *bytes > 0),
             used_bytes: Some(volume.used_bytes).filter(|bytes| *bytes > 0),
             dt_created: Time::required("created_at", volume.created_at)?,

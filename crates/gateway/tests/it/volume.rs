@@ -127,6 +127,7 @@ testkit::play! {
     lose_node_volumes(LoseNodeVolumesRequest) -> LoseNodeVolumesResponse,
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
     report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
+    open_storage(OpenStorageRequest) -> OpenStorageResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

@@ -28,6 +28,11 @@ impl App {
                 "volume_id: {id} has no files any more: {why}"
             )));
         }
+        if volume.shared {
+            return Err(Error::Precondition(format!(
+                "volume_id: {id} is shared by the team, which has it at /storage in every notebook on its node"
+            )));
+        }
         if !volume.owner_id.is_empty() {
             return Err(Error::Precondition(format!(
                 "volume_id: {id} is used by {}; \"quire volume list\" shows those that nobody uses",

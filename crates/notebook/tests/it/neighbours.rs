@@ -371,6 +371,7 @@ testkit::play! {
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     resize_volume(ResizeVolumeRequest) -> ResizeVolumeResponse,
     report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
+    open_storage(OpenStorageRequest) -> OpenStorageResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }
 

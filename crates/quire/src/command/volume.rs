@@ -38,6 +38,8 @@ struct VolumeRow {
     /// How much they may; null = as much as there is.
     quota_bytes: Option<u64>,
     fill: &'static str,
+    /// The team shares it, at /storage.
+    shared: bool,
     /// Where one volume is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshots: Option<Vec<SnapshotRow>>,
@@ -55,6 +57,7 @@ impl VolumeRow {
             used_bytes: Some(volume.used_bytes).filter(|bytes| *bytes > 0),
             quota_bytes: Some(volume.quota_bytes).filter(|bytes| *bytes > 0),
             fill,
+            shared: volume.shared,
             state: state.trim_start_matches("VOLUME_STATE_").to_lowercase(),
             owner_name: names.get(&volume.owner_id).cloned().unwrap_or_default(),
             created_at: print::time(volume.created_at),
@@ -92,6 +95,7 @@ impl Row for VolumeRow {
 
     fn cells(&self) -> Vec<String> {
         let used_by = match (self.owner_name.as_str(), self.owner_id.as_str()) {
+            ("", "") if self.shared => "the team, at /storage",
             ("", "") => "nobody",
             ("", id) => id,
             (name, _) => name,

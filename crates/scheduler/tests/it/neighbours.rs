@@ -183,6 +183,7 @@ testkit::play! {
     list_lost_volumes(ListLostVolumesRequest) -> ListLostVolumesResponse,
     resize_volume(ResizeVolumeRequest) -> ResizeVolumeResponse,
     report_volume_use(ReportVolumeUseRequest) -> ReportVolumeUseResponse,
+    open_storage(OpenStorageRequest) -> OpenStorageResponse,
     list_node_deletions(ListNodeDeletionsRequest) -> ListNodeDeletionsResponse,
     confirm_deletion(ConfirmDeletionRequest) -> ConfirmDeletionResponse,
 }

@@ -22,8 +22,12 @@ impl App {
         let mut volume = volumes::lock(&transaction, id)
             .await?
             .ok_or_else(|| not_found(id))?;
-        if caller.user().is_ok() {
+        if let Ok(user) = caller.user() {
             volume.check_unused()?;
+            if volume.shared {
+                self.check_storage_deletion(&transaction, user, &volume)
+                    .await?;
+            }
         }
         let change = volume.delete()?;
         self.each_snapshot(&transaction, id, Snapshot::go).await?;

@@ -7,6 +7,7 @@ mod loss;
 mod quota;
 mod release;
 mod snapshot;
+mod storage;
 mod volume;
 
 use std::sync::Arc;

@@ -45,6 +45,8 @@ pub(crate) struct Volume {
     pub(crate) copy: Option<CopyId>,
     /// How much its files take, and may.
     pub(crate) space: Space,
+    /// Its team shares it: it is shown to many, and attached to none.
+    pub(crate) shared: bool,
     pub(crate) revision: u64,
     pub(crate) created_at: Timestamp,
 }
@@ -79,6 +81,7 @@ impl Volume {
             label: String::new(),
             copy: None,
             space: Space::new(quota),
+            shared: false,
             revision: 1,
             created_at: now,
         }
@@ -107,10 +110,31 @@ impl Volume {
         Ok(())
     }
 
+    /// What a team shares on `node`.
+    pub(crate) fn of_team(team: TeamId, node: NodeId, quota: u64, now: Timestamp) -> Self {
+        Self {
+            shared: true,
+            node: Some(node),
+            ..Self::new(team, String::new(), String::new(), quota, now)
+        }
+    }
+
+    /// Refuses what only one workload's own files are for.
+    fn check_own(&self) -> Result<()> {
+        if self.shared {
+            return Err(Error::Precondition(format!(
+                "volume {} is shared by its team; it is used at /storage, and not by one notebook",
+                self.id
+            )));
+        }
+        Ok(())
+    }
+
     /// Lets its node copy from it or to it; where its files lie.
     pub(crate) fn begin_copy(&mut self, copy: CopyId) -> Result<NodeId> {
         let id = self.id;
         let refused = |why: String| Err(Error::Precondition(format!("volume {id} {why}")));
+        self.check_own()?;
         if let Some(held) = self.attachment {
             return refused(format!(
                 "is attached to attempt {}; stop the notebook first",
@@ -143,6 +167,7 @@ impl Volume {
 
     /// Notes who uses it.
     pub(crate) fn claim(&mut self, owner: &str) -> Result<Change> {
+        self.check_own()?;
         if self.owner == owner {
             return Ok(Change::None);
         }
@@ -192,6 +217,7 @@ impl Volume {
     /// Gives the volume to an attempt on `node`. The first one fixes where it lies.
     pub(crate) fn attach(&mut self, asked: Attachment, node: NodeId) -> Result<Change> {
         let id = self.id;
+        self.check_own()?;
         match self.state {
             State::Ready => {}
             State::Lost => {

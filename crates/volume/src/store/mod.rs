@@ -42,6 +42,10 @@ impl MigratorTrait for Migrator {
                 name: "volume_0005_quota",
                 sql: include_str!("migrations/0005_quota.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "volume_0006_shared",
+                sql: include_str!("migrations/0006_shared.sql"),
+            }),
         ]
     }
 }

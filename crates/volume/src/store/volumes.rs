@@ -7,6 +7,7 @@ use contracts::common::v1::PageInfo;
 use contracts::volume::v1::ListVolumesRequest;
 use kernel::id::{AttemptId, CopyId, NodeId, TeamId, VolumeId};
 use kernel::time::from_micros;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -59,6 +60,53 @@ pub(crate) async fn requested(
         .one(connection)
         .await?;
     row.map(read).transpose()
+}
+
+/// What a team shares, made of `new` when it has nothing yet.
+pub(crate) async fn shared_or_insert(
+    transaction: &DatabaseTransaction,
+    new: &Volume,
+) -> Result<Volume> {
+    if let Some(there) = shared_of(transaction, new.team).await? {
+        return Ok(there);
+    }
+    let row = volume::ActiveModel {
+        request_id: Set(format!("storage/{}", new.id)),
+        ..columns(new)?
+    };
+    // Whoever is faster has made it.
+    volume::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(transaction)
+        .await?;
+    shared_of(transaction, new.team)
+        .await?
+        .ok_or_else(|| broken("shared"))
+}
+
+async fn shared_of(connection: &impl ConnectionTrait, team: TeamId) -> Result<Option<Volume>> {
+    let row = volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(team.to_string()))
+        .filter(volume::Column::Shared.eq(true))
+        .filter(volume::Column::State.ne(DELETED))
+        .one(connection)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Whether something of a team is attached on a node.
+pub(crate) async fn is_team_at_work(
+    connection: &impl ConnectionTrait,
+    team: TeamId,
+    node: NodeId,
+) -> Result<bool> {
+    let attached = volume::Entity::find()
+        .filter(volume::Column::TeamId.eq(team.to_string()))
+        .filter(volume::Column::NodeId.eq(node.to_string()))
+        .filter(volume::Column::AttemptId.is_not_null())
+        .one(connection)
+        .await?;
+    Ok(attached.is_some())
 }
 
 /// One volume.
@@ -249,6 +297,7 @@ fn columns(volume: &Volume) -> Result<volume::ActiveModel> {
             Fill::NearlyFull => NEARLY_FULL.to_owned(),
             Fill::Full => FULL.to_owned(),
         }),
+        shared: Set(volume.shared),
         attempt_id: Set(volume.attachment.map(|held| held.attempt.into())),
         generation: Set(volume
             .attachment
@@ -292,6 +341,7 @@ fn read(row: volume::Model) -> Result<Volume> {
         label: row.label,
         copy: copy.transpose()?,
         space,
+        shared: row.shared,
         node: node.transpose()?,
         state: match row.state.as_str() {
             READY => State::Ready,

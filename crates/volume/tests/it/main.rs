@@ -15,3 +15,4 @@ mod quota;
 mod release;
 mod scheduler;
 mod snapshot;
+mod storage;

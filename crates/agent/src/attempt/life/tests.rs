@@ -40,7 +40,7 @@ fn running() -> Life {
     for (seen, up_ms) in [
         (Seen::Prepared, 10),
         (Seen::Launched(Start::Fresh), 20),
-        (Seen::Answered, 30),
+        (Seen::Answered(String::new()), 30),
     ] {
         assert!(life.take(seen, at(up_ms)));
     }
@@ -59,7 +59,7 @@ fn what_it_does_before_it_answers_is_told_until_it_does() {
         "told once"
     );
     assert_eq!(life.report("at-1", 1, &at(30)).reason, "cloning");
-    life.take(Seen::Answered, at(40));
+    life.take(Seen::Answered(String::new()), at(40));
     assert!(!life.take(step(), at(50)), "it answers");
     assert_eq!(life.report("at-1", 1, &at(50)).reason, "");
 }
@@ -150,7 +150,7 @@ fn any_seen() -> impl Strategy<Value = Seen> {
         "[ab]".prop_map(Seen::Progress),
         Just(Seen::Prepared),
         Just(Seen::Launched(Start::TakenOver)),
-        Just(Seen::Answered),
+        Just(Seen::Answered(String::new())),
         Just(Seen::Alive),
         (0..3_u64).prop_map(|kills| Seen::Memory(killed(kills))),
         Just(Seen::Broken("no".to_owned())),

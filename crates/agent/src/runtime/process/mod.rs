@@ -12,6 +12,7 @@ pub(crate) mod sandbox;
 pub(crate) mod seccomp;
 mod shims;
 mod stop;
+mod storage;
 mod tool;
 mod upstream;
 mod user;

@@ -9,6 +9,8 @@ pub(crate) const NOTEBOOKS: &str = "/notebooks";
 /// Where the workload sees the folder of its socket.
 pub(crate) const RUN: &str = "/run/quire";
 /// Where the workload sees the program that drops its privileges.
+/// Where a workload sees what its team shares, where that can be shown.
+pub(super) const STORAGE: &str = "/storage";
 pub(super) const STAGE: &str = "/run/quire-agent";
 
 /// How much of a sandbox this machine allows.
@@ -120,6 +122,9 @@ impl Sandbox {
         walls.options("--hostname notebook --die-with-parent --new-session --cap-drop ALL");
         if self.errand {
             walls.options("--unshare-net");
+        } else {
+            walls.options("--perms 0755 --dir");
+            walls.args.push(STORAGE.into());
         }
         match self.kind {
             // What `stage drop` needs to become the workload's user; it gives them up with that.

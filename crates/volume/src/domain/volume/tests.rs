@@ -46,6 +46,22 @@ fn one_owner_at_a_time_and_what_is_kept_can_be_claimed() {
 }
 
 #[test]
+fn what_a_team_shares_is_attached_to_nothing() {
+    let node = NodeId::generate();
+    let mut shared = Volume::of_team(TeamId::generate(), node, 0, from_micros(1));
+    let refusals = [
+        shared.claim("nb-1").unwrap_err(),
+        shared.attach(attempt(), node).unwrap_err(),
+        shared.begin_copy(CopyId::generate()).unwrap_err(),
+    ];
+    for refused in refusals {
+        assert!(refused.to_string().contains("/storage"), "{refused}");
+    }
+    assert_eq!(shared.delete().unwrap(), Change::Made);
+    assert_eq!(shared.state, State::Deleting, "its node removes the files");
+}
+
+#[test]
 fn what_goes_cannot_be_claimed() {
     let mut deleted = volume();
     deleted.delete().unwrap();

@@ -22,6 +22,7 @@ pub struct Model {
     pub quota_bytes: i64,
     pub used_bytes: i64,
     pub fill: String,
+    pub shared: bool,
     pub revision: i64,
     pub created_at: i64,
 }
