@@ -39,7 +39,7 @@ impl Storage {
             Ok(Err(error)) => {
                 let cause = chassis::error::chain(&error);
                 tracing::warn!(attempt = job.id(), error = cause, "/storage is not shown");
-                error.public_text().to_owned()
+                error.public_text()
             }
             Err(_) => format!("that took longer than {PATIENCE:?}"),
         };

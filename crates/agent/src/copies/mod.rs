@@ -103,7 +103,7 @@ impl Copies {
             }
             let confirmed = ConfirmCopyRequest {
                 node_id: self.node_id.clone(),
-                copy_id: copy.id.clone(),
+                copy_id: copy.id,
                 failure,
                 bytes,
             };

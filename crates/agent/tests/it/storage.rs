@@ -106,8 +106,7 @@ async fn where_it_does_not_lie_its_users_are_told() {
         running.reason.contains("it lies on node no-far"),
         "{running:?}"
     );
-    let unknown = script("sleep 1000");
-    let mut unknown = unknown;
+    let mut unknown = script("sleep 1000");
     spec(&mut unknown).volume_id = VolumeId::generate().to_string();
     node.control.assign(&unknown).await;
     let running = node.control.running(&unknown).await;
