@@ -6,9 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchedulerCommand {
-    /// Run the placement engine over a published trace: what a policy would make of it. Needs no server.
+    /// Run the scheduler over a published trace: what a policy would make of it. Needs no server.
     #[command(
-        after_help = "Examples:\n  quire scheduler simulate --protocol openb --nodes nodes.csv --pods pods.csv --policy fgd --output json"
+        after_help = "Examples:\n  quire scheduler simulate --protocol openb --nodes nodes.csv --pods pods.csv --policy fgd --output json\n  quire scheduler simulate --protocol muri --trace jobs.csv --policy las --output json"
     )]
     Simulate(SimulateArgs),
 }
@@ -18,16 +18,25 @@ pub(crate) struct SimulateArgs {
     /// How the trace is read and played.
     #[arg(long, value_enum)]
     pub(crate) protocol: Protocol,
-    /// Node list, with the columns cpu_milli, memory_mib, gpu and model.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) nodes: PathBuf,
-    /// Pod list, with the columns name, cpu_milli, memory_mib, num_gpu, gpu_milli and gpu_spec.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) pods: PathBuf,
-    /// default, fgd, best-fit, dot-product, gpu-packing, gpu-clustering or random.
-    #[arg(long, value_name = "POLICY", default_value = "default", value_parser = policy)]
-    pub(crate) policy: ::scheduler::Policy,
-    /// Streams that are drawn; the means over them are told.
+    /// openb: a node list, with the columns cpu_milli, memory_mib, gpu and model.
+    #[arg(long, value_name = "FILE", required_if_eq("protocol", "openb"))]
+    pub(crate) nodes: Option<PathBuf>,
+    /// openb: a pod list, with the columns name, cpu_milli, memory_mib, num_gpu, gpu_milli and gpu_spec.
+    #[arg(long, value_name = "FILE", required_if_eq("protocol", "openb"))]
+    pub(crate) pods: Option<PathBuf>,
+    /// The jobs, as plain CSV. muri: the authors' columns.
+    #[arg(long, value_name = "FILE", required_if_eq("protocol", "muri"))]
+    pub(crate) trace: Option<PathBuf>,
+    /// openb: default, fgd, best-fit, dot-product, gpu-packing, gpu-clustering or random.
+    /// muri: default, las, las-plain, fifo, and with declared durations srtf or srsf.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "default",
+        verbatim_doc_comment
+    )]
+    pub(crate) policy: String,
+    /// openb: streams that are drawn; the means over them are told.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) seeds: u32,
 }
@@ -36,8 +45,6 @@ pub(crate) struct SimulateArgs {
 pub(crate) enum Protocol {
     /// Alibaba's cluster-trace-gpu-v2023: work arrives until it is 1.3 times what there is, and never leaves.
     Openb,
-}
-
-fn policy(name: &str) -> Result<::scheduler::Policy, String> {
-    name.parse()
+    /// Muri's simulator (SIGCOMM'22): 64 GPUs, all placed anew at every arrival and completion.
+    Muri,
 }

@@ -5,3 +5,4 @@ pub(crate) mod capacity;
 pub(crate) mod engine;
 pub(crate) mod follow;
 pub(crate) mod lifecycle;
+pub(crate) mod queue;

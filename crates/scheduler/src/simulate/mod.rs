@@ -1,14 +1,19 @@
 //! The engine of the service, run over published traces: what a policy makes of them. Reads no file and no clock.
 
+mod course;
 mod load;
+mod muri;
 mod openb;
+mod table;
 mod trace;
 
 use std::collections::BTreeMap;
 
 use crate::domain::engine::Policy;
 
+pub use course::{Spread, Summary};
 pub use load::Load;
+pub use muri::{MuriPolicy, MuriTrace, muri};
 pub use trace::Trace;
 
 /// Arrived loads that are reported, in percent of all GPUs.
@@ -46,6 +51,16 @@ pub fn openb(trace: &Trace, policy: Policy, seeds: u32) -> Placement {
         }
     }
     sum
+}
+
+/// The policy of this name.
+fn named<T: Copy>(protocol: &str, all: &[(&str, T)], name: &str) -> Result<T, String> {
+    let known = all.iter().find(|(known, _)| *known == name);
+    known.map(|(_, policy)| *policy).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        format!("{name:?} is no policy of protocol {protocol}; there are: {names}")
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The input of openb: nodes and pods as their authors publish them.
 
-use std::collections::HashMap;
-
+use super::table::{Line, Table};
 use crate::domain::engine::{Ask, Gpu, Gpus, Models, Server, WHOLE};
 
 /// Models that are told apart.
@@ -12,13 +11,6 @@ const MOST_MODELS: usize = 64;
 pub struct Trace {
     pub(super) servers: Vec<Server>,
     pub(super) asks: Vec<Ask>,
-}
-
-/// A table with a head line, looked at by the names of its columns.
-struct Table<'a> {
-    what: &'static str,
-    columns: HashMap<&'a str, usize>,
-    rows: Vec<(usize, Vec<&'a str>)>,
 }
 
 impl Trace {
@@ -76,7 +68,7 @@ fn numbered(model: &str, models: &mut Vec<String>) -> Result<u8, String> {
     u8::try_from(at).map_err(|_| format!("{model}: one model too many"))
 }
 
-fn ask(pods: &Table<'_>, row: &(usize, Vec<&str>), models: &[String]) -> Result<Ask, String> {
+fn ask(pods: &Table<'_>, row: &Line<'_>, models: &[String]) -> Result<Ask, String> {
     let count = pods.number(row, "num_gpu")?;
     let milli = pods.number(row, "gpu_milli")?;
     let gpus = match (count, milli) {
@@ -84,7 +76,7 @@ fn ask(pods: &Table<'_>, row: &(usize, Vec<&str>), models: &[String]) -> Result<
         (1, 1..WHOLE) => Gpus::Share(milli),
         (count, WHOLE) => Gpus::Whole(count),
         (count, milli) => {
-            let line = row.0;
+            let line = row.number;
             return Err(format!(
                 "pods, line {line}: gpu_milli is {milli} of each of {count} GPUs; 1 to 999 of one, or 1000 of each, can be had"
             ));
@@ -107,36 +99,4 @@ fn ask(pods: &Table<'_>, row: &(usize, Vec<&str>), models: &[String]) -> Result<
         },
         ..Ask::default()
     })
-}
-
-impl<'a> Table<'a> {
-    fn read(what: &'static str, text: &'a str) -> Result<Self, String> {
-        let mut lines = text.lines().zip(1..);
-        let (head, _) = lines.next().ok_or(format!("{what}: the file is empty"))?;
-        let columns = head.split(',').map(str::trim).zip(0..).collect();
-        let filled = lines.filter(|(line, _)| !line.trim().is_empty());
-        Ok(Self {
-            what,
-            columns,
-            rows: filled
-                .map(|(line, number)| (number, line.split(',').map(str::trim).collect()))
-                .collect(),
-        })
-    }
-
-    fn text(&self, row: &(usize, Vec<&'a str>), column: &str) -> Result<&'a str, String> {
-        let what = self.what;
-        let at = self.columns.get(column);
-        let at = at.ok_or(format!("{what}: there is no column {column}"))?;
-        let cell = row.1.get(*at).copied();
-        cell.ok_or(format!("{what}, line {}: {column} is missing", row.0))
-    }
-
-    fn number(&self, row: &(usize, Vec<&'a str>), column: &str) -> Result<u32, String> {
-        let text = self.text(row, column)?;
-        text.parse().map_err(|_| {
-            let (what, line) = (self.what, row.0);
-            format!("{what}, line {line}: {column} is {text:?}; a whole number is needed")
-        })
-    }
 }
