@@ -56,6 +56,10 @@ pub async fn run(
         told: app::Told::default(),
         policy,
         usual: app::Usual::default(),
+        kept: Arc::default(),
+        possible: app::Possible::default(),
+        submits: app::Together::default(),
+        reports: app::Together::default(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);

@@ -73,9 +73,7 @@ impl Service {
     /// When the token is no header.
     pub fn channel(&self, token: &str) -> TestChannel {
         let channel = connect(&self.address, &Trust::public()).expect("an address to connect to");
-        let header =
-            (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
-        InterceptedService::new(channel, Bearer(header))
+        bearer(channel, token)
     }
 
     /// Stops it and waits for its end.
@@ -89,6 +87,12 @@ impl Service {
         drop(self.stop);
         self.task.await.expect("the service panicked")
     }
+}
+
+/// A channel with `token` on each call; empty = without one.
+pub(crate) fn bearer(channel: Channel, token: &str) -> TestChannel {
+    let header = (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
+    InterceptedService::new(channel, Bearer(header))
 }
 
 /// Puts a token on each call.

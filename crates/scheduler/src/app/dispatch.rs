@@ -1,9 +1,10 @@
 //! Telling agents what is wanted. Level-triggered: whatever was not heard is said again.
 
+use chassis::lease::Held;
 use chassis::{Error, Result, telemetry};
 use contracts::agent::v1::open_link_response::Message;
 use contracts::agent::v1::{Assignment, OpenLinkResponse, Stop, Wanted};
-use contracts::scheduler::v1::{AttemptEnd, AttemptState};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
 use contracts::to_wire_time;
 use contracts::volume::v1::{
     AttachVolumeRequest, Attachment, DetachVolumeRequest, GetVolumeRequest,
@@ -22,6 +23,26 @@ fn stop(attempt: &entity::attempt::Model) -> Stop {
         generation: unsigned(attempt.generation),
         reason: attempt.reason.clone(),
         end: attempt.stop_as,
+    }
+}
+
+fn assignment_of(
+    attempt: &entity::attempt::Model,
+    spec: WorkloadSpec,
+    traceparent: &str,
+) -> Assignment {
+    Assignment {
+        attempt_id: attempt.id.clone(),
+        workload_id: attempt.workload_id.clone(),
+        generation: unsigned(attempt.generation),
+        spec: Some(spec),
+        gpu_uuids: attempt
+            .gpu_uuids
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
+        traceparent: traceparent.to_owned(),
     }
 }
 
@@ -59,6 +80,22 @@ impl App {
             });
         }
         Ok(())
+    }
+
+    /// Tells the node of a new attempt at once; what is not heard is said again by the next round of dispatching.
+    pub(super) fn assign(
+        &self,
+        held: &Held,
+        attempt: &entity::attempt::Model,
+        spec: WorkloadSpec,
+        traceparent: &str,
+    ) {
+        if let Some(link) = self.links.get(&attempt.node_id) {
+            link.send(OpenLinkResponse {
+                epoch: held.epoch,
+                message: Some(Message::Assign(assignment_of(attempt, spec, traceparent))),
+            });
+        }
     }
 
     /// The full set of what is wanted on a node, for an agent that has just said what it holds.
@@ -117,19 +154,7 @@ impl App {
             let attached = self.attach(&spec.volume_id, attempt);
             attached.instrument(span).await?;
         }
-        Ok(Assignment {
-            attempt_id: attempt.id.clone(),
-            workload_id: attempt.workload_id.clone(),
-            generation: unsigned(attempt.generation),
-            spec: Some(spec),
-            gpu_uuids: attempt
-                .gpu_uuids
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
-            traceparent: workload.traceparent,
-        })
+        Ok(assignment_of(attempt, spec, &workload.traceparent))
     }
 
     /// Attaches a volume; when an attempt holds it that is known here to be over, takes it from there first.
