@@ -26,7 +26,7 @@ pub use nats::Nats;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use proxy::{Faults, Happened, Proxy};
-pub use service::{Bearer, Ready, Service, TestChannel};
+pub use service::{Bearer, Ready, Service, TestChannel, channel};
 pub use simulated::{SimulatedNodes, SimulatedRun, simulated_node};
 
 use std::time::{Duration, Instant};

@@ -27,7 +27,7 @@ use crate::{Identity, TestChannel};
 /// Lines that share one connection.
 const LINES: usize = 100;
 /// Pause before a line that ended is opened again.
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(500);
 const BOOT: &str = "simulated-boot";
 
 /// A simulated node as inventory says it first.

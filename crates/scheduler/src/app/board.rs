@@ -1,5 +1,6 @@
 //! The nodes as placement sees them: read from the tables, and kept by the leader from pass to pass.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chassis::Result;
@@ -9,13 +10,15 @@ use kernel::Resources;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{App, unsigned_32};
-use crate::domain::engine::{Board, Device, NodeView};
+use crate::domain::engine::{Board, Device, NodeView, Record};
 use crate::store::entity::{device, node};
 
 /// Nodes that are read anew one by one; with more of them all are.
 const MOST_NEWS: usize = 256;
 /// Placements after which it is counted anew what is usually asked for.
 const MOST_PLACED: usize = 1_000;
+/// What a board is told and asked at most, but for one page, before its record is set aside.
+const MOST_RECORDED: usize = 10_000;
 
 /// The board as the leader keeps it. What others change in the tables is read before each pass, and the conditional updates of
 /// the placing transaction are the guard.
@@ -28,6 +31,8 @@ pub(crate) struct Kept {
     seen: i64,
     /// Placements since it was counted what is usually asked for.
     pub(super) placed: usize,
+    /// What the decisions of the board before rested on.
+    pub(super) before: Option<Record>,
 }
 
 impl App {
@@ -59,8 +64,9 @@ impl App {
     pub(super) async fn board(&self, held: &Held, kept: Option<Kept>) -> Result<Kept> {
         if let Some(mut kept) = kept.filter(|kept| kept.epoch == held.epoch) {
             let news = node::Column::Change.gt(kept.seen);
-            if self.read_news(&mut kept, news).await? {
-                return self.with_usual(held, kept).await;
+            if let Some(newest) = self.read_news(&mut kept, news).await? {
+                kept.seen = kept.seen.max(newest);
+                return Ok(kept);
             }
         }
         let (nodes, seen) = self.nodes_and_last_change(self.database.reader()).await?;
@@ -70,14 +76,18 @@ impl App {
             board: Board::new(nodes, &usual, self.policy),
             seen,
             placed: 0,
+            before: None,
         })
     }
 
-    /// Counts anew what is usually asked for when much was placed since.
-    async fn with_usual(&self, held: &Held, mut kept: Kept) -> Result<Kept> {
-        if kept.placed >= MOST_PLACED {
+    /// The same nodes on a new board when much was placed since, which counts anew what is usually asked for, or when its record has
+    /// grown long.
+    pub(super) async fn renewed(&self, held: &Held, mut kept: Kept) -> Result<Kept> {
+        if kept.placed >= MOST_PLACED || kept.board.record().len() >= MOST_RECORDED {
             let usual = self.usual_requests(held).await?;
-            kept.board = Board::new(kept.board.into_nodes(), &usual, self.policy);
+            let (nodes, record) = kept.board.into_parts();
+            kept.board = Board::new(nodes, &usual, self.policy);
+            kept.before = Some(record);
             kept.placed = 0;
         }
         Ok(kept)
@@ -91,19 +101,25 @@ impl App {
         node_ids: Vec<String>,
     ) -> Result<Kept> {
         let these = node::Column::Id.is_in(node_ids);
+        // What else has changed may have lower numbers than these: it is not seen yet.
         let known = self.read_news(&mut kept, these).await?;
-        self.board(held, Some(kept).filter(|_| known)).await
+        self.board(held, Some(kept).filter(|_| known.is_some()))
+            .await
     }
 
-    /// Takes over nodes as the tables have them; `false` when that is not enough, and all must be read.
-    async fn read_news(&self, kept: &mut Kept, which: sea_orm::sea_query::Expr) -> Result<bool> {
+    /// Takes over nodes as the tables have them, and gives their last change; `None` when that is not enough, and all must be read.
+    async fn read_news(
+        &self,
+        kept: &mut Kept,
+        which: sea_orm::sea_query::Expr,
+    ) -> Result<Option<i64>> {
         let reader = self.database.reader();
         let nodes = node::Entity::find().filter(which).all(reader).await?;
         if nodes.is_empty() {
-            return Ok(true);
+            return Ok(Some(0));
         }
         if nodes.len() > MOST_NEWS {
-            return Ok(false);
+            return Ok(None);
         }
         let ids = nodes.iter().map(|node| node.id.as_str());
         let devices = device::Entity::find()
@@ -112,9 +128,9 @@ impl App {
             .all(reader)
             .await?;
         let newest = nodes.iter().map(|node| node.change).max();
-        kept.seen = kept.seen.max(newest.unwrap_or(0));
         let mut views = node_views(nodes, devices).into_iter();
-        Ok(views.all(|view| kept.board.renew(view)))
+        let known = views.all(|view| kept.board.renew(view));
+        Ok(newest.filter(|_| known))
     }
 }
 
@@ -144,7 +160,7 @@ fn node_view(row: node::Model, devices: Vec<Device>) -> NodeView {
         ..Resources::default()
     };
     NodeView {
-        closed: closed(&row),
+        closed: closed(&row).map(Cow::Borrowed),
         gone: row.given_up || row.deleted,
         total: resources(
             row.total_milli_cores,

@@ -15,6 +15,7 @@ mod place;
 mod possible;
 mod record;
 mod report;
+mod snapshot;
 mod stop;
 mod submit;
 mod together;

@@ -98,6 +98,7 @@ impl App {
         let mut kept = self.board(held, place.take()).await?;
         while let Some(last) = page.last() {
             let after = last.id.clone();
+            kept = self.renewed(held, kept).await?;
             kept = self.place_page(held, &page, kept, &mut tally).await?;
             page = self.waiting_after(&after).await?;
         }
@@ -116,7 +117,9 @@ impl App {
         let (placements, waiting) = decide(&mut kept.board, page)?;
         let nodes = placements.iter().map(|placement| placement.node_id.clone());
         let nodes: Vec<String> = nodes.collect();
+        let telling = self.links.telling().await;
         let Some(placed) = self.commit_placements(held, &placements).await? else {
+            drop(telling);
             tracing::info!(workloads = page.len(), "a place was taken meanwhile");
             kept = self.reread(held, kept, nodes).await?;
             if page.len() > 1 {
@@ -136,6 +139,7 @@ impl App {
                 None => free_again.push(placement.node_id),
             }
         }
+        drop(telling);
         if !free_again.is_empty() {
             kept = self.reread(held, kept, free_again).await?;
         }

@@ -7,30 +7,36 @@
 mod ahead;
 mod ask;
 mod board;
+mod change;
 mod fleet;
 mod mix;
 mod planner;
 mod policy;
+mod record;
 mod score;
 mod seeded;
 mod served;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kernel::Resources;
+use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 use ask::DeviceSet;
 pub(crate) use ask::{Ask, Gpus, Models, Place};
 pub(crate) use board::Board;
+pub(crate) use change::{Change, smallest_change};
 pub(crate) use fleet::{Fleet, Gpu, Server, WHOLE};
 pub(crate) use mix::Mix;
 pub(crate) use planner::Planner;
 pub use policy::Policy;
+pub(crate) use record::{Record, Replayed};
 pub(crate) use seeded::Seeded;
 
 /// A GPU of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) uuid: String,
     pub(crate) model: String,
@@ -39,12 +45,12 @@ pub(crate) struct Device {
 }
 
 /// A node as placement sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeView {
     pub(crate) id: String,
     pub(crate) name: String,
     /// Why it takes no new work now; `None` = it does.
-    pub(crate) closed: Option<&'static str>,
+    pub(crate) closed: Option<Cow<'static, str>>,
     /// It never takes work again: only what is bound to it hears of it.
     pub(crate) gone: bool,
     /// What it has, overcommit counted.
@@ -55,7 +61,7 @@ pub(crate) struct NodeView {
 }
 
 /// What is to be placed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) resources: Resources,
     /// The one node that it may go to.
@@ -149,7 +155,7 @@ pub(crate) fn could_ever_fit(nodes: &[NodeView], request: &Request) -> Result<()
     let emptied: Vec<NodeView> = nodes
         .iter()
         .map(|node| NodeView {
-            closed: node.closed.filter(|_| node.gone),
+            closed: node.closed.clone().filter(|_| node.gone),
             free: node.total.clone(),
             devices: node
                 .devices
@@ -209,7 +215,7 @@ fn detail(node: &NodeView, request: &Request, what: &str) -> String {
 }
 
 fn closed_detail(node: &NodeView, request: &Request) -> String {
-    let (name, why) = (&node.name, node.closed.unwrap_or_default());
+    let (name, why) = (&node.name, node.closed.as_deref().unwrap_or_default());
     match (node.binds(request), node.gone) {
         (true, true) => format!("its files lay on node {name}, which was {why}"),
         (true, false) => format!(

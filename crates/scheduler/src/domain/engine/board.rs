@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::record::{Input, Record, in_full};
 use super::{
     Ask, Decision, Device, Fleet, Gpu, Gpus, Mix, Models, NodeView, Obstacle, Planner, Policy,
     Request, Server, obstacles,
@@ -18,6 +19,7 @@ pub(crate) struct Board {
     planner: Planner,
     /// What found no place since something became free, and why: taking makes room for nobody.
     waits: HashMap<Request, Vec<Obstacle>>,
+    record: Record,
 }
 
 impl Board {
@@ -32,13 +34,14 @@ impl Board {
         let servers: Vec<Server> = nodes.iter().map(|node| server(node, &models)).collect();
         let positions = nodes.iter().enumerate();
         let index = positions.map(|(at, node)| (node.id.clone(), at)).collect();
-        let usual: Vec<Ask> = usual
+        let asks: Vec<Ask> = usual
             .iter()
             .map(|usual| ask(usual, None, &models))
             .collect();
         // The dice of the policy that rolls them fall alike on each board.
-        let planner = Planner::new(Fleet::new(&servers), Mix::of(&usual), policy, 0);
+        let planner = Planner::new(Fleet::new(&servers), Mix::of(&asks), policy, 0);
         Self {
+            record: Record::new(nodes.clone(), usual.to_vec(), policy),
             nodes,
             index,
             models,
@@ -47,14 +50,20 @@ impl Board {
         }
     }
 
-    /// The nodes as they are now.
-    pub(crate) fn into_nodes(self) -> Vec<NodeView> {
-        self.nodes
+    /// The nodes as they are now, and what led there.
+    pub(crate) fn into_parts(self) -> (Vec<NodeView>, Record) {
+        (self.nodes, self.record)
+    }
+
+    /// All that its decisions rest on, and they themselves.
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
     }
 
     /// Takes over a node as it is now; `false` when it is new or has other GPUs: only a new board can have it.
     pub(crate) fn renew(&mut self, node: NodeView) -> bool {
         let server = server(&node, &self.models);
+        self.record.note(Input::Node(node.clone()));
         self.waits.clear();
         let Some(at) = self.index.get(&node.id).copied() else {
             return false;
@@ -78,11 +87,21 @@ impl Board {
         if let Some(obstacles) = self.waits.get(request) {
             return Decision::Wait(obstacles.clone());
         }
+        let decision = self.decide(request);
+        if let Decision::Wait(obstacles) = &decision {
+            self.waits.insert(request.clone(), obstacles.clone());
+        }
+        self.record.note(Input::Decided {
+            request: request.clone(),
+            decision: in_full(&decision),
+        });
+        decision
+    }
+
+    fn decide(&mut self, request: &Request) -> Decision {
         let ask = self.ask(request);
         let Some(place) = self.planner.decide(&ask) else {
-            let obstacles = obstacles(&self.nodes, request);
-            self.waits.insert(request.clone(), obstacles.clone());
-            return Decision::Wait(obstacles);
+            return Decision::Wait(obstacles(&self.nodes, request));
         };
         let chosen = self.nodes.get(place.node);
         let listed = self.planner.fleet().listed(place);
@@ -106,6 +125,11 @@ impl Board {
         let listed: Vec<bool> = node.devices.iter().map(given).collect();
         let place = self.planner.fleet().place(at, &listed);
         self.planner.take(&ask, place);
+        self.record.note(Input::Taken {
+            request: request.clone(),
+            node_id: node_id.to_owned(),
+            gpu_uuids: gpu_uuids.to_vec(),
+        });
     }
 
     /// Whether the node that `request` is bound to never takes work again.
