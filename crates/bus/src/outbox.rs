@@ -65,19 +65,26 @@ impl Outbox {
         about: &str,
         team: Option<&str>,
     ) -> Result<()> {
-        let envelope = Envelope::new(event, about, team, self.clock.now());
-        let row = entity::ActiveModel {
-            id: Set(envelope.id),
-            subject: Set(envelope.subject),
-            ce_type: Set(envelope.ce_type),
-            ce_subject: Set(envelope.ce_subject),
-            payload: Set(base64(&envelope.payload)),
-            traceparent: Set(envelope.traceparent),
-            created_at: Set(envelope.time.timestamp_micros()),
-            sent_at: Set(None),
-            refused: Set(None),
-        };
-        entity::Entity::insert(row)
+        let envelope = self.envelope(event, about, team);
+        self.append_all(transaction, [envelope]).await
+    }
+
+    /// An event in its envelope, with the time of now and the trace of whoever asks, for [`Outbox::append_all`].
+    pub fn envelope<E: Event>(&self, event: &E, about: &str, team: Option<&str>) -> Envelope {
+        Envelope::new(event, about, team, self.clock.now())
+    }
+
+    /// Adds events to the transaction in one statement.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn append_all(
+        &self,
+        transaction: &impl ConnectionTrait,
+        envelopes: impl IntoIterator<Item = Envelope>,
+    ) -> Result<()> {
+        let rows = envelopes.into_iter().map(row);
+        entity::Entity::insert_many(rows)
             .exec_without_returning(transaction)
             .await?;
         Ok(())
@@ -91,6 +98,20 @@ impl Outbox {
     /// Waits until a transaction with events has committed.
     pub(crate) async fn committed(&self) {
         self.committed.notified().await;
+    }
+}
+
+fn row(envelope: Envelope) -> entity::ActiveModel {
+    entity::ActiveModel {
+        id: Set(envelope.id),
+        subject: Set(envelope.subject),
+        ce_type: Set(envelope.ce_type),
+        ce_subject: Set(envelope.ce_subject),
+        payload: Set(base64(&envelope.payload)),
+        traceparent: Set(envelope.traceparent),
+        created_at: Set(envelope.time.timestamp_micros()),
+        sent_at: Set(None),
+        refused: Set(None),
     }
 }
 

@@ -8,6 +8,7 @@ mod grpc;
 mod metrics;
 mod reconcile;
 pub mod simulate;
+mod snapshot;
 mod store;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use bus::Foundation;
 use chassis::{Address, Result, Tasks};
 use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::scheduler::v1::record_service_server::RecordServiceServer;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::Clock;
@@ -25,6 +27,7 @@ use tonic::service::Routes;
 use app::App;
 pub use config::SchedulerConfig;
 pub use domain::engine::Policy;
+pub use snapshot::{Replay, replay};
 pub use store::Migrator;
 
 /// Runs the service until `cancel`; `ready` is told where it listens.
@@ -56,10 +59,15 @@ pub async fn run(
         told: app::Told::default(),
         policy,
         usual: app::Usual::default(),
+        kept: Arc::default(),
+        possible: app::Possible::default(),
+        submits: app::Together::default(),
+        reports: app::Together::default(),
     };
     foundation.consume("inventory", Arc::new(events::Nodes(app.clone())));
     start_loops(&mut foundation.tasks, &app, &config, &cancel);
     let routes = Routes::new(SchedulerServiceServer::new(grpc::WorkloadsApi(app.clone())))
+        .add_service(RecordServiceServer::new(grpc::RecordApi(app.clone())))
         .add_service(LinkServiceServer::new(grpc::LinkApi { app, cancel }));
     foundation.serve(routes, ready).await
 }

@@ -1,13 +1,19 @@
 //! What the scheduler counts.
 
+use std::time::Duration;
+
 use chassis::telemetry::Tally;
-use opentelemetry::global;
-use opentelemetry::metrics::{Counter, Gauge};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::{KeyValue, global};
 
 /// What the scheduler counts. The gauges are the leader's: on a standby all of them read 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    pub(crate) placements: Counter<u64>,
+    placements: Counter<u64>,
+    /// Decisions of placement passes, by policy and by what was decided.
+    decisions: Counter<u64>,
+    /// How long placement passes take, by policy.
+    pass_seconds: Histogram<f64>,
     pub(crate) ends: Counter<u64>,
     pub(crate) overdue: Counter<u64>,
     /// Workloads that wait, by their dominant obstacle.
@@ -28,6 +34,14 @@ impl Metrics {
         };
         Self {
             placements: counter("quire_placements", "attempts that got a place"),
+            decisions: counter(
+                "quire_placement_decisions",
+                "decisions of placement passes, by policy and by what was decided",
+            ),
+            pass_seconds: meter
+                .f64_histogram("quire_placement_pass_seconds")
+                .with_description("time of one placement pass over all that waits, by policy")
+                .build(),
             ends: counter("quire_attempt_ends", "attempts that ended, by how"),
             overdue: counter(
                 "quire_attempts_overdue",
@@ -48,6 +62,17 @@ impl Metrics {
                 .with_description("1 where this replica of the scheduler leads")
                 .build(),
         }
+    }
+
+    /// A placement pass is over.
+    pub(crate) fn passed(&self, policy: &'static str, placed: u64, waiting: u64, took: Duration) {
+        let label = KeyValue::new("policy", policy);
+        self.placements.add(placed, &[]);
+        for (decision, count) in [("place", placed), ("wait", waiting)] {
+            let labels = [label.clone(), KeyValue::new("decision", decision)];
+            self.decisions.add(count, &labels);
+        }
+        self.pass_seconds.record(took.as_secs_f64(), &[label]);
     }
 
     /// Whether this replica leads now.

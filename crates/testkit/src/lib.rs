@@ -16,6 +16,7 @@ mod postgres;
 mod program;
 mod proxy;
 mod service;
+mod simulated;
 
 pub use authority::Authority;
 pub use engine::{Database, Engine};
@@ -25,7 +26,8 @@ pub use nats::Nats;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use proxy::{Faults, Happened, Proxy};
-pub use service::{Bearer, Ready, Service, TestChannel};
+pub use service::{Bearer, Ready, Service, TestChannel, channel};
+pub use simulated::{SimulatedNodes, SimulatedRun, simulated_node};
 
 use std::time::{Duration, Instant};
 

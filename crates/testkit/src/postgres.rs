@@ -26,9 +26,18 @@ pub struct Postgres {
     program: Program,
     folder: TempDir,
     port: u16,
+    disk: Disk,
     /// What its URLs ask for.
     parameters: String,
     databases: AtomicU32,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug)]
+enum Disk {
+    /// Tests kill the server, never the machine.
+    Lax,
+    Durable,
 }
 
 static SERVER: OnceLock<Postgres> = OnceLock::new();
@@ -72,7 +81,15 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(None, Disk::Lax)
+    }
+
+    /// Starts a server of its own that waits for the disk at each commit, as one of an installation does: for measurements.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_durable() -> Self {
+        Self::start_with(None, Disk::Durable)
     }
 
     /// Starts a server of its own that takes TLS only, with a certificate of `authority` for 127.0.0.1.
@@ -80,10 +97,10 @@ impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub fn start_secure(authority: &Authority) -> Self {
-        Self::start_with(Some(authority))
+        Self::start_with(Some(authority), Disk::Lax)
     }
 
-    fn start_with(authority: Option<&Authority>) -> Self {
+    fn start_with(authority: Option<&Authority>, disk: Disk) -> Self {
         remove_deserted();
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
@@ -105,7 +122,8 @@ impl Postgres {
         let port = free_port();
         let parameters = authority.map_or_else(String::new, |authority| secure(&data, authority));
         let mut server = Self {
-            program: launch(&data, port),
+            program: launch(&data, port, disk),
+            disk,
             folder,
             port,
             parameters,
@@ -131,7 +149,7 @@ impl Postgres {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.stop();
-        self.program = launch(&data(&self.folder), self.port);
+        self.program = launch(&data(&self.folder), self.port, self.disk);
         self.wait_until_it_answers();
     }
 
@@ -139,7 +157,7 @@ impl Postgres {
     fn wait_until_it_answers(&mut self) {
         wait_for("PostgreSQL", || {
             if self.program.has_ended() {
-                self.program = launch(&data(&self.folder), self.port);
+                self.program = launch(&data(&self.folder), self.port, self.disk);
             }
             self.query("postgres", "SELECT 1").map(|_| ())
         });
@@ -233,12 +251,15 @@ fn data(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
 
-fn launch(data: &Path, port: u16) -> Program {
+fn launch(data: &Path, port: u16, disk: Disk) -> Program {
     let mut command = as_plain_user(&binaries().join("postgres"));
     command.arg("-D").arg(data).args(["-p", &port.to_string()]);
     for setting in [
         "listen_addresses=127.0.0.1",
-        "fsync=off",
+        match disk {
+            Disk::Lax => "fsync=off",
+            Disk::Durable => "fsync=on",
+        },
         "unix_socket_directories=",
         "max_connections=300",
     ] {

@@ -72,10 +72,7 @@ impl Service {
     /// # Panics
     /// When the token is no header.
     pub fn channel(&self, token: &str) -> TestChannel {
-        let channel = connect(&self.address, &Trust::public()).expect("an address to connect to");
-        let header =
-            (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
-        InterceptedService::new(channel, Bearer(header))
+        channel(&self.address, token)
     }
 
     /// Stops it and waits for its end.
@@ -89,6 +86,20 @@ impl Service {
         drop(self.stop);
         self.task.await.expect("the service panicked")
     }
+}
+
+/// What a generated client for a service at `address` stands on, with `token`; empty = without one.
+///
+/// # Panics
+/// When the address is none of a server, or the token is no header.
+pub fn channel(address: &Address, token: &str) -> TestChannel {
+    let channel = connect(address, &Trust::public()).expect("an address to connect to");
+    bearer(channel, token)
+}
+
+pub(crate) fn bearer(channel: Channel, token: &str) -> TestChannel {
+    let header = (!token.is_empty()).then(|| format!("Bearer {token}").parse().expect("a token"));
+    InterceptedService::new(channel, Bearer(header))
 }
 
 /// Puts a token on each call.

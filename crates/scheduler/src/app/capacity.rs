@@ -6,7 +6,7 @@ use contracts::scheduler::v1::Capacity;
 use kernel::Resources;
 
 use super::App;
-use super::place::checked_node_id;
+use super::nodes::checked_node_id;
 use crate::domain::capacity::{Room, room};
 
 /// Most sizes that are counted at once.

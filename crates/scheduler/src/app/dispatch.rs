@@ -1,9 +1,12 @@
 //! Telling agents what is wanted. Level-triggered: whatever was not heard is said again.
 
+use std::collections::HashMap;
+
+use chassis::lease::Held;
 use chassis::{Error, Result, telemetry};
 use contracts::agent::v1::open_link_response::Message;
 use contracts::agent::v1::{Assignment, OpenLinkResponse, Stop, Wanted};
-use contracts::scheduler::v1::{AttemptEnd, AttemptState};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
 use contracts::to_wire_time;
 use contracts::volume::v1::{
     AttachVolumeRequest, Attachment, DetachVolumeRequest, GetVolumeRequest,
@@ -16,12 +19,35 @@ use super::{App, unsigned, view};
 use crate::domain::lifecycle::State;
 use crate::store::entity;
 
+/// Attempts whose workloads are read at once.
+const AT_ONCE: usize = 256;
+
 fn stop(attempt: &entity::attempt::Model) -> Stop {
     Stop {
         attempt_id: attempt.id.clone(),
         generation: unsigned(attempt.generation),
         reason: attempt.reason.clone(),
         end: attempt.stop_as,
+    }
+}
+
+fn assignment_of(
+    attempt: &entity::attempt::Model,
+    spec: WorkloadSpec,
+    traceparent: &str,
+) -> Assignment {
+    Assignment {
+        attempt_id: attempt.id.clone(),
+        workload_id: attempt.workload_id.clone(),
+        generation: unsigned(attempt.generation),
+        spec: Some(spec),
+        gpu_uuids: attempt
+            .gpu_uuids
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
+        traceparent: traceparent.to_owned(),
     }
 }
 
@@ -37,38 +63,59 @@ impl App {
             .filter(entity::attempt::Column::State.is_in(waiting))
             .all(self.database.reader())
             .await?;
+        // A stop is said after the assignment, also when a placement pass is just about to say that one.
+        drop(self.links.telling().await);
         // Stops first: they wait for nobody else.
         let (stops, placed): (Vec<_>, Vec<_>) = attempts
             .into_iter()
             .partition(|attempt| view::state(attempt.state) == State::Stopping);
-        for attempt in stops.into_iter().chain(placed) {
-            let Some(link) = self.links.get(&attempt.node_id) else {
-                continue;
-            };
-            let message = if view::state(attempt.state) == State::Stopping {
-                Message::Stop(stop(&attempt))
-            } else {
-                let Some(assignment) = self.assignment_now(&attempt).await else {
-                    continue;
-                };
-                Message::Assign(assignment)
-            };
-            link.send(OpenLinkResponse {
-                epoch,
-                message: Some(message),
-            });
+        let say = |node_id: &str, message| {
+            if let Some(link) = self.links.get(node_id) {
+                let message = Some(message);
+                link.send(OpenLinkResponse { epoch, message });
+            }
+        };
+        for attempt in &stops {
+            say(&attempt.node_id, Message::Stop(stop(attempt)));
+        }
+        let linked = |attempt: &entity::attempt::Model| self.links.get(&attempt.node_id).is_some();
+        let placed: Vec<_> = placed.into_iter().filter(linked).collect();
+        for some in placed.chunks(AT_ONCE) {
+            let workloads = self.workloads_of(some).await?;
+            for attempt in some {
+                if let Some(assignment) = self.assignment_now(attempt, &workloads).await {
+                    say(&attempt.node_id, Message::Assign(assignment));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Tells the node of a new attempt at once; what is not heard is said again by the next round of dispatching.
+    pub(super) fn assign(
+        &self,
+        held: &Held,
+        attempt: &entity::attempt::Model,
+        spec: WorkloadSpec,
+        traceparent: &str,
+    ) {
+        if let Some(link) = self.links.get(&attempt.node_id) {
+            link.send(OpenLinkResponse {
+                epoch: held.epoch,
+                message: Some(Message::Assign(assignment_of(attempt, spec, traceparent))),
+            });
+        }
     }
 
     /// The full set of what is wanted on a node, for an agent that has just said what it holds.
     pub(crate) async fn wanted(&self, node_id: &str, held: &[(String, u64)]) -> Result<Wanted> {
         let mut wanted = Wanted::default();
         let open = self.open_attempts(node_id).await?;
+        let workloads = self.workloads_of(&open).await?;
         for attempt in &open {
             if view::state(attempt.state) == State::Stopping {
                 wanted.stops.push(stop(attempt));
-            } else if let Some(assignment) = self.assignment_now(attempt).await {
+            } else if let Some(assignment) = self.assignment_now(attempt, &workloads).await {
                 wanted.assignments.push(assignment);
             }
         }
@@ -87,9 +134,29 @@ impl App {
         Ok(wanted)
     }
 
+    /// The workloads of attempts, by their identifiers.
+    async fn workloads_of(
+        &self,
+        attempts: &[entity::attempt::Model],
+    ) -> Result<HashMap<String, entity::workload::Model>> {
+        if attempts.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids = attempts.iter().map(|attempt| &attempt.workload_id);
+        let rows = entity::workload::Entity::find()
+            .filter(entity::workload::Column::Id.is_in(ids))
+            .all(self.database.reader())
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    }
+
     /// What an agent is told to run, if that can be said now: another round of dispatching says what is left out.
-    async fn assignment_now(&self, attempt: &entity::attempt::Model) -> Option<Assignment> {
-        match self.assignment(attempt).await {
+    async fn assignment_now(
+        &self,
+        attempt: &entity::attempt::Model,
+        workloads: &HashMap<String, entity::workload::Model>,
+    ) -> Option<Assignment> {
+        match self.assignment(attempt, workloads).await {
             Ok(assignment) => Some(assignment),
             Err(error) => {
                 let error = chassis::error::chain(&error);
@@ -104,10 +171,13 @@ impl App {
     }
 
     /// What an agent is told to run. Its volume is attached to this attempt first.
-    async fn assignment(&self, attempt: &entity::attempt::Model) -> Result<Assignment> {
-        let workload = entity::workload::Entity::find_by_id(&attempt.workload_id)
-            .one(self.database.reader())
-            .await?
+    async fn assignment(
+        &self,
+        attempt: &entity::attempt::Model,
+        workloads: &HashMap<String, entity::workload::Model>,
+    ) -> Result<Assignment> {
+        let workload = workloads
+            .get(&attempt.workload_id)
             .ok_or_else(|| Error::not_found("workload", &attempt.workload_id))?;
         let spec = view::decode_spec(&workload.spec)?;
         // One that was taken up before has its volume already.
@@ -117,19 +187,7 @@ impl App {
             let attached = self.attach(&spec.volume_id, attempt);
             attached.instrument(span).await?;
         }
-        Ok(Assignment {
-            attempt_id: attempt.id.clone(),
-            workload_id: attempt.workload_id.clone(),
-            generation: unsigned(attempt.generation),
-            spec: Some(spec),
-            gpu_uuids: attempt
-                .gpu_uuids
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            run_until: attempt.run_until.map(|at| to_wire_time(from_micros(at))),
-            traceparent: workload.traceparent,
-        })
+        Ok(assignment_of(attempt, spec, &workload.traceparent))
     }
 
     /// Attaches a volume; when an attempt holds it that is known here to be over, takes it from there first.

@@ -3,16 +3,26 @@
 use chassis::Result;
 use chassis::auth::User;
 use contracts::scheduler::v1::{
-    AttemptState, ExplainWorkloadResponse, Obstacle, Workload, WorkloadState,
+    AttemptState, ExplainWorkloadResponse, Obstacle, SmallestChange, Workload, WorkloadState,
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::place::waiting_reason;
 use super::submit::request_of;
 use super::{App, view};
-use crate::domain::engine::{self, Decision};
+use crate::domain::engine::{self, Change, Decision, NodeView};
 use crate::domain::lifecycle::{self, State};
 use crate::store::entity;
+
+fn wire(change: Change, nodes: &[NodeView]) -> SmallestChange {
+    let node = nodes.iter().find(|node| node.id == change.node_id);
+    SmallestChange {
+        summary: change.in_words(node.map_or("", |node| &node.name)),
+        opens: change.opens.is_some(),
+        node_id: change.node_id,
+        more: Some(change.more.into()),
+    }
+}
 
 impl App {
     /// The dominant reason, and for one that waits what stands in the way and its place in the queue.
@@ -35,6 +45,8 @@ impl App {
                 Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),
                 Decision::Wait(obstacles) => {
                     answer.summary = waiting_reason(&obstacles);
+                    answer.smallest_change = engine::smallest_change(&nodes, &request)
+                        .map(|change| wire(change, &nodes));
                     answer.obstacles = obstacles
                         .into_iter()
                         .map(|found| Obstacle {

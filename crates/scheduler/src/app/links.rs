@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use contracts::agent::v1::OpenLinkResponse;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, mpsc};
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ impl Link {
 pub(crate) struct Links {
     next: Arc<AtomicU64>,
     open: Arc<Mutex<HashMap<String, Link>>>,
+    /// Held by whoever commits placements until their nodes are told.
+    telling: Arc<Turn<()>>,
 }
 
 impl Links {
@@ -45,6 +47,12 @@ impl Links {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             sender,
         }
+    }
+
+    /// Waits until what was placed was told. Who reads after a commit of placements, and then waits here, speaks after them: no
+    /// node hears of a stop before it has heard of the start.
+    pub(crate) async fn telling(&self) -> OwnedMutexGuard<()> {
+        self.telling.clone().lock_owned().await
     }
 
     /// Makes `link` the line to a node.

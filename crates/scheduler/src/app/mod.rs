@@ -1,5 +1,6 @@
 //! Use cases of the scheduler.
 
+mod board;
 mod capacity;
 mod departure;
 mod dispatch;
@@ -11,31 +12,37 @@ mod list;
 mod nodes;
 mod overdue;
 mod place;
+mod possible;
 mod record;
 mod report;
+mod snapshot;
 mod stop;
 mod submit;
+mod together;
 mod usual;
 mod view;
 
 use std::sync::Arc;
 
-use bus::Outbox;
+use bus::{Envelope, Outbox};
 use chassis::Database;
 use chassis::grpc::Caller;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 pub(crate) use leadership::Leadership;
 pub(crate) use links::{Link, Links};
 pub(crate) use overdue::Told;
+pub(crate) use possible::Possible;
 pub(crate) use submit::NewWorkload;
+pub(crate) use together::Together;
 pub(crate) use usual::Usual;
 
 use crate::domain::engine::Policy;
 use crate::metrics::Metrics;
+use crate::store::entity;
 
 /// The use cases, on one database.
 #[derive(Clone, Debug)]
@@ -58,6 +65,13 @@ pub(crate) struct App {
     /// How nodes are chosen.
     pub(crate) policy: Policy,
     pub(crate) usual: Usual,
+    pub(crate) possible: Possible,
+    /// What is submitted now.
+    pub(crate) submits: Together<(entity::workload::Model, Envelope), bool>,
+    /// What agents report now.
+    pub(crate) reports: Together<report::Reported, ()>,
+    /// The nodes as the last placement pass of this leader left them.
+    pub(crate) kept: Arc<Mutex<Option<board::Kept>>>,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -1,6 +1,8 @@
 //! What inventory says of nodes, taken over. What follows for the work on them is drawn from the rows, not from the message.
 
-use chassis::Result;
+use std::collections::HashMap;
+
+use chassis::{Error, Result};
 use contracts::from_wire_time;
 use contracts::inventory::v1::{Hardware, ListNodesRequest, Node};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -9,7 +11,6 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QuerySelect, TryInsertResult,
 };
 
-use super::place::checked_node_id;
 use super::{App, unsigned};
 use crate::store::{self, entity};
 
@@ -34,25 +35,41 @@ impl App {
                 self.note_deleted(&gone.id).await?;
             }
         }
+        let known: HashMap<String, i64> = entity::node::Entity::find()
+            .select_only()
+            .columns([entity::node::Column::Id, entity::node::Column::Revision])
+            .into_tuple()
+            .all(self.database.reader())
+            .await?
+            .into_iter()
+            .collect();
         for node in nodes {
-            self.take_over(node, false).await?;
+            let known = known.get(&node.id);
+            if known.is_none_or(|known| unsigned(*known) < node.revision) {
+                self.take_over(node, false).await?;
+            }
         }
         Ok(())
     }
 
     /// Notes that a node left the list.
     pub(super) async fn note_deleted(&self, id: &str) -> Result<()> {
+        let transaction = self.database.begin().await?;
+        let change = store::next_change(&transaction).await?;
         entity::node::Entity::update_many()
             .col_expr(entity::node::Column::Deleted, Expr::value(true))
+            .col_expr(entity::node::Column::Change, Expr::value(change))
+            .col_expr(entity::node::Column::Told, Expr::value(change))
             .filter(entity::node::Column::Id.eq(id))
-            .exec(self.database.reader())
+            .exec(&transaction)
             .await?;
+        transaction.commit().await?;
         self.node_changes.notify_one();
         Ok(())
     }
 
-    /// Takes over one node, unless what is known of it is as new. Locks no row but the node's own, which placements and ends lock
-    /// last: nobody waits in a circle.
+    /// Takes over one node, unless what is known of it is as new. Locks the counter of changes and then the node's row, as
+    /// placements and ends do: nobody waits in a circle.
     pub(crate) async fn take_over(&self, node: Node, deleted: bool) -> Result<()> {
         checked_node_id(&node.id)?;
         let known = entity::node::Entity::find_by_id(&node.id)
@@ -62,7 +79,8 @@ impl App {
             return Ok(());
         }
         let transaction = self.database.begin().await?;
-        if !upsert(&transaction, &node, deleted).await? {
+        let change = store::next_change(&transaction).await?;
+        if !upsert(&transaction, &node, deleted, change).await? {
             return Ok(());
         }
         store::recount(&transaction, &node.id).await?;
@@ -74,7 +92,12 @@ impl App {
 }
 
 /// Writes the row of a node and of its devices; `false` when a newer one is there already.
-async fn upsert(transaction: &DatabaseTransaction, node: &Node, deleted: bool) -> Result<bool> {
+async fn upsert(
+    transaction: &DatabaseTransaction,
+    node: &Node,
+    deleted: bool,
+    change: i64,
+) -> Result<bool> {
     let hardware = node.hardware.clone().unwrap_or_default();
     let cores = i64::from(hardware.milli_cores) * i64::from(node.cpu_overcommit.max(1));
     let found = entity::node::Entity::find_by_id(&node.id)
@@ -109,6 +132,8 @@ async fn upsert(transaction: &DatabaseTransaction, node: &Node, deleted: bool) -
         free_memory_mib: 0,
         free_disk_gib: 0,
         revision: i64::try_from(node.revision).unwrap_or(i64::MAX),
+        change,
+        told: change,
     };
     let row = row.into_active_model().reset_all();
     if found.is_some() {
@@ -157,4 +182,11 @@ async fn upsert_devices(
             .await?;
     }
     Ok(())
+}
+
+/// A node that inventory speaks of without a valid identifier is a defect there.
+pub(super) fn checked_node_id(id: &str) -> Result<()> {
+    id.parse::<kernel::id::NodeId>()
+        .map(|_| ())
+        .map_err(|error| Error::internal("reading a node", error))
 }

@@ -1,25 +1,23 @@
 //! From the queue to a node.
 
+mod commit;
+
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use chassis::lease::{self, Held};
-use chassis::{Error, Result, telemetry};
-use contracts::inventory::v1::{NodeLiveness, NodeSchedulable};
-use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault, WorkloadState};
-use kernel::Resources;
-use kernel::id::AttemptId;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
-use tracing::Instrument as _;
+use chassis::lease::Held;
+use chassis::{Result, telemetry};
+use contracts::scheduler::v1::{WorkloadSpec, WorkloadState};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tracing::{Instrument as _, Span};
 
+use super::board::Kept;
 use super::submit::request_of;
-use super::{App, unsigned_32, view};
-use crate::domain::engine::{Board, Decision, Device, NodeView, Obstacle, Request};
-use crate::store::{self, Taken, entity};
+use super::{App, view};
+use crate::domain::engine::{Board, Decision, Obstacle, Request};
+use crate::store::entity::{attempt, workload};
 
-/// Workloads read at once.
+/// Workloads read at once, and most decisions that are committed at once.
 const PAGE: u64 = 256;
 
 /// The dominant reason in words.
@@ -30,274 +28,193 @@ pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
     )
 }
 
+/// A decision on its way into the database.
+#[derive(Debug)]
+struct Placement<'a> {
+    workload: &'a workload::Model,
+    spec: WorkloadSpec,
+    request: Request,
+    node_id: String,
+    gpu_uuids: Vec<String>,
+    /// Goes on with the trace that the workload was submitted in.
+    span: Span,
+}
+
+/// A workload that stays in the queue.
+#[derive(Debug)]
+struct Waiting<'a> {
+    workload: &'a workload::Model,
+    reason: String,
+    /// The dominant obstacle.
+    what: &'static str,
+    /// The node that it must run on never takes work again.
+    stranded: Option<WorkloadSpec>,
+}
+
+/// What a pass has come to.
+#[derive(Debug, Default)]
+struct Tally {
+    placed: u64,
+    waiting: BTreeMap<&'static str, u64>,
+}
+
 impl App {
-    /// Nodes as placement sees them.
-    pub(super) async fn node_views(
-        &self,
-        connection: &impl ConnectionTrait,
-    ) -> Result<Vec<NodeView>> {
-        let nodes = entity::node::Entity::find()
-            .order_by_asc(entity::node::Column::Id)
-            .all(connection)
-            .await?;
-        let devices = entity::device::Entity::find()
-            .order_by_asc(entity::device::Column::Uuid)
-            .all(connection)
-            .await?;
-        Ok(nodes
-            .into_iter()
-            .map(|node| node_view(node, &devices))
-            .collect())
-    }
-
-    /// The nodes as they are, and the engine on them.
-    async fn board(&self, held: &Held) -> Result<Board> {
-        let nodes = self.node_views(self.database.reader()).await?;
-        let usual = self.usual_requests(held).await?;
-        Ok(Board::new(nodes, &usual, self.policy))
-    }
-
-    /// Places what can be placed now, oldest first. Nodes are read once, and what a decision gave away is taken from what was
-    /// read; the database is the guard: who commits what is not so there reads them anew.
+    /// Places what can be placed now, oldest first. What a decision gives away is taken from what is known of the nodes; the
+    /// database is the guard: what is not so there is read anew.
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
-        let mut board = self.board(&held).await?;
-        let mut waiting = BTreeMap::<&'static str, u64>::new();
-        let mut after = String::new();
-        loop {
-            let page = entity::workload::Entity::find()
-                .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
-                .filter(entity::workload::Column::Id.gt(&after))
-                .order_by_asc(entity::workload::Column::Id)
-                .limit(PAGE)
-                .all(self.database.reader())
-                .await?;
-            let Some(last) = page.last() else {
-                self.metrics.queue.set(waiting);
-                return Ok(());
-            };
-            after.clone_from(&last.id);
-            for workload in &page {
-                if let Some(what) = self.place_one(&held, workload, &mut board).await? {
-                    *waiting.entry(what).or_default() += 1;
+        let page = self.waiting_after("").await?;
+        if page.is_empty() {
+            self.metrics.queue.set::<&str>([]);
+            return Ok(());
+        }
+        let policy = self.policy.name();
+        let span = tracing::info_span!("placement pass", policy, placed = 0_u64, waiting = 0_u64);
+        let began = Instant::now();
+        let tally = self.pass(&held, page).instrument(span.clone()).await?;
+        let waiting = tally.waiting.values().sum();
+        span.record("placed", tally.placed)
+            .record("waiting", waiting);
+        self.metrics
+            .passed(policy, tally.placed, waiting, began.elapsed());
+        self.metrics.queue.set(tally.waiting);
+        Ok(())
+    }
+
+    async fn waiting_after(&self, after: &str) -> Result<Vec<workload::Model>> {
+        Ok(workload::Entity::find()
+            .filter(workload::Column::State.eq(i32::from(WorkloadState::Queued)))
+            .filter(workload::Column::Id.gt(after))
+            .order_by_asc(workload::Column::Id)
+            .limit(PAGE)
+            .all(self.database.reader())
+            .await?)
+    }
+
+    async fn pass(&self, held: &Held, mut page: Vec<workload::Model>) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let mut place = self.kept.lock().await;
+        // Whoever fails in the middle leaves nothing behind: what was taken in memory may not be in the database.
+        let mut kept = self.board(held, place.take()).await?;
+        while let Some(last) = page.last() {
+            let after = last.id.clone();
+            kept = self.renewed(held, kept).await?;
+            kept = self.place_page(held, &page, kept, &mut tally).await?;
+            page = self.waiting_after(&after).await?;
+        }
+        *place = Some(kept);
+        Ok(tally)
+    }
+
+    /// Places what fits of a page in one transaction. When a place turns out to be taken, each decides and commits alone.
+    async fn place_page(
+        &self,
+        held: &Held,
+        page: &[workload::Model],
+        mut kept: Kept,
+        tally: &mut Tally,
+    ) -> Result<Kept> {
+        let (placements, waiting) = decide(&mut kept.board, page)?;
+        let nodes = placements.iter().map(|placement| placement.node_id.clone());
+        let nodes: Vec<String> = nodes.collect();
+        let telling = self.links.telling().await;
+        let Some(placed) = self.commit_placements(held, &placements).await? else {
+            drop(telling);
+            tracing::info!(workloads = page.len(), "a place was taken meanwhile");
+            kept = self.reread(held, kept, nodes).await?;
+            if page.len() > 1 {
+                for workload in page {
+                    let one = std::slice::from_ref(workload);
+                    kept = Box::pin(self.place_page(held, one, kept, tally)).await?;
                 }
             }
+            return Ok(kept);
+        };
+        tally.placed += placed.len() as u64;
+        kept.placed += placed.len();
+        let mut free_again = Vec::new();
+        for placement in placements {
+            match placed.get(&placement.workload.id) {
+                Some(attempt) => self.tell_of(held, placement, attempt),
+                None => free_again.push(placement.node_id),
+            }
+        }
+        drop(telling);
+        if !free_again.is_empty() {
+            kept = self.reread(held, kept, free_again).await?;
+        }
+        self.keep_waiting(held, waiting, tally).await?;
+        Ok(kept)
+    }
+
+    /// After the commit: the agent is told at once where nothing has to be done before.
+    fn tell_of(&self, held: &Held, placement: Placement<'_>, attempt: &attempt::Model) {
+        self.usual.note(&placement.request);
+        if placement.spec.volume_id.is_empty() {
+            self.assign(
+                held,
+                attempt,
+                placement.spec,
+                &placement.workload.traceparent,
+            );
+        } else {
+            self.dispatchable.notify_one();
         }
     }
 
-    /// Places one workload, or gives what it waits for.
-    async fn place_one(
+    /// Settles those whose node is gone, and writes down why the others wait.
+    async fn keep_waiting(
         &self,
         held: &Held,
-        workload: &entity::workload::Model,
-        board: &mut Board,
-    ) -> Result<Option<&'static str>> {
+        waiting: Vec<Waiting<'_>>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let mut stay = Vec::new();
+        for wait in waiting {
+            if let Some(spec) = &wait.stranded
+                && self.settle_stranded(held, wait.workload, spec).await?
+            {
+                continue;
+            }
+            *tally.waiting.entry(wait.what).or_default() += 1;
+            stay.push((wait.workload, wait.reason));
+        }
+        self.note_waiting(held, stay).await
+    }
+}
+
+/// Decides for each workload of a page, and takes on the board what it gives away.
+fn decide<'a>(
+    board: &mut Board,
+    page: &'a [workload::Model],
+) -> Result<(Vec<Placement<'a>>, Vec<Waiting<'a>>)> {
+    let (mut placements, mut waiting) = (Vec::new(), Vec::new());
+    for workload in page {
         let spec = view::decode_spec(&workload.spec)?;
         let request = request_of(&spec, &workload.files_on);
         match board.place(&request) {
             Decision::Place { node_id, gpu_uuids } => {
-                let placement = Placement {
-                    request: &request,
+                board.take(&request, &node_id, &gpu_uuids);
+                let span = tracing::info_span!("place", workload = workload.id, node = node_id);
+                telemetry::continue_trace_from(&span, &workload.traceparent);
+                placements.push(Placement {
+                    workload,
+                    spec,
+                    request,
                     node_id,
                     gpu_uuids,
-                };
-                let span =
-                    tracing::info_span!("place", workload = workload.id, node = placement.node_id);
-                telemetry::continue_trace_from(&span, &workload.traceparent);
-                let committed = self.commit_placement(held, &workload.id, &placement);
-                if !committed.instrument(span).await? {
-                    *board = self.board(held).await?;
-                    return Ok(None);
-                }
-                board.take(&request, &placement.node_id, &placement.gpu_uuids);
-                self.usual.note(&request);
-                self.metrics.placements.add(1, &[]);
-                self.outbox.nudge();
-                self.dispatchable.notify_one();
-                Ok(None)
+                    span,
+                });
             }
-            Decision::Wait(obstacles) => {
-                if board.is_stranded(&request)
-                    && self.settle_stranded(held, workload, &spec).await?
-                {
-                    return Ok(None);
-                }
-                self.note_waiting(held, workload, &waiting_reason(&obstacles))
-                    .await?;
-                Ok(Some(obstacles.first().map_or("place", |first| first.what)))
-            }
+            Decision::Wait(obstacles) => waiting.push(Waiting {
+                workload,
+                reason: waiting_reason(&obstacles),
+                what: obstacles.first().map_or("place", |first| first.what),
+                stranded: board.is_stranded(&request).then_some(spec),
+            }),
         }
     }
-
-    /// Commits one decision if it still holds: the workload waits, the node is open, and all of it is free.
-    async fn commit_placement(
-        &self,
-        held: &Held,
-        id: &str,
-        placement: &Placement<'_>,
-    ) -> Result<bool> {
-        let transaction = self.database.begin().await?;
-        lease::fence(&transaction, held).await?;
-        let locked = self.lock(&transaction, id).await?;
-        let mut workload = locked.workload;
-        if workload.state != i32::from(WorkloadState::Queued) || workload.stop_wanted {
-            return Ok(false);
-        }
-        if !placement.take(&transaction).await? {
-            return Ok(false);
-        }
-        workload.generation += 1;
-        workload.state = WorkloadState::Active.into();
-        workload.reason = "has a place; is being started".to_owned();
-        let spec = view::decode_spec(&workload.spec)?;
-        if !spec.volume_id.is_empty() {
-            workload.files_on.clone_from(&placement.node_id);
-        }
-        let now = self.clock.now().timestamp_micros();
-        let attempt = entity::attempt::Model {
-            id: AttemptId::generate().into(),
-            workload_id: workload.id.clone(),
-            generation: workload.generation,
-            gpu_uuids: placement.gpu_uuids.join(" "),
-            milli_cores: placement.request.resources.milli_cores.into(),
-            memory_mib: placement.request.resources.memory_mib.into(),
-            disk_gib: placement.request.resources.disk_gib.into(),
-            node_id: placement.node_id.clone(),
-            machine_type: spec.machine_type,
-            team_id: workload.team_id.clone(),
-            project_id: workload.project_id.clone(),
-            owner_id: workload.owner_id.clone(),
-            state: AttemptState::Placed.into(),
-            ended: AttemptEnd::Unspecified.into(),
-            stop_as: AttemptEnd::Stopped.into(),
-            fault: Fault::Unspecified.into(),
-            reason: String::new(),
-            state_since: now,
-            placed_at: now,
-            billable_from: None,
-            billable_until: None,
-            confirmed_until: None,
-            unreachable_since: None,
-            run_until: None,
-            boot_id: String::new(),
-            sequence: 0,
-            revision: 1,
-            change: store::next_change(&transaction).await?,
-        };
-        let attempt = attempt
-            .into_active_model()
-            .reset_all()
-            .insert(&transaction)
-            .await?;
-        self.store_workload(&transaction, workload, Some(&attempt))
-            .await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    /// Writes down why a workload waits, when that has changed.
-    async fn note_waiting(
-        &self,
-        held: &Held,
-        seen: &entity::workload::Model,
-        reason: &str,
-    ) -> Result<()> {
-        if seen.reason == reason {
-            return Ok(());
-        }
-        let transaction = self.database.begin().await?;
-        lease::fence(&transaction, held).await?;
-        let locked = self.lock(&transaction, &seen.id).await?;
-        let mut workload = locked.workload;
-        if workload.state != i32::from(WorkloadState::Queued) {
-            return Ok(());
-        }
-        workload.reason = reason.to_owned();
-        self.store_workload(&transaction, workload, locked.attempt.as_ref())
-            .await?;
-        transaction.commit().await?;
-        self.outbox.nudge();
-        Ok(())
-    }
-}
-
-/// A decision on its way into the database.
-struct Placement<'a> {
-    request: &'a Request,
-    node_id: String,
-    gpu_uuids: Vec<String>,
-}
-
-impl Placement<'_> {
-    async fn take(&self, transaction: &DatabaseTransaction) -> Result<bool> {
-        let resources = &self.request.resources;
-        let taken = Taken {
-            milli_cores: resources.milli_cores.into(),
-            memory_mib: resources.memory_mib.into(),
-            disk_gib: resources.disk_gib.into(),
-        };
-        if !store::take(transaction, &self.node_id, taken).await? {
-            return Ok(false);
-        }
-        for uuid in &self.gpu_uuids {
-            if !store::take_device(transaction, &self.node_id, uuid).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn node_view(row: entity::node::Model, devices: &[entity::device::Model]) -> NodeView {
-    let resources = |milli_cores, memory_mib, disk_gib| Resources {
-        milli_cores: unsigned_32(milli_cores),
-        memory_mib: unsigned_32(memory_mib),
-        disk_gib: unsigned_32(disk_gib),
-        ..Resources::default()
-    };
-    NodeView {
-        closed: closed(&row),
-        gone: row.given_up || row.deleted,
-        total: resources(
-            row.total_milli_cores,
-            row.total_memory_mib,
-            row.total_disk_gib,
-        ),
-        free: resources(row.free_milli_cores, row.free_memory_mib, row.free_disk_gib),
-        devices: devices
-            .iter()
-            .filter(|device| device.node_id == row.id)
-            .map(|device| Device {
-                uuid: device.uuid.clone(),
-                model: device.model.clone(),
-                free_milli: unsigned_32(device.free_milli),
-            })
-            .collect(),
-        id: row.id,
-        name: row.name,
-    }
-}
-
-fn closed(row: &entity::node::Model) -> Option<&'static str> {
-    if row.given_up || row.deleted {
-        return Some(if row.given_up { "given up" } else { "deleted" });
-    }
-    match (
-        NodeLiveness::try_from(row.liveness),
-        NodeSchedulable::try_from(row.schedulable),
-    ) {
-        (Ok(NodeLiveness::Ready), Ok(NodeSchedulable::Open)) => None,
-        (Ok(NodeLiveness::Ready), Ok(NodeSchedulable::Draining)) => Some("draining"),
-        (Ok(NodeLiveness::Ready), _) => Some("cordoned"),
-        _ => Some("silent"),
-    }
-}
-
-/// A node that inventory speaks of without a valid identifier is a defect there.
-pub(super) fn checked_node_id(id: &str) -> Result<()> {
-    id.parse::<kernel::id::NodeId>()
-        .map(|_| ())
-        .map_err(|error| Error::internal("reading a node", error))
+    Ok((placements, waiting))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The one way in which rows change: revision up, change numbered, event beside it.
 
+use std::collections::HashMap;
+
 use chassis::{Error, Result};
 use contracts::scheduler::v1::{
     AttemptEnded, AttemptStarted, AttemptState, WorkloadChanged, WorkloadState,
@@ -40,6 +42,45 @@ impl App {
             .one(transaction)
             .await?;
         Ok(Locked { workload, attempt })
+    }
+
+    /// Locks workloads in one order, so that nobody waits in a circle; gives those that there are.
+    pub(super) async fn lock_workloads(
+        &self,
+        transaction: &DatabaseTransaction,
+        ids: impl IntoIterator<Item = impl Into<sea_orm::Value>>,
+    ) -> Result<HashMap<String, entity::workload::Model>> {
+        let rows = entity::workload::Entity::find()
+            .filter(entity::workload::Column::Id.is_in(ids))
+            .order_by_asc(entity::workload::Column::Id)
+            .lock_exclusive()
+            .all(transaction)
+            .await?;
+        let by_id = rows.into_iter().map(|row| (row.id.clone(), row));
+        Ok(by_id.collect())
+    }
+
+    /// The newest attempts of workloads that are locked, by workload; those that never had one are left out.
+    pub(super) async fn newest_attempts(
+        &self,
+        transaction: &DatabaseTransaction,
+        locked: &HashMap<String, entity::workload::Model>,
+    ) -> Result<HashMap<String, entity::attempt::Model>> {
+        let tried = locked.values().filter(|workload| workload.generation > 0);
+        let ids: Vec<&str> = tried.map(|workload| workload.id.as_str()).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let attempts = entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::WorkloadId.is_in(ids))
+            .all(transaction)
+            .await?;
+        let newest = |attempt: &entity::attempt::Model| {
+            let workload = locked.get(&attempt.workload_id);
+            workload.is_some_and(|workload| workload.generation == attempt.generation)
+        };
+        let newest = attempts.into_iter().filter(newest);
+        Ok(newest.map(|row| (row.workload_id.clone(), row)).collect())
     }
 
     /// Stores an attempt under its next revision and change.
@@ -93,7 +134,8 @@ impl App {
             .await
     }
 
-    /// Ends an attempt: fixes what it costs, frees what it has, and decides what becomes of its workload.
+    /// Ends an attempt: fixes what it costs, frees what it has, and decides what becomes of its workload. Gives both
+    /// as they are then.
     pub(super) async fn end_attempt(
         &self,
         transaction: &DatabaseTransaction,
@@ -102,7 +144,7 @@ impl App {
         end: End,
         reason: &str,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<(entity::workload::Model, entity::attempt::Model)> {
         let end = lifecycle::as_ordered(end, view::stop_as(&attempt), workload.stop_wanted);
         let (ended, fault) = view::end_numbers(end);
         let billable = view::billable(&attempt).ended();
@@ -130,7 +172,8 @@ impl App {
         if !(workload.stop_wanted && end == End::Stopped) {
             workload.reason = reason.to_owned();
         }
-        self.store_workload(transaction, workload, Some(&attempt))
+        let workload = self
+            .store_workload(transaction, workload, Some(&attempt))
             .await?;
         let event = AttemptEnded {
             attempt: Some(view::attempt(&attempt)),
@@ -141,7 +184,7 @@ impl App {
         self.metrics
             .ends
             .add(1, &[KeyValue::new("end", ended.as_str_name())]);
-        Ok(())
+        Ok((workload, attempt))
     }
 
     /// After a commit: events go out, what became free is given on, agents are told.

@@ -1,5 +1,7 @@
 //! What agents observed, and what it changes.
 
+use std::collections::HashMap;
+
 use chassis::lease::{self, Held};
 use chassis::{Error, Result};
 use contracts::agent::v1::{Hello, Report};
@@ -16,32 +18,130 @@ use crate::store::entity;
 /// Longest reason that is kept.
 const MAX_REASON: usize = 2_000;
 
+/// A report, the node that it is of, and the lease of whoever took it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reported {
+    held: Held,
+    node_id: String,
+    report: Report,
+}
+
+/// An attempt and its workload, both locked.
+#[derive(Debug)]
+struct Reporting {
+    workload: entity::workload::Model,
+    attempt: entity::attempt::Model,
+}
+
+/// What the reports of one transaction have come to.
+#[derive(Debug, Default)]
+struct Outcome {
+    changed: bool,
+    ended: bool,
+}
+
 impl App {
-    /// Stores one report of a node. When this returns the agent may forget the report.
+    /// Stores one report of a node, with those of other nodes that come at the same time. When this returns the agent may forget
+    /// the report.
     pub(crate) async fn on_report(
         &self,
         held: &Held,
         node_id: &str,
         report: &Report,
     ) -> Result<()> {
-        let now = self.clock.now();
+        let reported = Reported {
+            held: held.clone(),
+            node_id: node_id.to_owned(),
+            report: report.clone(),
+        };
+        let app = self.clone();
+        let store = move |reports| {
+            let app = app.clone();
+            async move { app.store_reports(reports).await }
+        };
+        self.reports.ask(reported, store).await
+    }
+
+    async fn store_reports(&self, reports: Vec<Reported>) -> Result<Vec<()>> {
+        let Some(first) = reports.first() else {
+            return Ok(Vec::new());
+        };
         let transaction = self.database.begin().await?;
-        lease::fence(&transaction, held).await?;
-        let Some(seen) = find(&transaction, node_id, report).await? else {
-            return Ok(());
-        };
-        let locked = self.lock(&transaction, &seen.workload_id).await?;
-        let newest = locked.attempt.filter(|attempt| attempt.id == seen.id);
-        let Some(mut attempt) = newest else {
-            return Ok(());
-        };
+        lease::fence(&transaction, &first.held).await?;
+        // A line of an earlier leadership may still be on its way to its end.
+        for other in reports.iter().filter(|other| other.held != first.held) {
+            lease::fence(&transaction, &other.held).await?;
+        }
+        let mut known = self.lock_reported(&transaction, &reports).await?;
+        let mut outcome = Outcome::default();
+        for reported in &reports {
+            let of_attempt = known.remove(&reported.report.attempt_id);
+            if let Some(locked) = of_attempt {
+                let locked = self
+                    .store_report(&transaction, reported, locked, &mut outcome)
+                    .await?;
+                known.insert(reported.report.attempt_id.clone(), locked);
+            }
+        }
+        if outcome.changed {
+            transaction.commit().await?;
+        }
+        if outcome.ended {
+            self.nudge_all();
+        } else if outcome.changed {
+            // Nothing became free, and nobody is to be told anything.
+            self.outbox.nudge();
+        }
+        Ok(vec![(); reports.len()])
+    }
+
+    /// The workloads of the attempts that are spoken of, locked, where the attempt is their newest; by attempt.
+    async fn lock_reported(
+        &self,
+        transaction: &DatabaseTransaction,
+        reports: &[Reported],
+    ) -> Result<HashMap<String, Reporting>> {
+        let ids = reports.iter().map(|reported| &reported.report.attempt_id);
+        let seen = entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::Id.is_in(ids))
+            .all(transaction)
+            .await?;
+        let workloads = seen.iter().map(|attempt| attempt.workload_id.as_str());
+        let locked = self.lock_workloads(transaction, workloads).await?;
+        let newest = self.newest_attempts(transaction, &locked).await?;
+        let reporting = newest.into_iter().filter_map(|(workload_id, attempt)| {
+            let workload = locked.get(&workload_id)?.clone();
+            Some((attempt.id.clone(), Reporting { workload, attempt }))
+        });
+        Ok(reporting.collect())
+    }
+
+    /// Stores one report, unless it says nothing new; gives the rows as they are then.
+    async fn store_report(
+        &self,
+        transaction: &DatabaseTransaction,
+        reported: &Reported,
+        locked: Reporting,
+        outcome: &mut Outcome,
+    ) -> Result<Reporting> {
+        let Reported {
+            node_id, report, ..
+        } = reported;
+        let Reporting {
+            mut workload,
+            mut attempt,
+        } = locked;
+        let now = self.clock.now();
         let current = view::state(attempt.state);
         let sequence = i64::try_from(report.sequence).unwrap_or(i64::MAX);
-        if sequence <= attempt.sequence || current == State::Ended {
-            return Ok(());
+        let meant =
+            attempt.node_id == *node_id && unsigned(attempt.generation) == report.generation;
+        if !meant || sequence <= attempt.sequence || current == State::Ended {
+            return Ok(Reporting { workload, attempt });
         }
+        outcome.changed = true;
         attempt.sequence = sequence;
-        let spec = view::decode_spec(&locked.workload.spec)?;
+        let spec = view::decode_spec(&workload.spec)?;
         let newly_running = note_run_time(&mut attempt, report, spec.max_duration_seconds, now);
         let end = (report.state() == AttemptState::Ended)
             .then(|| view::end(report.end(), report.fault()));
@@ -56,27 +156,22 @@ impl App {
         if !told_to_stop {
             attempt.reason.clone_from(&reason);
         }
-        let attempt = self.store_attempt(&transaction, attempt).await?;
+        let mut attempt = self.store_attempt(transaction, attempt).await?;
         if newly_running {
-            self.say_started(&transaction, &attempt).await?;
+            self.say_started(transaction, &attempt).await?;
         }
-        let mut workload = locked.workload;
         if let Step::End(end) = step {
-            self.end_attempt(&transaction, workload, attempt, end, &reason, now)
+            outcome.ended = true;
+            (workload, attempt) = self
+                .end_attempt(transaction, workload, attempt, end, &reason, now)
                 .await?;
         } else if !told_to_stop && (step != Step::Done || workload.reason != reason) {
             workload.reason = reason;
-            self.store_workload(&transaction, workload, Some(&attempt))
+            workload = self
+                .store_workload(transaction, workload, Some(&attempt))
                 .await?;
         }
-        transaction.commit().await?;
-        if matches!(step, Step::End(_)) {
-            self.nudge_all();
-        } else {
-            // Nothing became free, and nobody is to be told anything.
-            self.outbox.nudge();
-        }
-        Ok(())
+        Ok(Reporting { workload, attempt })
     }
 
     /// An agent has connected and says what it holds: what it should hold and does not is over.
@@ -150,18 +245,6 @@ impl App {
             .all(self.database.reader())
             .await?)
     }
-}
-
-async fn find(
-    transaction: &DatabaseTransaction,
-    node_id: &str,
-    report: &Report,
-) -> Result<Option<entity::attempt::Model>> {
-    let found = entity::attempt::Entity::find_by_id(&report.attempt_id)
-        .filter(entity::attempt::Column::NodeId.eq(node_id))
-        .one(transaction)
-        .await?;
-    Ok(found.filter(|attempt| unsigned(attempt.generation) == report.generation))
 }
 
 /// Takes over how long the attempt has run; gives whether it began to cost with this report.

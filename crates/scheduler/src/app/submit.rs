@@ -1,16 +1,17 @@
 //! Into the queue.
 
-use chassis::database::is_unique_violation;
+use std::collections::HashSet;
+
+use bus::Envelope;
 use chassis::{Error, Result, telemetry};
 use contracts::scheduler::v1::{OnSilence, Workload, WorkloadChanged, WorkloadSpec, WorkloadState};
 use kernel::Resources;
 use kernel::id::WorkloadId;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::{App, view};
-use crate::domain::engine::{self, Request};
+use crate::domain::engine::Request;
 use crate::store::entity::workload;
 
 /// Largest spec that is stored, in bytes.
@@ -85,19 +86,39 @@ fn check(new: &NewWorkload) -> Result<()> {
 }
 
 impl App {
-    /// Puts a workload into the queue, once per request id.
+    /// Puts a workload into the queue, once per request id. What is submitted at the same time is committed together.
     pub(crate) async fn submit(&self, new: NewWorkload) -> Result<Workload> {
         check(&new)?;
-        if let Some(found) = self.submitted_before(self.database.reader(), &new).await? {
-            return Ok(found);
-        }
         if self.check_possible(&new.spec).await.is_err() {
-            // A node that joined a moment ago may be known to inventory only.
+            // It may be there already, and a node that joined a moment ago may be known to inventory only.
+            if let Some(found) = self.submitted_before(&new).await? {
+                return Ok(found);
+            }
             self.sync_nodes().await?;
             self.check_possible(&new.spec).await?;
         }
-        let transaction = self.database.begin().await?;
-        let row = workload::Model {
+        let row = self.queued(&new);
+        let workload = view::workload(&row, None)?;
+        let event = WorkloadChanged {
+            workload: Some(workload.clone()),
+        };
+        let envelope = self.outbox.envelope(&event, &row.id, Some(&row.team_id));
+        let app = self.clone();
+        let insert = move |rows| {
+            let app = app.clone();
+            async move { app.insert_all(rows).await }
+        };
+        if self.submits.ask((row, envelope), insert).await? {
+            self.outbox.nudge();
+            self.placeable.notify_one();
+            return Ok(workload);
+        }
+        let found = self.submitted_before(&new).await?;
+        found.ok_or_else(|| Error::internal("submitting", "a workload that was there is gone"))
+    }
+
+    fn queued(&self, new: &NewWorkload) -> workload::Model {
+        workload::Model {
             id: WorkloadId::generate().into(),
             team_id: new.team_id.clone(),
             project_id: new.project_id.clone(),
@@ -114,59 +135,39 @@ impl App {
             revision: 1,
             created_at: self.clock.now().timestamp_micros(),
             traceparent: telemetry::traceparent().unwrap_or_default(),
-        };
-        let row = match row
-            .into_active_model()
-            .reset_all()
-            .insert(&transaction)
-            .await
-        {
-            Ok(row) => row,
-            Err(error) if is_unique_violation(&error) => {
-                // Somebody was faster with the same request.
-                transaction.rollback().await?;
-                let found = self.submitted_before(self.database.reader(), &new).await?;
-                return found.ok_or_else(|| error.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let event = WorkloadChanged {
-            workload: Some(view::workload(&row, None)?),
-        };
-        self.outbox
-            .append(&transaction, &event, &row.id, Some(&row.team_id))
+        }
+    }
+
+    /// Inserts those whose request is new, each with its event; gives of each whether it was.
+    async fn insert_all(&self, new: Vec<(workload::Model, Envelope)>) -> Result<Vec<bool>> {
+        let ids: Vec<String> = new.iter().map(|(row, _)| row.id.clone()).collect();
+        let (rows, envelopes): (Vec<_>, Vec<_>) = new.into_iter().unzip();
+        let rows = rows
+            .into_iter()
+            .map(|row| row.into_active_model().reset_all());
+        let same = [workload::Column::TeamId, workload::Column::RequestId];
+        let transaction = self.database.begin().await?;
+        let inserted = workload::Entity::insert_many(rows)
+            .on_conflict(OnConflict::columns(same).do_nothing().to_owned())
+            .exec_with_returning(&transaction)
             .await?;
+        let inserted: HashSet<String> = inserted.into_iter().map(|row| row.id).collect();
+        let is_new: Vec<bool> = ids.iter().map(|id| inserted.contains(id)).collect();
+        if inserted.is_empty() {
+            return Ok(is_new);
+        }
+        let news = envelopes.into_iter().zip(&is_new);
+        let news = news.filter_map(|(envelope, new)| new.then_some(envelope));
+        self.outbox.append_all(&transaction, news).await?;
         transaction.commit().await?;
-        self.outbox.nudge();
-        self.placeable.notify_one();
-        view::workload(&row, None)
+        Ok(is_new)
     }
 
-    /// Refuses what no node that is there could ever host.
-    async fn check_possible(&self, spec: &WorkloadSpec) -> Result<()> {
-        let nodes = self.node_views(self.database.reader()).await?;
-        engine::could_ever_fit(&nodes, &request_of(spec, "")).map_err(|obstacles| {
-            let why: Vec<_> = obstacles
-                .into_iter()
-                .map(|obstacle| obstacle.detail)
-                .collect();
-            let machine_type = &spec.machine_type;
-            Error::Precondition(format!(
-                "no node could ever host {machine_type}: {}",
-                why.join("; ")
-            ))
-        })
-    }
-
-    async fn submitted_before(
-        &self,
-        connection: &impl ConnectionTrait,
-        new: &NewWorkload,
-    ) -> Result<Option<Workload>> {
+    async fn submitted_before(&self, new: &NewWorkload) -> Result<Option<Workload>> {
         let found = workload::Entity::find()
             .filter(workload::Column::TeamId.eq(&new.team_id))
             .filter(workload::Column::RequestId.eq(&new.request_id))
-            .one(connection)
+            .one(self.database.reader())
             .await?;
         let Some(row) = found else { return Ok(None) };
         if row.spec != view::encode_spec(&new.spec) || row.owner_id != new.owner_id {

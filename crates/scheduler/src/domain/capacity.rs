@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn nodes_that_take_no_work_have_no_room() {
         let mut cordoned = node("a", (8_000, 8_192), &[]);
-        cordoned.closed = Some("cordoned");
+        cordoned.closed = Some("cordoned".into());
         assert_eq!(room(&[cordoned], &size(1, 1, 0), None), Room::default());
     }
 

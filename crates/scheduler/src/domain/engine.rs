@@ -6,29 +6,37 @@
 
 mod ahead;
 mod ask;
+mod board;
+mod change;
 mod fleet;
 mod mix;
 mod planner;
 mod policy;
+mod record;
 mod score;
 mod seeded;
 mod served;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kernel::Resources;
+use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 use ask::DeviceSet;
 pub(crate) use ask::{Ask, Gpus, Models, Place};
+pub(crate) use board::Board;
+pub(crate) use change::{Change, smallest_change};
 pub(crate) use fleet::{Fleet, Gpu, Server, WHOLE};
 pub(crate) use mix::Mix;
 pub(crate) use planner::Planner;
 pub use policy::Policy;
+pub(crate) use record::{Record, Replayed};
 pub(crate) use seeded::Seeded;
 
 /// A GPU of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) uuid: String,
     pub(crate) model: String,
@@ -37,12 +45,12 @@ pub(crate) struct Device {
 }
 
 /// A node as placement sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeView {
     pub(crate) id: String,
     pub(crate) name: String,
     /// Why it takes no new work now; `None` = it does.
-    pub(crate) closed: Option<&'static str>,
+    pub(crate) closed: Option<Cow<'static, str>>,
     /// It never takes work again: only what is bound to it hears of it.
     pub(crate) gone: bool,
     /// What it has, overcommit counted.
@@ -53,7 +61,7 @@ pub(crate) struct NodeView {
 }
 
 /// What is to be placed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) resources: Resources,
     /// The one node that it may go to.
@@ -102,122 +110,6 @@ impl NodeView {
     }
 }
 
-/// The nodes, and the engine on them.
-#[derive(Clone, Debug)]
-pub(crate) struct Board {
-    nodes: Vec<NodeView>,
-    /// Models by their numbers.
-    models: Vec<String>,
-    planner: Planner,
-}
-
-impl Board {
-    /// The board of these nodes; `usual` is what is usually asked for.
-    pub(crate) fn new(nodes: Vec<NodeView>, usual: &[Request], policy: Policy) -> Self {
-        let mut models: Vec<String> = nodes
-            .iter()
-            .flat_map(|node| node.devices.iter().map(|device| device.model.clone()))
-            .collect();
-        models.sort_unstable();
-        models.dedup();
-        let servers: Vec<Server> = nodes.iter().map(|node| server(node, &models)).collect();
-        let usual: Vec<Ask> = usual.iter().map(|usual| ask(usual, &[], &models)).collect();
-        // The dice of the policy that rolls them fall alike in each pass.
-        let planner = Planner::new(Fleet::new(&servers), Mix::of(&usual), policy, 0);
-        Self {
-            nodes,
-            models,
-            planner,
-        }
-    }
-
-    /// Decides where `request` goes.
-    pub(crate) fn place(&mut self, request: &Request) -> Decision {
-        let ask = ask(request, &self.nodes, &self.models);
-        let Some(place) = self.planner.decide(&ask) else {
-            return Decision::Wait(obstacles(&self.nodes, request));
-        };
-        let chosen = self.nodes.get(place.node);
-        let listed = self.planner.fleet().listed(place);
-        Decision::Place {
-            node_id: chosen.map(|node| node.id.clone()).unwrap_or_default(),
-            gpu_uuids: listed
-                .filter_map(|at| chosen?.devices.get(at).map(|device| device.uuid.clone()))
-                .collect(),
-        }
-    }
-
-    /// Takes what a decision gave away.
-    pub(crate) fn take(&mut self, request: &Request, node_id: &str, gpu_uuids: &[String]) {
-        let found = self.nodes.iter().position(|node| node.id == node_id);
-        let Some((at, node)) = found.and_then(|at| Some((at, self.nodes.get_mut(at)?))) else {
-            return;
-        };
-        node.take(&request.resources, gpu_uuids);
-        let given = |device: &Device| gpu_uuids.contains(&device.uuid);
-        let listed: Vec<bool> = node.devices.iter().map(given).collect();
-        let ask = ask(request, &self.nodes, &self.models);
-        let place = self.planner.fleet().place(at, &listed);
-        self.planner.take(&ask, place);
-    }
-
-    /// Whether the node that `request` is bound to never takes work again.
-    pub(crate) fn is_stranded(&self, request: &Request) -> bool {
-        self.nodes
-            .iter()
-            .any(|node| node.gone && node.binds(request))
-    }
-}
-
-fn server(node: &NodeView, models: &[String]) -> Server {
-    Server {
-        open: node.closed.is_none() && !node.gone,
-        milli_cores: node.free.milli_cores,
-        memory_mib: node.free.memory_mib,
-        disk_gib: node.free.disk_gib,
-        gpus: node
-            .devices
-            .iter()
-            .map(|device| Gpu {
-                model: number_of(&device.model, models),
-                free_milli: device.free_milli,
-                memory_mib: 0,
-                nvlink: None,
-                numa: None,
-            })
-            .collect(),
-        labels: Vec::new(),
-    }
-}
-
-/// The number of a model; one that no set has when there is none, or when it is beyond the 64 that are told apart.
-fn number_of(model: &str, models: &[String]) -> u8 {
-    let known = models.iter().position(|known| known == model);
-    known
-        .and_then(|at| u8::try_from(at).ok())
-        .unwrap_or(u8::MAX)
-}
-
-fn ask(request: &Request, nodes: &[NodeView], models: &[String]) -> Ask {
-    let asked = &request.resources;
-    let bound = |id: &String| {
-        let found = nodes.iter().position(|node| node.id == *id);
-        found.unwrap_or(usize::MAX)
-    };
-    Ask {
-        milli_cores: asked.milli_cores,
-        memory_mib: asked.memory_mib,
-        disk_gib: asked.disk_gib,
-        gpus: match asked.gpus {
-            0 => Gpus::None,
-            count => Gpus::Whole(count),
-        },
-        models: Models::one(number_of(&asked.gpu_model, models)),
-        node: request.node.as_ref().map(bound),
-        ..Ask::default()
-    }
-}
-
 /// Decides where `request` goes, on its own.
 pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
     Board::new(nodes.to_vec(), &[], Policy::Default).place(request)
@@ -232,9 +124,15 @@ fn obstacles(nodes: &[NodeView], request: &Request) -> Vec<Obstacle> {
     let mut none = true;
     for node in there {
         none = false;
-        if let Some((what, detail)) = hurdle(node, request, &node.free) {
-            note(&mut found, what, detail);
-        }
+        let Some(what) = hurdle(node, request) else {
+            continue;
+        };
+        let first = || Obstacle {
+            what,
+            detail: detail(node, request, what),
+            nodes: 0,
+        };
+        found.entry(what).or_insert_with(first).nodes += 1;
     }
     if none {
         return vec![Obstacle {
@@ -257,7 +155,7 @@ pub(crate) fn could_ever_fit(nodes: &[NodeView], request: &Request) -> Result<()
     let emptied: Vec<NodeView> = nodes
         .iter()
         .map(|node| NodeView {
-            closed: node.closed.filter(|_| node.gone),
+            closed: node.closed.clone().filter(|_| node.gone),
             free: node.total.clone(),
             devices: node
                 .devices
@@ -276,61 +174,55 @@ pub(crate) fn could_ever_fit(nodes: &[NodeView], request: &Request) -> Result<()
     }
 }
 
-fn note(obstacles: &mut BTreeMap<&'static str, Obstacle>, what: &'static str, detail: String) {
-    obstacles
-        .entry(what)
-        .and_modify(|obstacle| obstacle.nodes += 1)
-        .or_insert(Obstacle {
-            what,
-            detail,
-            nodes: 1,
-        });
+/// The first thing that keeps `request` off `node`.
+fn hurdle(node: &NodeView, request: &Request) -> Option<&'static str> {
+    let (asked, free) = (&request.resources, &node.free);
+    if request.node.is_some() && !node.binds(request) {
+        return Some(ELSEWHERE);
+    }
+    let hurdles = [
+        ("node", node.closed.is_some()),
+        (
+            "gpu",
+            asked.gpus as usize > fitting_gpus(node, request).count(),
+        ),
+        ("cpu", asked.milli_cores > free.milli_cores),
+        ("memory", asked.memory_mib > free.memory_mib),
+        ("disk", asked.disk_gib > free.disk_gib),
+    ];
+    let first = hurdles.into_iter().find(|(_, stands)| *stands);
+    first.map(|(what, _)| what)
 }
 
-/// The first thing that keeps `request` off `node`.
-fn hurdle(node: &NodeView, request: &Request, free: &Resources) -> Option<(&'static str, String)> {
-    let asked = &request.resources;
-    let name = &node.name;
-    if request.node.is_some() && !node.binds(request) {
-        return Some((ELSEWHERE, "its files lie on another node".to_owned()));
-    }
-    if let Some(why) = node.closed {
-        let detail = match (node.binds(request), node.gone) {
-            (true, true) => format!("its files lay on node {name}, which was {why}"),
-            (true, false) => format!(
-                "its files lie on node {name}, which is {why}; it starts when the node takes work again"
-            ),
-            (false, _) => format!("node {name} is {why}"),
-        };
-        return Some(("node", detail));
-    }
+/// A hurdle in words.
+fn detail(node: &NodeView, request: &Request, what: &str) -> String {
+    let (asked, free, name) = (&request.resources, &node.free, &node.name);
     let short = |unit: &str, asked: u32, free: u32| {
         format!("needs {asked} {unit}, {free} of it free on {name}")
     };
-    let gpus = fitting_gpus(node, request).count();
-    if asked.gpus as usize > gpus {
-        let detail = format!(
-            "needs {} x {}, {gpus} of them free on {name}",
-            asked.gpus, asked.gpu_model
-        );
-        return Some(("gpu", detail));
+    match what {
+        ELSEWHERE => "its files lie on another node".to_owned(),
+        "gpu" => {
+            let free = fitting_gpus(node, request).count();
+            let (count, model) = (asked.gpus, &asked.gpu_model);
+            format!("needs {count} x {model}, {free} of them free on {name}")
+        }
+        "cpu" => short("milli-cores", asked.milli_cores, free.milli_cores),
+        "memory" => short("MiB memory", asked.memory_mib, free.memory_mib),
+        "disk" => short("GiB disk", asked.disk_gib, free.disk_gib),
+        _ => closed_detail(node, request),
     }
-    if asked.milli_cores > free.milli_cores {
-        return Some((
-            "cpu",
-            short("milli-cores", asked.milli_cores, free.milli_cores),
-        ));
+}
+
+fn closed_detail(node: &NodeView, request: &Request) -> String {
+    let (name, why) = (&node.name, node.closed.as_deref().unwrap_or_default());
+    match (node.binds(request), node.gone) {
+        (true, true) => format!("its files lay on node {name}, which was {why}"),
+        (true, false) => format!(
+            "its files lie on node {name}, which is {why}; it starts when the node takes work again"
+        ),
+        (false, _) => format!("node {name} is {why}"),
     }
-    if asked.memory_mib > free.memory_mib {
-        return Some((
-            "memory",
-            short("MiB memory", asked.memory_mib, free.memory_mib),
-        ));
-    }
-    if asked.disk_gib > free.disk_gib {
-        return Some(("disk", short("GiB disk", asked.disk_gib, free.disk_gib)));
-    }
-    None
 }
 
 fn fitting_gpus<'a>(

@@ -101,6 +101,8 @@ impl Line {
             .collect();
         let wanted = self.app.wanted(&self.node_id, &held).await?;
         self.say(link, ToAgent::Wanted(wanted))?;
+        // What was placed before the whole was read must not be told after it: it may have been stopped since.
+        drop(self.app.links.telling().await);
         // Changes come after the whole, and what changed meanwhile is said now.
         self.app.links.open(&self.node_id, link);
         self.app.dispatchable.notify_one();

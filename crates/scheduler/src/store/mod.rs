@@ -2,8 +2,10 @@
 
 pub(crate) mod entity;
 
+use std::collections::BTreeMap;
+
 use chassis::database::SqlMigration;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 /// The schema of the scheduler's database.
@@ -28,71 +30,164 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0003_trace",
                 sql: include_str!("migrations/0003_trace.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0004_changes_of_nodes",
+                sql: include_str!("migrations/0004_changes_of_nodes.sql"),
+            }),
         ]
     }
 }
 
-/// The number of the next change of an attempt. Locks the counter until the transaction ends.
+/// The number of the next change of an attempt or a node. Locks the counter until the transaction ends.
 pub(crate) async fn next_change(transaction: &DatabaseTransaction) -> Result<i64, DbErr> {
+    next_changes(transaction, 1).await
+}
+
+/// The last of the numbers of so many changes.
+pub(crate) async fn next_changes(
+    transaction: &DatabaseTransaction,
+    count: usize,
+) -> Result<i64, DbErr> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
     let row = transaction
-        .query_one_raw(Statement::from_string(
+        .query_one_raw(Statement::from_sql_and_values(
             transaction.get_database_backend(),
-            "UPDATE changes SET last = last + 1 WHERE id = 1 RETURNING last",
+            "UPDATE changes SET last = last + $1 WHERE id = 1 RETURNING last",
+            [count.into()],
         ))
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("the counter of changes".to_owned()))?;
     row.try_get("", "last")
 }
 
-/// What a placement takes from a node.
-#[derive(Clone, Copy, Debug)]
+/// The number of the last change that inventory made to any node.
+pub(crate) async fn last_told(connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let row = connection
+        .query_one_raw(Statement::from_string(
+            connection.get_database_backend(),
+            "SELECT COALESCE(MAX(told), 0) AS last FROM nodes",
+        ))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the nodes".to_owned()))?;
+    row.try_get("", "last")
+}
+
+/// Runs a statement over rows of values, which it knows by the name `v`; gives how many rows it changed.
+async fn execute_with<const N: usize>(
+    transaction: &DatabaseTransaction,
+    columns: &str,
+    rows: Vec<[Value; N]>,
+    statement: &str,
+) -> Result<u64, DbErr> {
+    let row = |number: usize| {
+        let cells: Vec<_> = (1..=N).map(|at| format!("${}", number * N + at)).collect();
+        format!("({})", cells.join(", "))
+    };
+    let values: Vec<_> = (0..rows.len()).map(row).collect();
+    let sql = format!(
+        "WITH v ({columns}) AS (VALUES {}) {statement}",
+        values.join(", ")
+    );
+    let statement = Statement::from_sql_and_values(
+        transaction.get_database_backend(),
+        &sql,
+        rows.into_iter().flatten(),
+    );
+    Ok(transaction.execute_raw(statement).await?.rows_affected())
+}
+
+/// What placements take from a node.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) milli_cores: i64,
     pub(crate) memory_mib: i64,
     pub(crate) disk_gib: i64,
 }
 
-/// Takes from a node what is free there; `false` when it is not, or the node takes no work.
+/// Takes from nodes what is free there; `false` when of one it is not, or it takes no work: then nothing may be committed.
 pub(crate) async fn take(
     transaction: &DatabaseTransaction,
-    node_id: &str,
-    taken: Taken,
+    taken: &BTreeMap<&str, Taken>,
 ) -> Result<bool, DbErr> {
-    let result = transaction
-        .execute_raw(Statement::from_sql_and_values(
-            transaction.get_database_backend(),
-            "UPDATE nodes SET free_milli_cores = free_milli_cores - $2, free_memory_mib = free_memory_mib - $3, \
-             free_disk_gib = free_disk_gib - $4 WHERE id = $1 AND liveness = 1 AND schedulable = 1 \
-             AND NOT given_up AND NOT deleted AND free_milli_cores >= $2 AND free_memory_mib >= $3 AND free_disk_gib >= $4",
+    let rows: Vec<[Value; 4]> = taken
+        .iter()
+        .map(|(node_id, taken)| {
             [
-                node_id.into(),
+                (*node_id).into(),
                 taken.milli_cores.into(),
                 taken.memory_mib.into(),
                 taken.disk_gib.into(),
-            ],
-        ))
-        .await?;
-    Ok(result.rows_affected() == 1)
+            ]
+        })
+        .collect();
+    let changed = execute_with(
+        transaction,
+        "node_id, milli_cores, memory_mib, disk_gib",
+        rows,
+        "UPDATE nodes SET free_milli_cores = free_milli_cores - v.milli_cores, \
+         free_memory_mib = free_memory_mib - v.memory_mib, free_disk_gib = free_disk_gib - v.disk_gib FROM v \
+         WHERE id = v.node_id AND liveness = 1 AND schedulable = 1 AND NOT given_up AND NOT deleted \
+         AND free_milli_cores >= v.milli_cores AND free_memory_mib >= v.memory_mib AND free_disk_gib >= v.disk_gib",
+    );
+    Ok(changed.await? == taken.len() as u64)
 }
 
-/// Takes a whole GPU; `false` when somebody has a part of it.
-pub(crate) async fn take_device(
+/// Takes whole GPUs, each named by its node and UUID; `false` when somebody has a part of one: then nothing may be committed.
+pub(crate) async fn take_devices(
     transaction: &DatabaseTransaction,
-    node_id: &str,
-    uuid: &str,
+    devices: &[(&str, &str)],
 ) -> Result<bool, DbErr> {
-    let result = transaction
-        .execute_raw(Statement::from_sql_and_values(
-            transaction.get_database_backend(),
-            "UPDATE devices SET free_milli = free_milli - 1000 WHERE node_id = $1 AND uuid = $2 AND free_milli >= 1000",
-            [node_id.into(), uuid.into()],
-        ))
-        .await?;
-    Ok(result.rows_affected() == 1)
+    if devices.is_empty() {
+        return Ok(true);
+    }
+    let row = |(node_id, uuid): &(&str, &str)| [(*node_id).into(), (*uuid).into()];
+    let changed = execute_with(
+        transaction,
+        "node_id, uuid",
+        devices.iter().map(row).collect(),
+        "UPDATE devices SET free_milli = free_milli - 1000 FROM v \
+         WHERE devices.node_id = v.node_id AND devices.uuid = v.uuid AND free_milli >= 1000",
+    );
+    Ok(changed.await? == devices.len() as u64)
+}
+
+/// Gives queued workloads an attempt: each with the node where its files are from now on, empty = none.
+pub(crate) async fn activate(
+    transaction: &DatabaseTransaction,
+    placed: Vec<(&str, &str)>,
+    reason: &str,
+) -> Result<(), DbErr> {
+    let row = |(id, files_on): (&str, &str)| [id.into(), files_on.into(), reason.into()];
+    execute_with(
+        transaction,
+        "workload_id, lie_on, why",
+        placed.into_iter().map(row).collect(),
+        "UPDATE workloads SET state = 2, reason = v.why, generation = generation + 1, revision = revision + 1, \
+         files_on = v.lie_on FROM v WHERE id = v.workload_id",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Says of workloads why they wait.
+pub(crate) async fn note_reasons(
+    transaction: &DatabaseTransaction,
+    reasons: Vec<(&str, &str)>,
+) -> Result<(), DbErr> {
+    let row = |(id, reason): (&str, &str)| [id.into(), reason.into()];
+    execute_with(
+        transaction,
+        "workload_id, why",
+        reasons.into_iter().map(row).collect(),
+        "UPDATE workloads SET reason = v.why, revision = revision + 1 FROM v WHERE id = v.workload_id",
+    )
+    .await?;
+    Ok(())
 }
 
 /// Counts anew what is free on a node: all of it less what open attempts have. After an end, and when its hardware changed;
-/// a node that shrank below what it runs has nothing free until enough has ended.
+/// a node that shrank below what it runs has nothing free until enough has ended. The transaction must have taken the number of
+/// the change before: it is noted with the node.
 pub(crate) async fn recount(transaction: &DatabaseTransaction, node_id: &str) -> Result<(), DbErr> {
     let backend = transaction.get_database_backend();
     let free = |resource: &str| {
@@ -102,7 +197,7 @@ pub(crate) async fn recount(transaction: &DatabaseTransaction, node_id: &str) ->
         )
     };
     let nodes = format!(
-        "UPDATE nodes SET {}, {}, {} WHERE id = $1",
+        "UPDATE nodes SET {}, {}, {}, change = (SELECT last FROM changes WHERE id = 1) WHERE id = $1",
         free("milli_cores"),
         free("memory_mib"),
         free("disk_gib")

@@ -14,6 +14,7 @@ use contracts::scheduler::v1::{
     WorkloadSpec,
 };
 use contracts::volume::v1::volume_service_server::VolumeServiceServer;
+use kernel::Timestamp;
 use kernel::id::{NodeId, TeamId};
 use kernel::time::{ManualClock, from_micros};
 use scheduler::SchedulerConfig;
@@ -58,7 +59,12 @@ impl House {
 
     /// Without a replica.
     pub(crate) async fn empty(engine: Engine) -> Self {
-        let clock = Arc::new(ManualClock::new(from_micros(1_700_000_000_000_000)));
+        Self::empty_at(engine, from_micros(1_700_000_000_000_000)).await
+    }
+
+    /// Without a replica, at some time: that of the machine where replicas are programs of their own.
+    pub(crate) async fn empty_at(engine: Engine, now: Timestamp) -> Self {
+        let clock = Arc::new(ManualClock::new(now));
         let identity = Identity::start(clock.clone()).await;
         let (nats, database) = (Nats::start(), engine.database());
         let (inventory, volumes) = (Arc::<Inventory>::default(), Arc::<Volumes>::default());

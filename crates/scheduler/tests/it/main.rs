@@ -8,6 +8,7 @@
 
 mod agent;
 mod capacity;
+mod crash;
 mod departure;
 mod drain;
 mod faults;
@@ -17,6 +18,7 @@ mod link;
 mod list;
 mod neighbours;
 mod queue;
+mod record;
 mod replicas;
 mod silence;
 mod stop;

@@ -29,6 +29,13 @@ async fn a_full_node_lets_wait_and_says_why(engine: Engine) {
     assert_eq!((why.summary.as_str(), why.queue_position), (short, 1));
     let obstacle = &why.obstacles[0];
     assert_eq!((obstacle.what.as_str(), obstacle.nodes), ("cpu", 1));
+    let change = why.smallest_change.unwrap();
+    assert_eq!(
+        change.summary,
+        "it would start if 1000 milli-cores more became free on node box"
+    );
+    assert_eq!((change.node_id, change.opens), (box_.id.clone(), false));
+    assert_eq!(change.more.unwrap().milli_cores, 1_000);
     assert_eq!(house.explain(&third.id).await.queue_position, 2);
 
     // Room for one of them, and it goes to the older.

@@ -3,19 +3,22 @@
 use std::sync::{Arc, Mutex};
 
 use chassis::grpc::{Caller, TokenSource, connect};
+use chassis::lease;
 use chassis::{Address, Database};
+use contracts::agent::v1::Report;
 use contracts::common::v1::Resources as WireResources;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
-use contracts::inventory::v1::{Hardware, Node};
-use contracts::scheduler::v1::WorkloadSpec;
+use contracts::inventory::v1::{Hardware, Node, NodeLiveness, NodeSchedulable};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use kernel::Clock;
 use kernel::id::{NodeId, TeamId};
 use kernel::time::{ManualClock, from_micros};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, PaginatorTrait as _, QueryFilter as _};
 use testkit::Engine;
 
 use super::*;
-use crate::app::{Leadership, Links, Metrics, NewWorkload, Told, Usual};
+use crate::app::{Leadership, Links, Metrics, NewWorkload, Possible, Together, Told, Usual};
 use crate::domain::engine::Policy;
 use crate::store::Migrator;
 
@@ -57,11 +60,20 @@ async fn leader(engine: Engine) -> (App, Arc<Mutex<Vec<String>>>, testkit::Datab
         told: Told::default(),
         policy: Policy::Default,
         usual: Usual::default(),
+        kept: Arc::default(),
+        possible: Possible::default(),
+        submits: Together::default(),
+        reports: Together::default(),
     };
     (app, seen, url)
 }
 
 async fn fill(app: &App) {
+    join(app).await;
+    submit(app, 0..WORKLOADS).await;
+}
+
+async fn join(app: &App) {
     for number in 0..NODES {
         let node = Node {
             id: NodeId::generate().into(),
@@ -80,8 +92,12 @@ async fn fill(app: &App) {
         };
         app.take_over(node, false).await.unwrap();
     }
+}
+
+/// Workloads of half a node each.
+async fn submit(app: &App, numbers: std::ops::Range<usize>) {
     let team = TeamId::generate();
-    for number in 0..WORKLOADS {
+    for number in numbers {
         let spec = WorkloadSpec {
             resources: Some(WireResources {
                 milli_cores: 1_000,
@@ -104,8 +120,8 @@ async fn fill(app: &App) {
     }
 }
 
-/// 50 nodes with room for two each, 200 that wait: nodes and GPUs are read once, and a pass that can place nothing costs
-/// the same however many wait.
+/// 50 nodes with room for two each, 200 that wait: nodes and GPUs are read once, what fits is committed at once, and a pass that
+/// can place nothing costs the same however many wait.
 async fn a_pass_reads_the_nodes_once(engine: Engine) {
     let (app, seen, _database) = leader(engine).await;
     fill(&app).await;
@@ -114,19 +130,88 @@ async fn a_pass_reads_the_nodes_once(engine: Engine) {
         let reads = |sql: &&String| sql.starts_with("SELECT") && sql.contains(&from);
         statements.iter().filter(reads).count()
     };
-    seen.lock().unwrap().clear();
-    app.place_queued().await.unwrap();
-    let placing = std::mem::take(&mut *seen.lock().unwrap());
+    let pass = async || {
+        seen.lock().unwrap().clear();
+        app.place_queued().await.unwrap();
+        std::mem::take(&mut *seen.lock().unwrap())
+    };
+    let placing = pass().await;
     assert_eq!(reads_of(&placing, "nodes"), 1);
     assert_eq!(reads_of(&placing, "devices"), 1);
-    let taken = placing.iter().filter(|sql| sql.starts_with("UPDATE nodes"));
-    assert_eq!(taken.count(), 2 * NODES, "no place was tried in vain");
-
-    app.place_queued().await.unwrap();
-    let waiting = std::mem::take(&mut *seen.lock().unwrap());
-    assert_eq!(waiting.len(), 4, "nodes, GPUs, two pages: {waiting:#?}");
+    let taken = placing.iter().filter(|sql| sql.contains("UPDATE nodes"));
+    assert_eq!(taken.count(), 1, "all decisions in one transaction");
     let left = app.node_views(app.database.reader()).await.unwrap();
     assert!(left.iter().all(|node| node.free.milli_cores == 0));
+
+    let waiting = pass().await;
+    assert_eq!(
+        waiting.len(),
+        3,
+        "two pages and what has changed of the nodes: {waiting:#?}"
+    );
 }
 
-testkit::on_each_engine!(a_pass_reads_the_nodes_once);
+/// What is kept of the nodes is wrong: nothing is given twice, what still fits is placed, and the next pass knows better.
+async fn what_was_taken_meanwhile_is_read_anew(engine: Engine) {
+    let (app, _, _database) = leader(engine).await;
+    join(&app).await;
+    submit(&app, 0..10).await;
+    app.place_queued().await.unwrap();
+    // Past the scheduler, and without the number by which it would notice.
+    let taken = "UPDATE nodes SET free_milli_cores = 0 WHERE id IN (SELECT node_id FROM attempts) OR id IN \
+                 (SELECT id FROM nodes ORDER BY id DESC LIMIT 40)";
+    let reader = app.database.reader();
+    reader.execute_unprepared(taken).await.unwrap();
+    let nodes = app.node_views(reader).await.unwrap();
+    let free: u32 = nodes.iter().map(|node| node.free.milli_cores / 1_000).sum();
+    assert!((1..20).contains(&free), "{free}");
+    submit(&app, 0..20).await;
+    for _ in 0..2 {
+        app.place_queued().await.unwrap();
+        let open = open_attempts(&app).await;
+        assert_eq!(open, 10 + u64::from(free), "all that was free, and no more");
+    }
+}
+
+/// An end is seen by the next pass though the nodes are not read again.
+async fn what_becomes_free_is_seen(engine: Engine) {
+    let (app, seen, _database) = leader(engine).await;
+    fill(&app).await;
+    app.place_queued().await.unwrap();
+    let held = app.leadership.held().unwrap();
+    let open = attempt::Entity::find()
+        .one(app.database.reader())
+        .await
+        .unwrap()
+        .unwrap();
+    let report = Report {
+        attempt_id: open.id,
+        generation: 1,
+        sequence: 1,
+        state: AttemptState::Ended.into(),
+        end: AttemptEnd::Completed.into(),
+        ..Report::default()
+    };
+    app.on_report(&held, &open.node_id, &report).await.unwrap();
+    assert_eq!(open_attempts(&app).await, 2 * NODES as u64 - 1);
+    seen.lock().unwrap().clear();
+    app.place_queued().await.unwrap();
+    assert_eq!(open_attempts(&app).await, 2 * NODES as u64);
+    let statements = std::mem::take(&mut *seen.lock().unwrap());
+    let all = |sql: &&String| sql.contains("FROM \"nodes\"") && !sql.contains("WHERE");
+    assert_eq!(statements.iter().find(all), None);
+}
+
+async fn open_attempts(app: &App) -> u64 {
+    attempt::Entity::find()
+        .filter(attempt::Column::State.ne(i32::from(AttemptState::Ended)))
+        .count(app.database.reader())
+        .await
+        .unwrap()
+}
+
+testkit::on_each_engine!(
+    a_pass_reads_the_nodes_once,
+    what_was_taken_meanwhile_is_read_anew,
+    what_becomes_free_is_seen,
+);

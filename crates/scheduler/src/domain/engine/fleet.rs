@@ -89,6 +89,47 @@ impl Fleet {
         self.apart.push(Vec::new());
     }
 
+    /// Takes over what of a node is free now; `false` when its GPUs are others than before: only a new fleet can have them.
+    pub(super) fn renew(&mut self, node: usize, server: &Server) -> bool {
+        let range = self.gpu_range(node);
+        let (Some(listed_at), Some(gpus)) =
+            (self.listed_at.get(range.clone()), self.gpus.get_mut(range))
+        else {
+            return false;
+        };
+        let now = |at: &u8| server.gpus.get(usize::from(*at));
+        let same = |(at, gpu): (&u8, &Gpu)| {
+            now(at).is_some_and(|now| {
+                Gpu {
+                    free_milli: gpu.free_milli,
+                    ..*now
+                } == *gpu
+            })
+        };
+        let known = server.gpus.len().min(MOST_GPUS) == gpus.len()
+            && listed_at.iter().zip(gpus.iter()).all(same);
+        if !known {
+            return false;
+        }
+        for (at, gpu) in listed_at.iter().zip(gpus) {
+            gpu.free_milli = now(at).map_or(0, |now| now.free_milli);
+        }
+        for (column, value) in [
+            (&mut self.milli_cores, server.milli_cores),
+            (&mut self.memory_mib, server.memory_mib),
+            (&mut self.disk_gib, server.disk_gib),
+        ] {
+            if let Some(free) = column.get_mut(node) {
+                *free = value;
+            }
+        }
+        if let (Some(open), Some(labels)) = (self.open.get_mut(node), self.labels.get_mut(node)) {
+            *open = server.open;
+            labels.clone_from(&server.labels);
+        }
+        true
+    }
+
     /// How many nodes there are.
     pub(crate) fn len(&self) -> usize {
         self.open.len()

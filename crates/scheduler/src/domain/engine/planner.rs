@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::ask::{Ask, DeviceSet, Place};
-use super::fleet::{Bank, Fleet, WHOLE};
+use super::fleet::{Bank, Fleet, Server, WHOLE};
 use super::mix::Mix;
 use super::policy::Policy;
 use super::score::Look;
@@ -83,6 +83,13 @@ impl Planner {
     pub(crate) fn take(&mut self, ask: &Ask, place: Place) {
         self.fleet.take(ask, place);
         self.note_change(place.node);
+    }
+
+    /// Takes over what of a node is free now; `false` when only a new engine can (`Fleet::renew`).
+    pub(super) fn renew(&mut self, node: usize, server: &Server) -> bool {
+        let known = self.fleet.renew(node, server);
+        self.note_change(node);
+        known
     }
 
     /// Gives a place back.

@@ -67,7 +67,7 @@ fn the_tightest_node_is_chosen_and_gpu_nodes_are_kept_free() {
 #[test]
 fn what_waits_says_why() {
     let mut closed = node("closed", 64_000, 64_000, 0);
-    closed.closed = Some("cordoned");
+    closed.closed = Some("cordoned".into());
     let nodes = [
         node("a", 1_000, 1_000, 0),
         node("b", 1_000, 1_000, 0),
@@ -115,9 +115,9 @@ fn files_bind_to_their_node() {
 #[test]
 fn a_node_that_is_gone_is_none_except_for_what_is_bound_to_it() {
     let mut gone = node("gone", 4_000, 4_000, 0);
-    (gone.closed, gone.gone) = (Some("given up"), true);
+    (gone.closed, gone.gone) = (Some("given up".into()), true);
     let mut draining = node("old", 4_000, 4_000, 0);
-    draining.closed = Some("draining");
+    draining.closed = Some("draining".into());
     let nodes = [gone.clone(), draining];
     let Decision::Wait(obstacles) = place(&nodes, &ask(1_000, 1_000, 0)) else {
         panic!("must wait")

@@ -23,6 +23,8 @@ pub struct Model {
     pub free_memory_mib: i64,
     pub free_disk_gib: i64,
     pub revision: i64,
+    pub change: i64,
+    pub told: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
