@@ -70,7 +70,10 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Doctor(args) => doctor::run(&args, &paths::data_dir(cli.data_dir)?, cli.output),
         Command::Agent(args) => join::run(args, &paths::data_dir(cli.data_dir)?, cli.output).await,
         Command::Login(args) => command::login(args, &profile, cli.output).await,
-        Command::Scheduler(command) => command::scheduler(command, cli.output),
+        Command::Scheduler(command) => {
+            let api = || Api::new(&Profile::load(&profile)?);
+            command::scheduler(command, api, cli.output).await
+        }
         Command::Authority(command) => command::authority(command, cli.output).await,
         Command::Ssh(args) => {
             let api = Api::new(&Profile::load(&profile)?)?;

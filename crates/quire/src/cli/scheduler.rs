@@ -11,6 +11,26 @@ pub(crate) enum SchedulerCommand {
         after_help = "Examples:\n  quire scheduler simulate --protocol openb --nodes nodes.csv --pods pods.csv --policy fgd --output json\n  quire scheduler simulate --protocol muri --trace jobs.csv --policy las --output json"
     )]
     Simulate(SimulateArgs),
+    /// Write down what the newest placement decisions rest on: nodes, requests and the decisions themselves. For operators.
+    #[command(after_help = "Examples:\n  quire scheduler snapshot decisions.json")]
+    Snapshot(SnapshotArgs),
+    /// Play a snapshot again, and tell whether the same decisions come out. Needs no server.
+    #[command(after_help = "Examples:\n  quire scheduler replay decisions.json")]
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Where it is written; a file that is there is replaced.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// What "quire scheduler snapshot" has written.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod notebook;
 mod progress;
 mod project;
 mod scheduler;
+mod scheduler_record;
 mod ssh_key;
 mod team;
 mod template;

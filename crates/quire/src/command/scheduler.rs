@@ -10,6 +10,8 @@ use ::scheduler::simulate::{self, MuriPolicy, MuriTrace, Trace};
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
 
+use super::scheduler_record::{replay, snapshot};
+use crate::api::Api;
 use crate::cli::{Output, Protocol, SchedulerCommand, SimulateArgs};
 use crate::print::{self, Row};
 
@@ -44,10 +46,16 @@ impl Row for Simulated {
     }
 }
 
-/// Runs a command that needs no server.
-pub(crate) fn run(command: SchedulerCommand, output: Output) -> Result<()> {
+/// Runs a command; only a snapshot needs the server, which `api` then finds.
+pub(crate) async fn run(
+    command: SchedulerCommand,
+    api: impl FnOnce() -> Result<Api>,
+    output: Output,
+) -> Result<()> {
     match command {
         SchedulerCommand::Simulate(args) => simulate(&args, output),
+        SchedulerCommand::Snapshot(args) => snapshot(&api()?, &args.file, output).await,
+        SchedulerCommand::Replay(args) => replay(&args.file, output),
     }
 }
 
