@@ -75,7 +75,7 @@ impl App {
         }
         let span = tracing::info_span!("mend", notebook = row.id, ?step);
         telemetry::continue_trace_from(&span, &row.traceparent);
-        self.take(step, row).instrument(span).await
+        Box::pin(self.take(step, row).instrument(span)).await
     }
 
     async fn take(&self, step: Step, row: Model) -> Result<()> {
