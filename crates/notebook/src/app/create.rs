@@ -163,9 +163,9 @@ impl App {
     }
 
     /// The row of a notebook that could be made, and its machine.
-    async fn draft(&self, caller: &User, new: &NewNotebook) -> Result<(Model, MachineType)> {
-        let origin = self.origin(caller, new).await?;
-        let new = &new.as_fork_of(origin.as_ref());
+    async fn draft(&self, caller: &User, asked: &NewNotebook) -> Result<(Model, MachineType)> {
+        let origin = self.origin(caller, asked).await?;
+        let new = &asked.as_fork_of(origin.as_ref());
         let project_id = self.project_for(caller, new).await?;
         let machine = match &new.resources {
             Some(resources) => self.cheapest_machine(&needs(resources)?).await?,
@@ -201,53 +201,28 @@ impl App {
             environment: environment.name,
             free: machine.free,
             wanted: view::wanted_number(Wanted::Running),
-            stop_reason: String::new(),
-            stop_asked: false,
             state: NotebookState::Pending.into(),
             reason: "is being submitted".to_owned(),
             start_number: 1,
             volume_id: new.volume_id.clone(),
-            launch: String::new(),
-            workload_id: String::new(),
-            workload_revision: 0,
-            node_id: String::new(),
-            generation: 0,
             token_sealed: self.sealer.seal(&id, &token)?,
             token_sha256: sha256_hex(token.expose_secret()),
             idle_timeout_seconds: idle.timeout_seconds.into(),
             idle_own: new.idle_timeout_seconds.is_some(),
             idle_warn_seconds: idle.warn_seconds.into(),
-            stops_at: None,
-            stops_because: String::new(),
-            stops_costs: String::new(),
-            kept_until: None,
             shutdown_timeout_seconds: new.shutdown_timeout_seconds.into(),
             request_id: new.request_id.clone(),
-            request_hash: new.hash(),
+            request_hash: asked.hash(),
             created_at: now,
             modified_at: now,
-            started_at: None,
-            deleted_at: None,
-            lost_reason: String::new(),
             revision: 1,
-            route_revision: 0,
             traceparent: telemetry::traceparent().unwrap_or_default(),
-            restart: false,
-            keep_volume: false,
-            run_until: None,
             repository: new.repository.clone(),
             repository_ref: new.repository_ref.clone(),
             template: template.as_ref().map_or("", |it| it.name()).to_owned(),
             template_id: template.as_ref().map_or("", |it| it.id()).to_owned(),
-            brought: String::new(),
-            furnished: false,
-            forked_from: String::new(),
-            fork_volume: String::new(),
-            fork_snapshot: String::new(),
-            snapshot_request: String::new(),
-            snapshot_name: String::new(),
-            files_note: String::new(),
             id,
+            ..Model::default()
         };
         Ok((with_origin(row, origin), machine))
     }

@@ -4,7 +4,7 @@ use contracts::common::v1::Role;
 use contracts::notebook::v1::{
     CreateNotebookRequest, Notebook, NotebookState, StopNotebookRequest,
 };
-use contracts::scheduler::v1::{AttemptEnd, Fault};
+use contracts::scheduler::v1::{AttemptEnd, Fault, Workload};
 use contracts::volume::v1::{Snapshot, SnapshotState};
 use kernel::id::TeamId;
 use testkit::{Engine, eventually, person};
@@ -20,21 +20,25 @@ fn fork_of(notebook: &Notebook) -> CreateNotebookRequest {
     }
 }
 
+/// The workload of a notebook that was told to stop has.
+async fn ends(house: &House, workload: &Workload) {
+    let stopped = |workload: &mut Workload| {
+        scheduler::end(
+            workload,
+            AttemptEnd::Stopped,
+            Fault::Unspecified,
+            "stopped by user",
+        );
+    };
+    house.moves(&workload.id, stopped).await;
+}
+
 /// A notebook that has run, on a node, and has stopped.
 async fn stopped(house: &House, asked: CreateNotebookRequest) -> Notebook {
     let (notebook, workload) = house.running(asked).await;
     house.volumes.place(&notebook.volume_id, "no-1", false);
     house.stop(&notebook.id).await;
-    house
-        .moves(&workload.id, |workload| {
-            scheduler::end(
-                workload,
-                AttemptEnd::Stopped,
-                Fault::Unspecified,
-                "stopped by user",
-            );
-        })
-        .await;
+    ends(house, &workload).await;
     house
         .until_state(&notebook.id, NotebookState::Stopped)
         .await
@@ -50,8 +54,15 @@ async fn a_copy_has_the_files_and_what_was_chosen(engine: Engine) {
         ..on("C3")
     };
     let first = stopped(&house, asked).await;
-    let copy = house.try_create(fork_of(&first)).await.unwrap();
+    let asked = CreateNotebookRequest {
+        request_id: "once".to_owned(),
+        ..fork_of(&first)
+    };
+    let copy = house.try_create(asked.clone()).await.unwrap();
     assert_eq!(copy.forked_from, first.id);
+    // A lost answer is asked for again.
+    let again = house.try_create(asked).await.unwrap();
+    assert_eq!(again.id, copy.id);
     let as_there = |notebook: &Notebook| {
         (
             notebook.project_id.clone(),
@@ -205,16 +216,7 @@ async fn files_are_kept_once_it_has_stopped(engine: Engine) {
         NotebookState::Running
     );
     stop("before").await.unwrap();
-    house
-        .moves(&workload.id, |workload| {
-            scheduler::end(
-                workload,
-                AttemptEnd::Stopped,
-                Fault::Unspecified,
-                "stopped by user",
-            );
-        })
-        .await;
+    ends(&house, &workload).await;
     let waiting = house
         .until_state(&notebook.id, NotebookState::Stopped)
         .await;
