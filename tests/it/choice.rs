@@ -239,7 +239,7 @@ fn wrong_choices_are_refused_in_words() {
         ),
         (
             &["notebook", "create", "--memory", "16XB"],
-            "\"16XB\" is not an amount of memory",
+            "\"16XB\" is not an amount; write 512MiB",
         ),
         (
             &["notebook", "create", "--gpu", "1", "--machine-type", "C3"],

@@ -70,7 +70,7 @@ impl FromStr for GpuRequest {
 ///
 /// # Errors
 /// [`ParseSizeError`] for other units, for 0, and for more than 32 bits of MiB hold.
-pub fn parse_memory_mib(text: &str) -> Result<u32, ParseSizeError> {
+pub fn parse_mib(text: &str) -> Result<u32, ParseSizeError> {
     let error = || ParseSizeError::new(text, "an amount; write 512MiB, 16GiB or 1TiB");
     let units = [("MiB", 1), ("GiB", 1 << 10), ("TiB", 1 << 20)];
     let (number, each): (&str, u32) = units
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn memory_has_a_unit_of_two() {
         for (text, mib) in [("512MiB", 512), ("16GiB", 16_384), ("1TiB", 1 << 20)] {
-            assert_eq!(parse_memory_mib(text), Ok(mib));
+            assert_eq!(parse_mib(text), Ok(mib));
         }
         for wrong in [
             "16",
@@ -159,7 +159,7 @@ mod tests {
             "",
             "9999999TiB",
         ] {
-            let error = parse_memory_mib(wrong).unwrap_err().to_string();
+            let error = parse_mib(wrong).unwrap_err().to_string();
             assert!(error.contains("16GiB"), "{wrong:?}: {error}");
         }
     }
@@ -175,7 +175,7 @@ mod tests {
         #[test]
         fn nothing_makes_it_panic(text in ".*") {
             drop(text.parse::<GpuRequest>());
-            drop(parse_memory_mib(&text));
+            drop(parse_mib(&text));
         }
     }
 

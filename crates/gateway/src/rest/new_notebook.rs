@@ -6,7 +6,7 @@ use std::time::Duration;
 use chassis::{Error, Result};
 use contracts::common::v1::Resources;
 use contracts::notebook::v1::CreateNotebookRequest;
-use kernel::size::{GpuRequest, ParseSizeError, parse_memory_mib};
+use kernel::size::{GpuRequest, ParseSizeError, parse_mib};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -195,8 +195,8 @@ impl NewNotebook {
             })?;
         }
         if let Some(memory) = &self.memory {
-            resources.memory_mib = parse_memory_mib(memory)
-                .map_err(|error| Error::invalid("memory", error.to_string()))?;
+            resources.memory_mib =
+                parse_mib(memory).map_err(|error| Error::invalid("memory", error.to_string()))?;
         }
         Ok(Some(resources))
     }

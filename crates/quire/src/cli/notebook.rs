@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use kernel::size::{GpuRequest, parse_memory_mib};
+use kernel::size::{GpuRequest, parse_mib};
 
 use super::environment::PackageArgs;
 
@@ -216,7 +216,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "CORES", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(crate) cpu: Option<u32>,
     /// Memory that it needs at least, such as 16GiB.
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory_mib)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_mib)]
     pub(crate) memory: Option<u32>,
     /// Environment; with packages, one that comes with Quire and that they add to [default: the template's, else python].
     #[arg(long)]

@@ -9,7 +9,7 @@ use contracts::volume::v1::{
     DeleteVolumeRequest, GetVolumeRequest, ListVolumesRequest, ResizeVolumeRequest, Volume,
     VolumeFill,
 };
-use kernel::size::{bytes_text, parse_memory_mib};
+use kernel::size::{bytes_text, parse_mib};
 use serde::Serialize;
 
 use self::snapshot::SnapshotRow;
@@ -186,7 +186,7 @@ async fn find(api: &Api, wanted: &str) -> Result<Volume> {
 }
 
 async fn resize(api: &Api, output: Output, wanted: &str, size: &str) -> Result<()> {
-    let mib = parse_memory_mib(size).context("--size")?;
+    let mib = parse_mib(size).context("--size")?;
     let request = ResizeVolumeRequest {
         id: find(api, wanted).await?.id,
         quota_bytes: u64::from(mib) << 20,
