@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use kernel::Resources;
 
 #[cfg(test)]
-use ask::DeviceSet;
+pub(crate) use ask::DeviceSet;
 pub(crate) use ask::{Ask, Gpus, Models, Place};
 pub(crate) use fleet::{Fleet, Gpu, Server, WHOLE};
 pub(crate) use mix::Mix;
