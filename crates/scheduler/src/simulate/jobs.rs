@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::course::Spread;
 use crate::domain::queue::{Gang, Job, Line, QueueSpec, Queues, Rules, Verdict};
 
-/// What the service would go by: a week's memory, a minute to run at least, an hour before nodes are set aside.
+/// What the service would go by: a week's memory, a minute to run at least, an hour before nodes are set aside, ten minutes to leave.
 pub(super) const RULES: Rules = Rules {
     half_life_ms: 7 * 24 * 3_600_000,
     min_run_ms: 60_000,
     patience_ms: 3_600_000,
+    drain_ms: 600_000,
 };
 /// Shorter jobs count as so long in slowdowns (bounded slowdown; Feitelson, JSSPP'97).
 const SHORTEST_S: f64 = 10.0;

@@ -35,6 +35,8 @@ pub(crate) struct Rules {
     pub(crate) min_run_ms: u64,
     /// Who has waited for longer gets nodes set aside.
     pub(crate) patience_ms: u64,
+    /// Who still runs so long after nodes were set aside, and may be stopped, is stopped.
+    pub(crate) drain_ms: u64,
 }
 
 /// Place in a queue: priority turned round, arrival, number.

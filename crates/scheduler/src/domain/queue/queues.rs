@@ -126,7 +126,12 @@ impl Queues {
         let tired = self
             .claims()
             .map(|job| job.submitted_ms + self.rules.patience_ms);
-        ran.chain(tired).filter(|at| *at > self.usage.at_ms()).min()
+        let reserved = self.reservation.iter();
+        let drained = reserved.map(|reserved| reserved.since_ms + self.rules.drain_ms);
+        ran.chain(tired)
+            .chain(drained)
+            .filter(|at| *at > self.usage.at_ms())
+            .min()
     }
 
     /// The nodes as they are now.

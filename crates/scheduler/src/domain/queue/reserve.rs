@@ -1,16 +1,19 @@
 //! Nodes that are set aside for a gang which was passed over for too long: nothing new starts there until it has started.
 //!
 //! One gang at a time has them, as in EASY backfill: the first in turn of the queue that has the least of its share. Durations are not
-//! known, so nothing is let in meanwhile; other nodes go on as always.
+//! known, so nothing is let in meanwhile, and who is still there after a while is stopped, whatever its queue deserves (which it then takes
+//! back from whoever is above its share); other nodes go on as always.
 
 use super::job::Job;
-use super::queues::{Pass, Queues};
+use super::queues::{Pass, Queues, Running};
 
 /// Nodes where nothing but this job starts.
 #[derive(Clone, Debug)]
 pub(super) struct Reservation {
     pub(super) job: Job,
     nodes: Vec<usize>,
+    /// When they were set aside.
+    pub(super) since_ms: u64,
 }
 
 impl Queues {
@@ -20,12 +23,36 @@ impl Queues {
             return;
         };
         self.set_open(&reserved.nodes, true);
-        let is_started = self.try_start(&reserved.job, pass);
+        let mut is_started = self.try_start(&reserved.job, pass);
+        if !is_started && self.clear(&reserved, pass) {
+            is_started = self.try_start(&reserved.job, pass);
+        }
         if !is_started {
             self.set_open(&reserved.nodes, false);
             self.reservation = Some(reserved);
         }
         pass.look_again();
+    }
+
+    /// Stops what still runs on the nodes, if it had its time and all of it may be stopped.
+    fn clear(&mut self, reserved: &Reservation, pass: &mut Pass) -> bool {
+        let is_in_the_way = |running: &&Running| {
+            let mut nodes = running.places.iter().map(|place| place.node);
+            nodes.any(|node| reserved.nodes.contains(&node))
+        };
+        let may_go = |running: &&Running| {
+            running.job.preemptible
+                && running.job.priority <= reserved.job.priority
+                && pass.now_ms.saturating_sub(running.started_ms) >= self.rules.min_run_ms
+        };
+        let is_over = pass.now_ms >= reserved.since_ms + self.rules.drain_ms;
+        let in_the_way = || self.running.values().filter(is_in_the_way);
+        if !is_over || !in_the_way().all(|running| may_go(&running)) {
+            return false;
+        }
+        let victims: Vec<u64> = in_the_way().map(|running| running.job.id).collect();
+        self.preempt(&victims, pass);
+        true
     }
 
     /// Opens what was set aside for the job: it has started elsewhere.
@@ -59,7 +86,11 @@ impl Queues {
         };
         let nodes = self.least_in_the_way(&job);
         self.set_open(&nodes, false);
-        self.reservation = Some(Reservation { job, nodes });
+        self.reservation = Some(Reservation {
+            job,
+            nodes,
+            since_ms: pass.now_ms,
+        });
     }
 
     /// As many nodes as the job needs, those with the least in use.

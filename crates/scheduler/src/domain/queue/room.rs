@@ -52,18 +52,23 @@ impl Queues {
         let Some(victims) = victims::choose(fleet, &job.gang, &candidates, &may_go) else {
             return false;
         };
-        for id in victims {
-            if let Some(victim) = self.stop(id) {
-                pass.verdicts.push(Verdict::Preempt { id });
-                self.wait(victim);
-            }
-        }
-        pass.look_again();
+        self.preempt(&victims, pass);
         let places = job.gang.take(&mut self.planner);
         let is_placed = places.is_some();
         if let Some(places) = places {
             self.start(job, places, pass);
         }
         is_placed
+    }
+
+    /// Stops these; they wait again.
+    pub(super) fn preempt(&mut self, victims: &[u64], pass: &mut Pass) {
+        for id in victims {
+            if let Some(victim) = self.stop(*id) {
+                pass.verdicts.push(Verdict::Preempt { id: *id });
+                self.wait(victim);
+            }
+        }
+        pass.look_again();
     }
 }

@@ -12,6 +12,7 @@ const RULES: Rules = Rules {
     half_life_ms: 100_000,
     min_run_ms: 50,
     patience_ms: 200,
+    drain_ms: 100,
 };
 
 fn queue(name: &str, deserved: u32, limit: Option<u32>) -> QueueSpec {
@@ -112,6 +113,37 @@ fn a_stream_of_small_jobs_does_not_starve_a_gang() {
 }
 
 #[test]
+fn who_stays_on_nodes_that_were_set_aside_is_stopped_if_it_may_be() {
+    for preemptible in [true, false] {
+        let mut queues = queues(2, &[queue("a", 16, None)]);
+        queues.submit(job(1, 0, 8, 0)).unwrap();
+        let other = Job {
+            preemptible,
+            ..job(2, 0, 4, 0)
+        };
+        queues.submit(other).unwrap();
+        assert_eq!(started(&queues.decide(0)), [1, 2]);
+        queues.submit(job(3, 0, 16, 10)).unwrap();
+        assert_eq!(queues.decide(10), []);
+        assert_eq!(queues.next_look(), Some(50), "the minimum run time is over");
+        assert_eq!(queues.decide(50), []);
+        assert_eq!(queues.next_look(), Some(210), "patience is over");
+        assert_eq!(queues.decide(210), []);
+        queues.submit(job(4, 0, 1, 220)).unwrap();
+        assert_eq!(queues.decide(220), [], "what is free is set aside");
+        assert_eq!(queues.next_look(), Some(310), "so is the time to leave");
+        let verdicts = queues.decide(310);
+        let stopped = [Verdict::Preempt { id: 1 }, Verdict::Preempt { id: 2 }];
+        if preemptible {
+            assert_eq!(verdicts[..2], stopped);
+            assert_eq!(started(&verdicts), [3]);
+        } else {
+            assert_eq!(verdicts, [], "nobody goes for nothing");
+        }
+    }
+}
+
+#[test]
 fn what_never_fits_is_refused() {
     let mut queues = queues(2, &[queue("a", 0, Some(4))]);
     let refused = |queues: &mut Queues, gpus| queues.submit(job(1, 0, gpus, 0)).unwrap_err();
@@ -138,10 +170,13 @@ proptest! {
             arrivals.entry(now).or_default().push(job);
             left.insert(id, (*runs, *gpus, *queue));
         }
-        // Where each runs and since when; every millisecond is looked at.
+        // Where each runs and since when; every time is looked at when something happens.
         let mut runs: BTreeMap<u64, (u64, Vec<Place>)> = BTreeMap::new();
-        let mut at = 0;
         while !left.is_empty() {
+            let ends = runs.iter().map(|(id, (since, _))| since + left[id].0).min();
+            let arrival = arrivals.keys().next().copied();
+            let next = [ends, arrival, one.next_look()].into_iter().flatten().min();
+            let at = next.expect("something happens until all have ended");
             prop_assert!(at < 60_000, "all end: {left:?}");
             let ended: Vec<u64> = runs.iter().filter(|(id, (since, _))| at - since >= left[id].0).map(|(id, _)| *id).collect();
             for id in ended {
@@ -181,7 +216,48 @@ proptest! {
             }
             prop_assert!(nodes.iter().all(|used| *used <= 8), "{nodes:?}");
             prop_assert!(held[1] <= 24, "the limit of b: {held:?}");
-            at += 1;
+        }
+    }
+
+    #[test]
+    fn shares_of_queues_that_always_want_more_converge_to_their_weights(
+        weights in prop::collection::vec(1_u32..5, 2..4),
+        runs in prop::collection::vec(1_u64..60, 8),
+    ) {
+        let names = ["a", "b", "c"];
+        let specs: Vec<QueueSpec> = names.iter().zip(&weights)
+            .map(|(name, weight)| QueueSpec { over_quota_weight: *weight, ..queue(name, 0, None) })
+            .collect();
+        let mut queues = queues(4, &specs);
+        let mut ends: BTreeMap<u64, Vec<(u64, usize)>> = BTreeMap::new();
+        let mut ids = BTreeMap::new();
+        let (mut held, mut gpu_ms) = (vec![0_u64; specs.len()], vec![0_u64; specs.len()]);
+        let (until, mut next) = (1_000, 0);
+        for at in 0..until {
+            for (id, queue) in ends.remove(&at).unwrap_or_default() {
+                queues.end(id, at);
+                held[queue] -= 1;
+            }
+            for queue in 0..specs.len() {
+                while ids.values().filter(|of| **of == queue).count() < 40 {
+                    queues.submit(Job { preemptible: false, ..job(next, queue, 1, at) }).unwrap();
+                    ids.insert(next, queue);
+                    next += 1;
+                }
+            }
+            for id in started(&queues.decide(at)) {
+                let queue = ids.remove(&id).unwrap();
+                held[queue] += 1;
+                ends.entry(at + runs[id as usize % runs.len()]).or_default().push((id, queue));
+            }
+            for (sum, held) in gpu_ms.iter_mut().zip(&held) {
+                *sum += held;
+            }
+        }
+        let all: u32 = weights.iter().sum();
+        for (sum, weight) in gpu_ms.iter().zip(&weights) {
+            let (share, due) = (*sum as f64 / (32 * until) as f64, f64::from(*weight) / f64::from(all));
+            prop_assert!((share - due).abs() < 0.05, "{share} of {due}: {weights:?}");
         }
     }
 }
