@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use scheduler::Policy;
-use scheduler::simulate::{self, Load, Trace};
+use scheduler::simulate::{self, Load, Reclaim, Trace};
 
 /// Numbers of nodes: openb's between those of the curve.
 const NODES: [usize; 5] = [100, 1_000, 1_213, 5_000, 10_000];
 /// Decisions that are timed at each.
 const DECISIONS: usize = 50_000;
+/// Numbers of nodes of the reclaim, as in KAI's own benchmark.
+const RECLAIM_NODES: [u32; 4] = [100, 200, 500, 1_000];
+/// Times that each reclaim is decided.
+const RECLAIMS: usize = 11;
 /// Streams of openb.
 const SEEDS: u32 = 10;
 
@@ -37,6 +41,7 @@ fn main() -> Result<()> {
             decide(nodes, policy);
         }
     }
+    reclaim()?;
     match data {
         Some(folder) => openb(&folder),
         None => Ok(()),
@@ -65,6 +70,28 @@ fn decide(nodes: usize, policy: Policy) {
         micros(50),
         micros(99)
     );
+}
+
+/// One gang of a tenth of all nodes, against nodes that are full of one-GPU jobs of a queue above its share.
+fn reclaim() -> Result<()> {
+    println!("\n| nodes | jobs stopped | gang reclaim, median of {RECLAIMS}, ms |\n|--:|--:|--:|");
+    for nodes in RECLAIM_NODES {
+        let full = Reclaim::new(nodes).map_err(anyhow::Error::msg)?;
+        let mut stopped = 0;
+        let mut times: Vec<Duration> = (0..RECLAIMS)
+            .map(|_| {
+                let mut full = full.clone();
+                let started = Instant::now();
+                (stopped, _) = full.decide();
+                started.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        let median = times.get(RECLAIMS / 2).copied().unwrap_or_default();
+        let millis = median.as_secs_f64() * 1e3;
+        println!("| {nodes} | {stopped} | {millis:.1} |");
+    }
+    Ok(())
 }
 
 fn openb(folder: &std::path::Path) -> Result<()> {

@@ -1,5 +1,7 @@
 //! `quire scheduler`: the scheduler, tried without a server.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -63,11 +65,12 @@ fn simulate(args: &SimulateArgs, output: Output) -> Result<()> {
     match args.protocol {
         Protocol::Openb => openb(args, output),
         Protocol::Muri => muri(args, output),
+        Protocol::Jobs => jobs::run(args, output),
     }
 }
 
 fn openb(args: &SimulateArgs, output: Output) -> Result<()> {
-    let nodes = text("--nodes", args.nodes.as_deref())?;
+    let nodes = text("--nodes", args.nodes.as_ref().map(Path::new))?;
     let pods = text("--pods", args.pods.as_deref())?;
     let policy: ::scheduler::Policy = parsed(&args.policy)?;
     let trace = Trace::read(&nodes, &pods).map_err(|why| anyhow!(why))?;

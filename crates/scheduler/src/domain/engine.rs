@@ -24,7 +24,7 @@ use kernel::Resources;
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
-use ask::DeviceSet;
+pub(crate) use ask::DeviceSet;
 pub(crate) use ask::{Ask, Gpus, Models, Place};
 pub(crate) use board::Board;
 pub(crate) use change::{Change, smallest_change};

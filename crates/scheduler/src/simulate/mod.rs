@@ -1,9 +1,12 @@
 //! The engine of the service, run over published traces: what a policy makes of them. Reads no file and no clock.
 
 mod course;
+mod jobs;
 mod load;
 mod muri;
 mod openb;
+mod plot;
+mod reclaim;
 mod table;
 mod trace;
 
@@ -12,8 +15,11 @@ use std::collections::BTreeMap;
 use crate::domain::engine::Policy;
 
 pub use course::{Spread, Summary};
+pub use jobs::{Figures, JobsPolicy, JobsTrace, Moment, Outcome, jobs};
 pub use load::Load;
 pub use muri::{MuriPolicy, MuriTrace, muri};
+pub use plot::plots;
+pub use reclaim::Reclaim;
 pub use trace::Trace;
 
 /// Arrived loads that are reported, in percent of all GPUs.

@@ -42,7 +42,7 @@ impl Gpus {
 }
 
 /// Models of GPUs, by number, as the bits of a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Models(pub(crate) u64);
 
 impl Models {
@@ -61,7 +61,7 @@ impl Models {
 }
 
 /// What is to be placed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ask {
     pub(crate) milli_cores: u32,
     pub(crate) memory_mib: u32,

@@ -35,6 +35,24 @@ pub(crate) struct Server {
     pub(crate) labels: Vec<u32>,
 }
 
+impl Server {
+    /// An open node of so many GPUs of one kind, of which nothing else is counted.
+    pub(crate) fn of_gpus(count: usize) -> Self {
+        let gpu = Gpu {
+            model: 0,
+            memory_mib: 0,
+            free_milli: WHOLE,
+            nvlink: None,
+            numa: None,
+        };
+        Self {
+            open: true,
+            gpus: vec![gpu; count],
+            ..Self::default()
+        }
+    }
+}
+
 /// The nodes. A node is named by its place in the order in which they were given, and of equals the first is taken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
@@ -197,7 +215,7 @@ impl Fleet {
     }
 
     /// Takes what was decided. What is not free is not taken below nothing: the caller places only what fits.
-    pub(super) fn take(&mut self, ask: &Ask, place: Place) {
+    pub(crate) fn take(&mut self, ask: &Ask, place: Place) {
         self.change(ask, place, |free, part| *free = free.saturating_sub(part));
         if let Some(group) = ask.apart
             && let Some(groups) = self.apart.get_mut(place.node)
@@ -212,7 +230,7 @@ impl Fleet {
     }
 
     /// Gives back what was taken.
-    pub(super) fn give_back(&mut self, ask: &Ask, place: Place) {
+    pub(crate) fn give_back(&mut self, ask: &Ask, place: Place) {
         self.change(ask, place, |free, part| *free = free.saturating_add(part));
         if let Some(group) = ask.apart
             && let Some(groups) = self.apart.get_mut(place.node)
@@ -225,6 +243,41 @@ impl Fleet {
         {
             *count = count.saturating_sub(1);
         }
+    }
+
+    /// Whether the node takes new work from now on.
+    pub(super) fn set_open(&mut self, node: usize, open: bool) {
+        if let Some(now) = self.open.get_mut(node) {
+            *now = open;
+        }
+    }
+
+    /// How many of `ask` fit on the node one beside the other; not counted beyond `most`.
+    pub(crate) fn room(&self, node: usize, ask: &Ask, most: u32) -> u32 {
+        if !self.admits(node, ask) || !self.has_room(node, ask) {
+            return 0;
+        }
+        let (milli_cores, memory_mib, disk_gib) = self.free(node);
+        let times = |free: u32, asked: u32| free.checked_div(asked).unwrap_or(most);
+        let banks = self.banks(node).map(|bank| {
+            let usable = self.bank_gpus(node, bank).iter();
+            let usable = usable.filter(|gpu| ask.takes(gpu));
+            match ask.gpus {
+                Gpus::None => most,
+                Gpus::Share(milli) => usable.map(|gpu| times(gpu.free_milli, milli)).sum(),
+                Gpus::Whole(count) => times(u32::try_from(usable.count()).unwrap_or(most), count),
+            }
+        });
+        let on_gpus = match ask.gpus {
+            Gpus::None => most,
+            Gpus::Share(_) | Gpus::Whole(_) => banks.sum(),
+        };
+        let apart = ask.apart.map_or(most, |_| 1);
+        most.min(apart)
+            .min(on_gpus)
+            .min(times(milli_cores, ask.milli_cores))
+            .min(times(memory_mib, ask.memory_mib))
+            .min(times(disk_gib, ask.disk_gib))
     }
 
     fn change(&mut self, ask: &Ask, place: Place, by: impl Fn(&mut u32, u32)) {

@@ -98,6 +98,12 @@ impl Planner {
         self.note_change(place.node);
     }
 
+    /// Lets the node take new work, or not.
+    pub(crate) fn set_open(&mut self, node: usize, open: bool) {
+        self.fleet.set_open(node, open);
+        self.note_change(node);
+    }
+
     /// The fragmentation of all nodes, in thousandths of GPUs (`served`).
     pub(crate) fn fragmented(&self) -> f64 {
         let look = Look {

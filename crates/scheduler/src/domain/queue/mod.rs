@@ -1,7 +1,27 @@
 //! Queues: who comes first, who may have how much, who makes room. Pure and deterministic.
+//!
+//! `order` and `history` rank jobs. `tree` and `share` say what each queue is due, `gang` places members together, `victims` chooses
+//! who makes room, and `queues` decides with all of them. `line` is the yardstick: one line, with backfill or without.
 
+mod amount;
+mod gang;
 mod history;
+mod job;
+mod line;
 mod order;
+mod queues;
+mod reserve;
+mod room;
+mod share;
+mod tree;
+mod victims;
+mod waiting;
 
+pub(crate) use amount::Amount;
+pub(crate) use gang::Gang;
 pub(crate) use history::History;
+pub(crate) use job::{Job, Rules, Verdict};
+pub(crate) use line::Line;
 pub(crate) use order::{Blind, Declared, Order, Seen};
+pub(crate) use queues::Queues;
+pub(crate) use tree::{QueueSpec, Tree};

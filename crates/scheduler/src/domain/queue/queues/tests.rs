@@ -1,0 +1,263 @@
+//! What holds whatever comes: played with random streams of jobs.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::engine::{Mix, Policy, Server};
+use crate::domain::queue::QueueSpec;
+
+const RULES: Rules = Rules {
+    half_life_ms: 100_000,
+    min_run_ms: 50,
+    patience_ms: 200,
+    drain_ms: 100,
+};
+
+fn queue(name: &str, deserved: u32, limit: Option<u32>) -> QueueSpec {
+    QueueSpec {
+        name: name.to_owned(),
+        parent: None,
+        deserved: Amount::gpus(deserved),
+        limit: limit.map(Amount::gpus),
+        over_quota_weight: 1,
+    }
+}
+
+fn queues(nodes: u32, specs: &[QueueSpec]) -> Queues {
+    let servers = vec![Server::of_gpus(8); nodes as usize];
+    let planner = Planner::new(Fleet::new(&servers), Mix::of(&[]), Policy::BestFit, 0);
+    let tree = Tree::new(specs, Amount::gpus(nodes * 8)).unwrap();
+    Queues::new(tree, planner, RULES)
+}
+
+fn job(id: u64, queue: usize, gpus: u32, submitted_ms: u64) -> Job {
+    Job {
+        id,
+        queue,
+        gang: Gang::of_gpus(gpus, 8),
+        priority: 0,
+        submitted_ms,
+        preemptible: true,
+    }
+}
+
+fn started(verdicts: &[Verdict]) -> Vec<u64> {
+    let started = verdicts.iter().filter_map(|verdict| match verdict {
+        Verdict::Start { id, .. } => Some(*id),
+        Verdict::Preempt { .. } => None,
+    });
+    started.collect()
+}
+
+#[test]
+fn what_was_lent_comes_back_to_whoever_deserves_it() {
+    let mut queues = queues(2, &[queue("a", 8, None), queue("b", 8, None)]);
+    for id in 0..16 {
+        queues.submit(job(id, 0, 1, 0)).unwrap();
+    }
+    assert_eq!(
+        started(&queues.decide(0)).len(),
+        16,
+        "all is lent to the only one"
+    );
+    queues.submit(job(100, 1, 8, 10)).unwrap();
+    assert_eq!(queues.decide(10), [], "nobody has run for the minimum");
+    let verdicts = queues.decide(60);
+    assert_eq!(verdicts.len(), 9, "eight go, and no more: {verdicts:?}");
+    assert_eq!(started(&verdicts), [100]);
+    queues.submit(job(101, 1, 1, 70)).unwrap();
+    assert_eq!(queues.decide(200), [], "it has what it deserves");
+}
+
+#[test]
+fn a_higher_priority_takes_from_a_lower_one_of_its_own_queue() {
+    let mut queues = queues(1, &[queue("a", 8, None)]);
+    queues.submit(job(1, 0, 8, 0)).unwrap();
+    queues.decide(0);
+    let mut urgent = job(2, 0, 4, 10);
+    urgent.priority = 1;
+    queues.submit(urgent).unwrap();
+    assert_eq!(queues.decide(49), []);
+    let verdicts = queues.decide(50);
+    assert_eq!(verdicts[0], Verdict::Preempt { id: 1 });
+    assert_eq!(started(&verdicts), [2]);
+}
+
+#[test]
+fn a_stream_of_small_jobs_does_not_starve_a_gang() {
+    let mut queues = queues(2, &[queue("a", 16, None)]);
+    let mut ends: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut gang_started = None;
+    for now in (0..2_000).step_by(10) {
+        for id in ends.remove(&now).unwrap_or_default() {
+            queues.end(id, now);
+        }
+        queues.submit(job(now + 1, 0, 4, now)).unwrap();
+        if now == 50 {
+            queues.submit(job(0, 0, 16, now)).unwrap();
+        }
+        for id in started(&queues.decide(now)) {
+            if id == 0 {
+                gang_started = Some(now);
+            }
+            ends.entry(now + 40).or_default().push(id);
+        }
+    }
+    let at = gang_started.expect("it starts");
+    assert!(
+        at <= 50 + RULES.patience_ms + 50,
+        "patience and the run time of what was there: {at}"
+    );
+}
+
+#[test]
+fn who_stays_on_nodes_that_were_set_aside_is_stopped_if_it_may_be() {
+    for preemptible in [true, false] {
+        let mut queues = queues(2, &[queue("a", 16, None)]);
+        queues.submit(job(1, 0, 8, 0)).unwrap();
+        let other = Job {
+            preemptible,
+            ..job(2, 0, 4, 0)
+        };
+        queues.submit(other).unwrap();
+        assert_eq!(started(&queues.decide(0)), [1, 2]);
+        queues.submit(job(3, 0, 16, 10)).unwrap();
+        assert_eq!(queues.decide(10), []);
+        assert_eq!(queues.next_look(), Some(50), "the minimum run time is over");
+        assert_eq!(queues.decide(50), []);
+        assert_eq!(queues.next_look(), Some(210), "patience is over");
+        assert_eq!(queues.decide(210), []);
+        queues.submit(job(4, 0, 1, 220)).unwrap();
+        assert_eq!(queues.decide(220), [], "what is free is set aside");
+        assert_eq!(queues.next_look(), Some(310), "so is the time to leave");
+        let verdicts = queues.decide(310);
+        let stopped = [Verdict::Preempt { id: 1 }, Verdict::Preempt { id: 2 }];
+        if preemptible {
+            assert_eq!(verdicts[..2], stopped);
+            assert_eq!(started(&verdicts), [3]);
+        } else {
+            assert_eq!(verdicts, [], "nobody goes for nothing");
+        }
+    }
+}
+
+#[test]
+fn what_never_fits_is_refused() {
+    let mut queues = queues(2, &[queue("a", 0, Some(4))]);
+    let refused = |queues: &mut Queues, gpus| queues.submit(job(1, 0, gpus, 0)).unwrap_err();
+    assert!(refused(&mut queues, 24).contains("even if they were empty"));
+    assert!(refused(&mut queues, 8).contains("the limit of its queue"));
+}
+
+/// A stream: for each job its queue, GPUs, when it comes after the one before, how long it runs, its priority.
+fn streams() -> impl Strategy<Value = Vec<(usize, u32, u64, u64, i32)>> {
+    let gpus = prop_oneof![Just(1_u32), Just(2), Just(4), Just(8), Just(16), Just(24)];
+    prop::collection::vec((0_usize..3, gpus, 0_u64..40, 1_u64..300, 0_i32..2), 1..60)
+}
+
+proptest! {
+    #[test]
+    fn the_rules_hold_and_all_come_to_their_end(stream in streams()) {
+        let specs = [queue("a", 16, None), queue("b", 8, Some(24)), queue("c", 0, None)];
+        let (mut one, mut other) = (queues(4, &specs), queues(4, &specs));
+        let mut arrivals: BTreeMap<u64, Vec<Job>> = BTreeMap::new();
+        let (mut now, mut left) = (0, BTreeMap::new());
+        for (id, (queue, gpus, after, runs, priority)) in (0..).zip(&stream) {
+            now += after;
+            let job = Job { priority: *priority, ..job(id, *queue, *gpus, now) };
+            arrivals.entry(now).or_default().push(job);
+            left.insert(id, (*runs, *gpus, *queue));
+        }
+        // Where each runs and since when; every time is looked at when something happens.
+        let mut runs: BTreeMap<u64, (u64, Vec<Place>)> = BTreeMap::new();
+        while !left.is_empty() {
+            let ends = runs.iter().map(|(id, (since, _))| since + left[id].0).min();
+            let arrival = arrivals.keys().next().copied();
+            let next = [ends, arrival, one.next_look()].into_iter().flatten().min();
+            let at = next.expect("something happens until all have ended");
+            prop_assert!(at < 60_000, "all end: {left:?}");
+            let ended: Vec<u64> = runs.iter().filter(|(id, (since, _))| at - since >= left[id].0).map(|(id, _)| *id).collect();
+            for id in ended {
+                one.end(id, at);
+                other.end(id, at);
+                runs.remove(&id);
+                left.remove(&id);
+            }
+            for job in arrivals.remove(&at).unwrap_or_default() {
+                one.submit(job.clone()).unwrap();
+                other.submit(job).unwrap();
+            }
+            let verdicts = one.decide(at);
+            prop_assert_eq!(&verdicts, &other.decide(at), "equal input, equal decisions");
+            for verdict in verdicts {
+                match verdict {
+                    Verdict::Preempt { id } => {
+                        let (since, _) = runs.remove(&id).unwrap();
+                        prop_assert!(at - since >= RULES.min_run_ms, "{id} ran for {}", at - since);
+                        left.get_mut(&id).unwrap().0 -= at - since;
+                    }
+                    Verdict::Start { id, places } => {
+                        prop_assert!(!runs.contains_key(&id));
+                        prop_assert_eq!(places.len() as u32, left[&id].1.div_ceil(8), "whole or not at all");
+                        runs.insert(id, (at, places));
+                    }
+                }
+            }
+            let mut nodes = [0; 4];
+            let mut held = [0; 3];
+            for (id, (_, places)) in &runs {
+                let (_, gpus, queue) = left[id];
+                held[queue] += gpus;
+                for place in places {
+                    nodes[place.node] += gpus.min(8);
+                }
+            }
+            prop_assert!(nodes.iter().all(|used| *used <= 8), "{nodes:?}");
+            prop_assert!(held[1] <= 24, "the limit of b: {held:?}");
+        }
+    }
+
+    #[test]
+    fn shares_of_queues_that_always_want_more_converge_to_their_weights(
+        weights in prop::collection::vec(1_u32..5, 2..4),
+        runs in prop::collection::vec(1_u64..60, 8),
+    ) {
+        let names = ["a", "b", "c"];
+        let specs: Vec<QueueSpec> = names.iter().zip(&weights)
+            .map(|(name, weight)| QueueSpec { over_quota_weight: *weight, ..queue(name, 0, None) })
+            .collect();
+        let mut queues = queues(4, &specs);
+        let mut ends: BTreeMap<u64, Vec<(u64, usize)>> = BTreeMap::new();
+        let mut ids = BTreeMap::new();
+        let (mut held, mut gpu_ms) = (vec![0_u64; specs.len()], vec![0_u64; specs.len()]);
+        let (until, mut next) = (1_000, 0);
+        for at in 0..until {
+            for (id, queue) in ends.remove(&at).unwrap_or_default() {
+                queues.end(id, at);
+                held[queue] -= 1;
+            }
+            for queue in 0..specs.len() {
+                while ids.values().filter(|of| **of == queue).count() < 40 {
+                    queues.submit(Job { preemptible: false, ..job(next, queue, 1, at) }).unwrap();
+                    ids.insert(next, queue);
+                    next += 1;
+                }
+            }
+            for id in started(&queues.decide(at)) {
+                let queue = ids.remove(&id).unwrap();
+                held[queue] += 1;
+                ends.entry(at + runs[id as usize % runs.len()]).or_default().push((id, queue));
+            }
+            for (sum, held) in gpu_ms.iter_mut().zip(&held) {
+                *sum += held;
+            }
+        }
+        let all: u32 = weights.iter().sum();
+        for (sum, weight) in gpu_ms.iter().zip(&weights) {
+            let (share, due) = (*sum as f64 / (32 * until) as f64, f64::from(*weight) / f64::from(all));
+            prop_assert!((share - due).abs() < 0.05, "{share} of {due}: {weights:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Nodes that are set aside for a gang which was passed over for too long: nothing new starts there until it has started.
+//!
+//! One gang at a time has them, as in EASY backfill: the first in turn of the queue that has the least of its share. Durations are not
+//! known, so nothing is let in meanwhile, and who is still there after a while is stopped, whatever its queue deserves (which it then takes
+//! back from whoever is above its share); other nodes go on as always.
+
+use super::job::Job;
+use super::queues::{Pass, Queues, Running};
+
+/// Nodes where nothing but this job starts.
+#[derive(Clone, Debug)]
+pub(super) struct Reservation {
+    pub(super) job: Job,
+    nodes: Vec<usize>,
+    /// When they were set aside.
+    pub(super) since_ms: u64,
+}
+
+impl Queues {
+    /// Starts the job that nodes are set aside for, if it fits now.
+    pub(super) fn start_reserved(&mut self, pass: &mut Pass) {
+        let Some(reserved) = self.reservation.take() else {
+            return;
+        };
+        self.set_open(&reserved.nodes, true);
+        let mut is_started = self.try_start(&reserved.job, pass);
+        if !is_started && self.clear(&reserved, pass) {
+            is_started = self.try_start(&reserved.job, pass);
+        }
+        if !is_started {
+            self.set_open(&reserved.nodes, false);
+            self.reservation = Some(reserved);
+        }
+        pass.look_again();
+    }
+
+    /// Stops what still runs on the nodes, if it had its time and all of it may be stopped.
+    fn clear(&mut self, reserved: &Reservation, pass: &mut Pass) -> bool {
+        let is_in_the_way = |running: &&Running| {
+            let mut nodes = running.places.iter().map(|place| place.node);
+            nodes.any(|node| reserved.nodes.contains(&node))
+        };
+        let may_go = |running: &&Running| {
+            running.job.preemptible
+                && running.job.priority <= reserved.job.priority
+                && pass.now_ms.saturating_sub(running.started_ms) >= self.rules.min_run_ms
+        };
+        let is_over = pass.now_ms >= reserved.since_ms + self.rules.drain_ms;
+        let in_the_way = || self.running.values().filter(is_in_the_way);
+        if !is_over || !in_the_way().all(|running| may_go(&running)) {
+            return false;
+        }
+        let victims: Vec<u64> = in_the_way().map(|running| running.job.id).collect();
+        self.preempt(&victims, pass);
+        true
+    }
+
+    /// Opens what was set aside for the job: it has started elsewhere.
+    pub(super) fn release(&mut self, id: u64, pass: &mut Pass) {
+        if let Some(reserved) = self.reservation.take_if(|reserved| reserved.job.id == id) {
+            self.set_open(&reserved.nodes, true);
+            pass.look_again();
+        }
+    }
+
+    /// What could get nodes set aside: in each queue the first in turn that keeps the limits, if it can starve.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Job> {
+        let is_free = self.reservation.is_none();
+        let queues = self.waiting.iter().filter(move |_| is_free);
+        queues.filter_map(|waiting| {
+            let within = waiting.firsts().filter(|job| self.is_within_limits(job));
+            let first = within.min_by_key(|job| job.turn());
+            first.filter(|job| job.gang.can_starve())
+        })
+    }
+
+    /// Sets nodes aside for the gang that has been passed over for too long, if there is one.
+    pub(super) fn reserve(&mut self, pass: &Pass) {
+        let is_tired =
+            |job: &&Job| pass.now_ms.saturating_sub(job.submitted_ms) >= self.rules.patience_ms;
+        let tired: Vec<&Job> = self.claims().filter(is_tired).collect();
+        let queue = self.next_queue(tired.iter().map(|job| job.queue), &pass.next);
+        let claim = tired.into_iter().find(|job| Some(job.queue) == queue);
+        let Some(job) = claim.cloned() else {
+            return;
+        };
+        let nodes = self.least_in_the_way(&job);
+        self.set_open(&nodes, false);
+        self.reservation = Some(Reservation {
+            job,
+            nodes,
+            since_ms: pass.now_ms,
+        });
+    }
+
+    /// As many nodes as the job needs, those with the least in use.
+    fn least_in_the_way(&self, job: &Job) -> Vec<usize> {
+        let fleet = self.planner.fleet();
+        let in_use = |node: usize| self.empty.free_milli_gpu(node) - fleet.free_milli_gpu(node);
+        let mut nodes: Vec<(u32, usize)> =
+            (0..fleet.len()).map(|node| (in_use(node), node)).collect();
+        nodes.sort_unstable();
+        let mut missing = job.gang.count;
+        let usable = nodes.into_iter().map(|(_, node)| node).filter(|node| {
+            let room = job.gang.room(&self.empty, *node).min(missing);
+            missing -= room;
+            room > 0
+        });
+        usable.collect()
+    }
+
+    fn set_open(&mut self, nodes: &[usize], open: bool) {
+        for node in nodes {
+            self.planner.set_open(*node, open);
+        }
+    }
+}
