@@ -186,7 +186,8 @@ impl Collector {
             ("quire_leader", "", 1),
             ("quire_nodes", "ready", 1),
             ("quire_notebooks", "stopped", 1),
-            ("quire_volumes", "ready", 1),
+            // Its own files, and what its team shares.
+            ("quire_volumes", "ready", 2),
         ];
         let all = || async {
             let values = self.values.lock().unwrap();

@@ -35,7 +35,7 @@ pub(crate) async fn hold(split: &Split, rest: &Rest, lives: &[Life]) {
     none(
         split,
         "volume",
-        "SELECT id FROM volumes WHERE state <> 'deleted' OR attempt_id IS NOT NULL",
+        "SELECT id FROM volumes WHERE (state <> 'deleted' AND NOT shared) OR attempt_id IS NOT NULL",
         "volumes that are left",
     )
     .await;

@@ -91,6 +91,13 @@ impl Queues {
     /// # Errors
     /// Why it could never start, in words.
     pub(crate) fn submit(&mut self, job: Job) -> Result<(), String> {
+        let queue = self.tree.queues.get(job.queue);
+        if queue.is_none_or(|queue| !queue.children.is_empty()) {
+            return Err(format!(
+                "queue number {} is no leaf of the tree; work waits in leaves",
+                job.queue
+            ));
+        }
         let (members, each) = (job.gang.count, job.gang.member.gpus.milli());
         if !job.gang.fits(&self.empty) {
             return Err(format!(

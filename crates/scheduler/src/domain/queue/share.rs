@@ -109,6 +109,9 @@ fn fill(sides: &[Side], whole: i64) -> Vec<i64> {
     got
 }
 
+/// How often use halves a weight at most.
+const MOST_HALVINGS: f64 = 20.0;
+
 /// Use so far, forgotten by halves: the mean of dominant shares, where what is one half-life older weighs half.
 #[derive(Clone, Debug)]
 pub(super) struct Usage {
@@ -156,7 +159,8 @@ impl Usage {
             let (all_used, all_weights) = (sum(&used), sum(&weight));
             if all_used > 0.0 && queue.weight > 0.0 {
                 let due = queue.weight / all_weights;
-                let factor = (-used(at) / all_used / due).exp2();
+                // Never down to nothing: who used most still has a weight.
+                let factor = (-used(at) / all_used / due).max(-MOST_HALVINGS).exp2();
                 if let Some(weight) = weights.get_mut(at) {
                     *weight *= factor;
                 }

@@ -149,6 +149,11 @@ fn what_never_fits_is_refused() {
     let refused = |queues: &mut Queues, gpus| queues.submit(job(1, 0, gpus, 0)).unwrap_err();
     assert!(refused(&mut queues, 24).contains("even if they were empty"));
     assert!(refused(&mut queues, 8).contains("the limit of its queue"));
+    let nowhere = queues.submit(job(1, 1, 1, 0)).unwrap_err();
+    assert_eq!(
+        nowhere,
+        "queue number 1 is no leaf of the tree; work waits in leaves"
+    );
 }
 
 /// A stream: for each job its queue, GPUs, when it comes after the one before, how long it runs, its priority.
@@ -160,7 +165,8 @@ fn streams() -> impl Strategy<Value = Vec<(usize, u32, u64, u64, i32)>> {
 proptest! {
     #[test]
     fn the_rules_hold_and_all_come_to_their_end(stream in streams()) {
-        let specs = [queue("a", 16, None), queue("b", 8, Some(24)), queue("c", 0, None)];
+        let below = |name| QueueSpec { parent: Some("team".to_owned()), ..queue(name, 4, None) };
+        let specs = [queue("a", 16, None), below("b"), below("c"), queue("team", 8, Some(24))];
         let (mut one, mut other) = (queues(4, &specs), queues(4, &specs));
         let mut arrivals: BTreeMap<u64, Vec<Job>> = BTreeMap::new();
         let (mut now, mut left) = (0, BTreeMap::new());
@@ -215,7 +221,7 @@ proptest! {
                 }
             }
             prop_assert!(nodes.iter().all(|used| *used <= 8), "{nodes:?}");
-            prop_assert!(held[1] <= 24, "the limit of b: {held:?}");
+            prop_assert!(held[1] + held[2] <= 24, "the limit of the team: {held:?}");
         }
     }
 
