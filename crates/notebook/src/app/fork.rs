@@ -132,7 +132,7 @@ impl App {
             .into_inner()
             .snapshots
             .into_iter()
-            .find(|snapshot| [&snapshot.id, &snapshot.name].contains(&&wanted.to_owned()));
+            .find(|snapshot| snapshot.id == wanted || snapshot.name == wanted);
         let Some(snapshot) = found else {
             return Err(Error::invalid(
                 "fork_snapshot",

@@ -27,15 +27,21 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Notes the wish to keep the files; one that is there already stays.
-pub(super) fn wish_kept(row: &mut Model, name: &str) -> bool {
-    if !row.snapshot_request.is_empty() {
-        return false;
+/// Notes the wish to keep the files; `false` when the same is wished for already.
+pub(super) fn wish_kept(row: &mut Model, name: &str) -> Result<bool> {
+    if row.snapshot_request.is_empty() {
+        // Its own for each wish: the revision grows with it.
+        row.snapshot_request = format!("{}/keep/{}", row.id, row.revision);
+        name.clone_into(&mut row.snapshot_name);
+        return Ok(true);
     }
-    // Its own for each wish: the revision grows with it.
-    row.snapshot_request = format!("{}/keep/{}", row.id, row.revision);
-    name.clone_into(&mut row.snapshot_name);
-    true
+    if row.snapshot_name == name {
+        return Ok(false);
+    }
+    Err(Error::Precondition(format!(
+        "snapshot: the files of {:?} are being kept already; make another snapshot when that is done",
+        row.name
+    )))
 }
 
 impl App {

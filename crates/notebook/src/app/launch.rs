@@ -109,6 +109,8 @@ impl App {
         if volume.state() == VolumeState::Lost {
             return Err(Error::Precondition(lost(&volume.reason)));
         }
+        // Its event may have been lost.
+        self.note_fill(&volume).await?;
         // No machine waits beside files that are not there yet.
         if !volume.copy_id.is_empty() {
             return Err(Error::Unavailable("its files are being copied".to_owned()));

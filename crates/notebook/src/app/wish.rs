@@ -69,7 +69,7 @@ impl App {
             .update(&seen.id, |row| {
                 let stops = wish_stopped(row, "stopped by user");
                 let keeps = match snapshot {
-                    Some(name) if view::wanted(row) == Wanted::Stopped => wish_kept(row, name),
+                    Some(name) if view::wanted(row) == Wanted::Stopped => wish_kept(row, name)?,
                     _ => false,
                 };
                 Ok(stops || keeps)

@@ -1,7 +1,7 @@
 //! Notebooks whose files are nearly full, or full.
 
-use contracts::notebook::v1::NotebookState;
-use contracts::scheduler::v1::{AttemptEnd, Fault};
+use contracts::notebook::v1::{Notebook, NotebookState};
+use contracts::scheduler::v1::{AttemptEnd, Fault, WorkloadState};
 use contracts::volume::v1::{Volume, VolumeChanged, VolumeFill};
 use testkit::{Engine, eventually};
 use tonic::Code;
@@ -77,7 +77,34 @@ async fn its_users_are_told_before_and_what_is_full_does_not_start(engine: Engin
     noted(&house, id, str::is_empty).await;
     tell(&house, &nearly).await;
     house.start(id).await.unwrap();
+    house.workload(id, 2).await;
     assert_eq!(house.notebook(id).await.files_note, "");
 }
 
-testkit::on_each_engine!(its_users_are_told_before_and_what_is_full_does_not_start);
+/// What nobody was told of is seen at the next start.
+async fn a_lost_event_is_made_up_for(engine: Engine) {
+    let house = House::open(engine).await;
+    let notebook = house.create("first").await;
+    let has_files = |notebook: &Notebook| !notebook.volume_id.is_empty();
+    let notebook = house.until(&notebook.id, "its files", has_files).await;
+    let workload = house.workload(&notebook.id, 1).await;
+    house.stop(&notebook.id).await;
+    house
+        .moves(&workload.id, |workload| {
+            workload.state = WorkloadState::Stopped.into();
+        })
+        .await;
+    house
+        .until_state(&notebook.id, NotebookState::Cancelled)
+        .await;
+    house
+        .volumes
+        .fill(&notebook.volume_id, 9 << 30, VolumeFill::NearlyFull);
+    house.start(&notebook.id).await.unwrap();
+    noted(&house, &notebook.id, |note| note.contains("nearly full")).await;
+}
+
+testkit::on_each_engine!(
+    its_users_are_told_before_and_what_is_full_does_not_start,
+    a_lost_event_is_made_up_for,
+);

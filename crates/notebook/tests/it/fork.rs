@@ -215,7 +215,12 @@ async fn files_are_kept_once_it_has_stopped(engine: Engine) {
         house.notebook(&notebook.id).await.state(),
         NotebookState::Running
     );
-    stop("before").await.unwrap();
+    for _ in 0..2 {
+        stop("before").await.unwrap();
+    }
+    let other = stop("other").await.unwrap_err();
+    assert_eq!(other.code(), Code::FailedPrecondition);
+    assert!(other.message().contains("being kept already"), "{other}");
     ends(&house, &workload).await;
     let waiting = house
         .until_state(&notebook.id, NotebookState::Stopped)
