@@ -77,6 +77,15 @@ struct App {
 /// Every route with its description.
 fn routes() -> OpenApiRouter<App> {
     document::empty()
+        .merge(of_teams())
+        .merge(of_notebooks())
+        .merge(of_nodes())
+        .merge(of_money_and_events())
+}
+
+/// Quire itself, people, projects and keys.
+fn of_teams() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(about::get_about))
         .routes(routes!(about::get_health))
         .routes(routes!(about::get_openapi))
@@ -103,6 +112,15 @@ fn routes() -> OpenApiRouter<App> {
             project_members::set_project_member
         ))
         .routes(routes!(project_members::remove_project_member))
+        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
+        .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(ssh_keys::list_ssh_keys, ssh_keys::create_ssh_key))
+        .routes(routes!(ssh_keys::delete_ssh_key))
+}
+
+/// Notebooks, their files, and when they are stopped.
+fn of_notebooks() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(
             notebooks::list_notebooks,
             notebooks::create_notebook
@@ -142,6 +160,11 @@ fn routes() -> OpenApiRouter<App> {
             idle::set_idle_policy,
             idle::remove_idle_policy
         ))
+}
+
+/// What can be launched, and where.
+fn of_nodes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(catalog::list_machine_types))
         .routes(routes!(
             environments::list_environments,
@@ -165,6 +188,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::give_up_node))
         .routes(routes!(nodes::get_node, node_work::delete_node))
         .routes(routes!(node_work::get_node_work))
+}
+
+/// What it costs, and what happened.
+fn of_money_and_events() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(billing::get_usage))
         .routes(routes!(resource_costs::get_resource_costs))
         .routes(routes!(billing::get_invoice))
@@ -174,10 +202,6 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::list_events))
         .routes(routes!(events::list_dead_letters))
         .routes(routes!(events::resend_dead_letter))
-        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
-        .routes(routes!(api_keys::revoke_api_key))
-        .routes(routes!(ssh_keys::list_ssh_keys, ssh_keys::create_ssh_key))
-        .routes(routes!(ssh_keys::delete_ssh_key))
 }
 
 async fn no_such_route() -> Failure {
