@@ -263,7 +263,7 @@ impl Agent {
         ]);
         let heartbeat = Heartbeat {
             caller: caller(&config.inventory)?,
-            node_id: node_id.clone(),
+            node_id,
             disk_gib,
             reserve_mib: config
                 .memory_reserve_mib
@@ -273,28 +273,6 @@ impl Agent {
             edges,
             runtime: self.process.clone(),
             space: self.space.clone(),
-        };
-        let copies = Copies {
-            caller: caller(&config.volume)?,
-            node_id: node_id.clone(),
-            board: self.board.clone(),
-            process: self.process.clone(),
-            errands,
-            space: self.space.clone(),
-        };
-        let measuring = Measuring {
-            caller: caller(&config.volume)?,
-            node_id: node_id.clone(),
-            volumes: runtime::process::volumes(&data_dir),
-            board: self.board.clone(),
-            space: self.space.clone(),
-            every: Duration::from_millis(config.measure_ms.into()),
-        };
-        let deletions = Deletions {
-            caller: caller(&config.volume)?,
-            node_id,
-            data_dir: data_dir.clone(),
-            board: self.board.clone(),
         };
         let renewal = Renewal {
             caller: caller(&config.inventory)?,
@@ -306,7 +284,36 @@ impl Agent {
         tasks.start("link", link.run(tasks.cancel()));
         tasks.start("disk", disk.run(tasks.cancel()));
         tasks.start("heartbeat", heartbeat.run(tasks.cancel()));
-        tasks.start("copies", copies.run(data_dir, tasks.cancel()));
+        self.serve_volumes(tasks, errands)
+    }
+
+    /// Starts what sees to the files of volumes, as the volume service wants it.
+    fn serve_volumes(&self, tasks: &mut Tasks, errands: Arc<Errands>) -> Result<()> {
+        let caller = self.caller(&self.config.volume)?;
+        let (node_id, data_dir) = (&self.node.id, &self.config.data_dir);
+        let copies = Copies {
+            caller: caller.clone(),
+            node_id: node_id.clone(),
+            board: self.board.clone(),
+            process: self.process.clone(),
+            errands,
+            space: self.space.clone(),
+        };
+        let measuring = Measuring {
+            caller: caller.clone(),
+            node_id: node_id.clone(),
+            volumes: runtime::process::volumes(data_dir),
+            board: self.board.clone(),
+            space: self.space.clone(),
+            every: Duration::from_millis(self.config.measure_ms.into()),
+        };
+        let deletions = Deletions {
+            caller,
+            node_id: node_id.clone(),
+            data_dir: data_dir.clone(),
+            board: self.board.clone(),
+        };
+        tasks.start("copies", copies.run(data_dir.clone(), tasks.cancel()));
         tasks.start("space", measuring.run(tasks.cancel()));
         tasks.start("deletions", deletions.run(tasks.cancel()));
         Ok(())
