@@ -1,5 +1,6 @@
 //! Notebooks that start in a sandbox which waited for them, as their users see it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kernel::Clock as _;
@@ -22,15 +23,20 @@ fn now_seconds() -> f64 {
     SystemClock.now().timestamp_micros() as f64 / 1e6
 }
 
-fn pools(quire: &Installation) -> Value {
+fn node(quire: &Installation) -> Value {
     let name = quire.quire(&["node", "list"])[0]["name"].clone();
-    quire.quire(&["node", "show", name.as_str().unwrap()])["warm"].clone()
+    quire.quire(&["node", "show", name.as_str().unwrap()])
 }
 
+/// Pools are as the last heartbeat said: one that is waiting there may have been taken since. The next heartbeat may be on its
+/// way already; the one after that speaks of a moment after this call.
 fn wait_for_waiting(quire: &Installation) -> Value {
+    let mut seen = BTreeSet::new();
     wait_long_for(MADE_WITHIN, "a sandbox that waits", || {
-        let warm = pools(quire);
-        (warm["pools"][0]["ready"].as_u64()? >= 1).then_some(warm)
+        let node = node(quire);
+        seen.insert(node["lastSeenAt"].as_str()?.to_owned());
+        let waits = node["warm"]["pools"][0]["ready"].as_u64()? >= 1;
+        (seen.len() > 2 && waits).then(|| node["warm"].clone())
     })
 }
 
