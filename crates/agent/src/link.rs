@@ -233,7 +233,7 @@ impl Link {
             Some(Down::Stop(stop)) => self.order(Order::Stop(stop)).await,
             Some(Down::Ack(ack)) => self.order(Order::Acknowledge(ack)).await,
             // Of a newer scheduler; what must be done is said in words that agents know.
-            None => Ok(()),
+            Some(Down::Notice(_)) | None => Ok(()),
         }
     }
 
