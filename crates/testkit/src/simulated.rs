@@ -223,7 +223,8 @@ impl SimulatedAgent {
                     }
                     Vec::new()
                 }
-                None => Vec::new(),
+                // What is simulated has nothing to save.
+                Some(FromScheduler::Notice(_)) | None => Vec::new(),
             };
             for report in reports {
                 say(&outgoing, ToScheduler::Report(report)).await;
