@@ -16,6 +16,7 @@ mod record;
 mod score;
 mod seeded;
 mod served;
+mod site;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) use planner::Planner;
 pub use policy::Policy;
 pub(crate) use record::{Record, Replayed};
 pub(crate) use seeded::Seeded;
+pub(crate) use site::Site;
 
 /// A GPU of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

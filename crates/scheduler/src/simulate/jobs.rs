@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::course::Spread;
+use crate::domain::engine::Site;
 use crate::domain::queue::{Gang, Job, Line, QueueSpec, Queues, Rules, Verdict};
 
 /// What the service would go by: a week's memory, a minute to run at least, an hour before nodes are set aside, ten minutes to leave.
@@ -14,6 +15,7 @@ pub(super) const RULES: Rules = Rules {
     min_run_ms: 60_000,
     patience_ms: 3_600_000,
     drain_ms: 600_000,
+    with_notice: false,
 };
 /// Shorter jobs count as so long in slowdowns (bounded slowdown; Feitelson, JSSPP'97).
 const SHORTEST_S: f64 = 10.0;
@@ -115,7 +117,7 @@ fn restart_ms(gpus: u32) -> u64 {
 
 /// Who decides. Only the line is ever told a duration.
 enum Decider {
-    Queues(Box<Queues>),
+    Queues(Box<(Queues, Site)>),
     Line(Box<Line>),
 }
 
@@ -141,8 +143,9 @@ pub fn jobs(trace: &JobsTrace, policy: JobsPolicy) -> Result<Outcome, String> {
         policy,
         decider: match policy {
             JobsPolicy::Default => {
-                let queues = Queues::new(trace.tree()?, trace.planner(), RULES);
-                Decider::Queues(Box::new(queues))
+                let queues = Queues::new(trace.tree()?, RULES);
+                let site = Site::of_empty(trace.planner());
+                Decider::Queues(Box::new((queues, site)))
             }
             JobsPolicy::Fifo | JobsPolicy::Easy => {
                 Decider::Line(Box::new(Line::new(trace.planner())))
@@ -186,7 +189,7 @@ impl Play<'_> {
         let arrival = self.trace.jobs.get(next).map(|job| job.submitted_ms);
         let end = self.ends.peek().map(|Reverse((at, _))| *at);
         let look = match &self.decider {
-            Decider::Queues(queues) if end.is_some() => queues.next_look(),
+            Decider::Queues(both) if end.is_some() => both.0.next_look(),
             _ => None,
         };
         [arrival, end, look].into_iter().flatten().min()
@@ -211,7 +214,12 @@ impl Play<'_> {
             progress.runs = None;
             progress.ended_ms = Some(at);
             match &mut self.decider {
-                Decider::Queues(queues) => queues.end(number as u64, now_ms),
+                Decider::Queues(both) => {
+                    let (queues, site) = both.as_mut();
+                    if let Some((job, places)) = queues.end(number as u64, now_ms) {
+                        job.gang.give_back(&mut site.planner, &places);
+                    }
+                }
                 Decider::Line(line) => line.end(number as u64),
             }
         }
@@ -235,7 +243,10 @@ impl Play<'_> {
             progress.waits_since_ms = work.submitted_ms;
         }
         match &mut self.decider {
-            Decider::Queues(queues) => self.refused += u64::from(queues.submit(job).is_err()),
+            Decider::Queues(both) => {
+                let (queues, site) = both.as_mut();
+                self.refused += u64::from(queues.submit(site, job).is_err());
+            }
             Decider::Line(line) => {
                 let is_declared = self.policy == JobsPolicy::Easy;
                 line.submit(job, is_declared.then_some(work.duration_ms.max(1)));
@@ -245,17 +256,17 @@ impl Play<'_> {
 
     fn decide(&mut self, now_ms: u64) {
         let verdicts = match &mut self.decider {
-            Decider::Queues(queues) => queues.decide(now_ms),
+            Decider::Queues(both) => both.0.decide(&mut both.1, now_ms, usize::MAX),
             Decider::Line(line) => line.decide(now_ms),
         };
         for verdict in verdicts {
             match verdict {
-                Verdict::Preempt { id } => self.stop(id, now_ms),
+                Verdict::Preempt { id, .. } => self.stop(id, now_ms),
                 Verdict::Start { id, .. } => self.start(id, now_ms),
             }
         }
         let fleet = match &self.decider {
-            Decider::Queues(queues) => queues.fleet(),
+            Decider::Queues(both) => both.1.planner.fleet(),
             Decider::Line(line) => line.planner().fleet(),
         };
         let all = f64::from(self.trace.nodes * self.trace.gpus);

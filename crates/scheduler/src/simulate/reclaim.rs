@@ -1,7 +1,7 @@
 //! KAI's own benchmark of reclaim: nodes full of one-GPU jobs of one queue, and a gang of a tenth of them that is due to another.
 
 use super::jobs::RULES;
-use crate::domain::engine::{Fleet, Mix, Planner, Policy, Server};
+use crate::domain::engine::{Fleet, Mix, Planner, Policy, Server, Site};
 use crate::domain::queue::{Amount, Gang, Job, QueueSpec, Queues, Tree, Verdict};
 
 /// GPUs of a node.
@@ -11,6 +11,7 @@ const GPUS: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct Reclaim {
     queues: Queues,
+    site: Site,
 }
 
 impl Reclaim {
@@ -32,7 +33,8 @@ impl Reclaim {
         )?;
         let servers = vec![Server::of_gpus(GPUS as usize); nodes as usize];
         let planner = Planner::new(Fleet::new(&servers), Mix::of(&[]), Policy::BestFit, 0);
-        let mut queues = Queues::new(tree, planner, RULES);
+        let mut site = Site::of_empty(planner);
+        let mut queues = Queues::new(tree, RULES);
         let job = |id: u32, queue: usize, gpus: u32| Job {
             id: id.into(),
             queue,
@@ -42,16 +44,18 @@ impl Reclaim {
             preemptible: true,
         };
         for id in 0..nodes * GPUS {
-            queues.submit(job(id, 0, 1))?;
+            queues.submit(&site, job(id, 0, 1))?;
         }
-        queues.decide(0);
-        queues.submit(job(nodes * GPUS, 1, (nodes / 10).max(1) * GPUS))?;
-        Ok(Self { queues })
+        queues.decide(&mut site, 0, usize::MAX);
+        queues.submit(&site, job(nodes * GPUS, 1, (nodes / 10).max(1) * GPUS))?;
+        Ok(Self { queues, site })
     }
 
     /// The decision that is timed: how many jobs are stopped, and how many start.
     pub fn decide(&mut self) -> (usize, usize) {
-        let verdicts = self.queues.decide(RULES.min_run_ms);
+        let verdicts = self
+            .queues
+            .decide(&mut self.site, RULES.min_run_ms, usize::MAX);
         let is_start = |verdict: &&Verdict| matches!(verdict, Verdict::Start { .. });
         let starts = verdicts.iter().filter(is_start).count();
         (verdicts.len() - starts, starts)

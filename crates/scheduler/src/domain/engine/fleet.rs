@@ -57,6 +57,8 @@ impl Server {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
     open: Vec<bool>,
+    /// Nodes that are kept for somebody, open or not.
+    aside: Vec<bool>,
     milli_cores: Vec<u32>,
     memory_mib: Vec<u32>,
     disk_gib: Vec<u32>,
@@ -92,6 +94,7 @@ impl Fleet {
 
     fn add(&mut self, server: &Server) {
         self.open.push(server.open);
+        self.aside.push(false);
         self.milli_cores.push(server.milli_cores);
         self.memory_mib.push(server.memory_mib);
         self.disk_gib.push(server.disk_gib);
@@ -205,6 +208,7 @@ impl Fleet {
     pub(super) fn has_room(&self, node: usize, ask: &Ask) -> bool {
         let (milli_cores, memory_mib, disk_gib) = self.free(node);
         self.open.get(node) == Some(&true)
+            && self.aside.get(node) == Some(&false)
             && ask.milli_cores <= milli_cores
             && ask.memory_mib <= memory_mib
             && ask.disk_gib <= disk_gib
@@ -245,10 +249,10 @@ impl Fleet {
         }
     }
 
-    /// Whether the node takes new work from now on.
-    pub(super) fn set_open(&mut self, node: usize, open: bool) {
-        if let Some(now) = self.open.get_mut(node) {
-            *now = open;
+    /// Whether the node is kept for somebody from now on: then nothing has room there.
+    pub(super) fn set_aside(&mut self, node: usize, aside: bool) {
+        if let Some(now) = self.aside.get_mut(node) {
+            *now = aside;
         }
     }
 

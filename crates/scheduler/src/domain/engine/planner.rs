@@ -98,9 +98,9 @@ impl Planner {
         self.note_change(place.node);
     }
 
-    /// Lets the node take new work, or not.
-    pub(crate) fn set_open(&mut self, node: usize, open: bool) {
-        self.fleet.set_open(node, open);
+    /// Keeps the node for somebody, or no more: meanwhile nothing is placed there.
+    pub(crate) fn set_aside(&mut self, node: usize, aside: bool) {
+        self.fleet.set_aside(node, aside);
         self.note_change(node);
     }
 

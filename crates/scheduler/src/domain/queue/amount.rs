@@ -45,6 +45,16 @@ impl Amount {
         self.with(other, i64::min)
     }
 
+    /// The greater of each kind.
+    pub(crate) fn most(self, other: Self) -> Self {
+        self.with(other, i64::max)
+    }
+
+    /// Without what is below nothing.
+    pub(crate) fn least_0(self) -> Self {
+        self.most(Self::default())
+    }
+
     /// Whether there is no more of any kind than in `other`.
     pub(crate) fn is_within(self, other: Self) -> bool {
         self.0.iter().zip(other.0).all(|(one, other)| *one <= other)

@@ -64,7 +64,7 @@ impl Gang {
     }
 
     /// Gives the members' places back.
-    pub(super) fn give_back(&self, planner: &mut Planner, places: &[Place]) {
+    pub(crate) fn give_back(&self, planner: &mut Planner, places: &[Place]) {
         for place in places {
             planner.give_back(&self.member, *place);
         }

@@ -20,8 +20,8 @@ pub(crate) struct Job {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is stopped and waits again.
-    Preempt { id: u64 },
+    /// It makes room for another. Without notice it is stopped at once and waits again; with notice it still has its places.
+    Preempt { id: u64, by: u64 },
     /// It starts there, one place a member.
     Start { id: u64, places: Vec<Place> },
 }
@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) patience_ms: u64,
     /// Who still runs so long after nodes were set aside, and may be stopped, is stopped.
     pub(crate) drain_ms: u64,
+    /// Who makes room is told before, and gives its places back later: what it makes room for waits until then.
+    pub(crate) with_notice: bool,
 }
 
 /// Place in a queue: priority turned round, arrival, number.

@@ -162,18 +162,18 @@ impl Line {
                 continue;
             };
             let gang = job.gang.clone();
-            self.set_open(promise, !keeps_off);
+            self.set_aside(promise, keeps_off);
             match gang.take(&mut self.planner) {
                 Some(places) => verdicts.extend(self.start(at, places, now_ms)),
                 None => *known = true,
             }
         }
-        self.set_open(promise, true);
+        self.set_aside(promise, false);
     }
 
-    fn set_open(&mut self, promise: &Promise, open: bool) {
+    fn set_aside(&mut self, promise: &Promise, aside: bool) {
         for node in &promise.nodes {
-            self.planner.set_open(*node, open);
+            self.planner.set_aside(*node, aside);
         }
     }
 }
@@ -203,7 +203,7 @@ mod tests {
 
     fn decided(line: &mut Line, now: u64) -> Vec<u64> {
         let ids = line.decide(now).into_iter().map(|verdict| match verdict {
-            Verdict::Start { id, .. } | Verdict::Preempt { id } => id,
+            Verdict::Start { id, .. } | Verdict::Preempt { id, .. } => id,
         });
         ids.collect()
     }

@@ -4,11 +4,13 @@
 //! who makes room, and `queues` decides with all of them. `line` is the yardstick: one line, with backfill or without.
 
 mod amount;
+mod firm;
 mod gang;
 mod history;
 mod job;
 mod line;
 mod order;
+mod promise;
 mod queues;
 mod reserve;
 mod room;

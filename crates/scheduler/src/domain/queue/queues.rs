@@ -2,20 +2,24 @@
 //!
 //! - The queue that holds the least of its fair share goes first; what queues used lately makes their share smaller (`share`).
 //! - In a queue the highest priority goes first, then who came first; what does not fit is passed over.
+//! - Work that nobody may stop gets nothing that is guaranteed to another queue (`firm`).
 //! - A queue below its share takes back from those above theirs what it needs; a job takes from jobs of lower priority of its own
-//!   queue. Who goes is chosen by the least damage (`victims`), and nobody who has run less than the minimum.
+//!   queue, and everybody takes from queues that get only what nobody else wants (`room`). Who goes is chosen by the least damage
+//!   (`victims`), and nobody else who has run less than the minimum.
+//! - Who goes with notice keeps its places until it has gone; the nodes are kept meanwhile for whom it makes room (`promise`).
 //! - A gang that was passed over for too long gets nodes set aside (`reserve`): the stream of small jobs does not starve it.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::amount::Amount;
 use super::gang::Gang;
-use super::job::{Job, Rules, Verdict};
+use super::job::{Job, Rules, Turn, Verdict};
+use super::promise::{Leaving, Promise};
 use super::reserve::Reservation;
 use super::share::Usage;
 use super::tree::Tree;
 use super::waiting::Waiting;
-use crate::domain::engine::{Fleet, Place, Planner};
+use crate::domain::engine::{Place, Site};
 
 #[derive(Clone, Debug)]
 pub(super) struct Running {
@@ -28,21 +32,25 @@ pub(super) struct Running {
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {
     pub(super) tree: Tree,
-    pub(super) planner: Planner,
-    /// The nodes as they would be if nothing ran.
-    pub(super) empty: Fleet,
     pub(super) rules: Rules,
     pub(super) waiting: Vec<Waiting>,
     pub(super) running: BTreeMap<u64, Running>,
+    /// Who makes room and has not gone yet: it has its places, and is counted no more.
+    pub(super) leaving: BTreeMap<u64, Leaving>,
+    /// Whom others make room for: counted as if it ran.
+    pub(super) promises: BTreeMap<u64, Promise>,
     /// What the jobs of each leaf hold, and want besides.
     pub(super) held: Vec<Amount>,
     wanted: Vec<Amount>,
+    /// What of it is held by work that nobody may stop.
+    pub(super) firm: Vec<Amount>,
     usage: Usage,
     pub(super) reservation: Option<Reservation>,
 }
 
 /// What one pass goes by.
-pub(super) struct Pass {
+pub(super) struct Pass<'a> {
+    pub(super) site: &'a mut Site,
     pub(super) now_ms: u64,
     /// Fair shares: what decides who has to give back.
     pub(super) due: Vec<Amount>,
@@ -50,35 +58,51 @@ pub(super) struct Pass {
     pub(super) next: Vec<Amount>,
     /// The lowest priority of what ran before.
     pub(super) lowest: i32,
-    /// Leaves where something may start yet.
-    open: Vec<bool>,
+    /// Of each leaf, the kinds of jobs that may start yet by the turns of their firsts; `None` = not looked at yet.
+    lines: Vec<Option<BTreeMap<Turn, Gang>>>,
+    /// Something was given back since a queue was last served.
+    freed: bool,
     /// Gangs that found no room since the last change.
     unplaceable: HashSet<Gang>,
-    /// And of these, by leaf, those that nobody makes room for.
-    hopeless: HashSet<(usize, Gang)>,
     pub(super) verdicts: Vec<Verdict>,
 }
 
-impl Pass {
+impl Pass<'_> {
     /// Something was given back: whoever found no room may find it now.
     pub(super) fn look_again(&mut self) {
-        self.open.fill(true);
+        self.freed = true;
+        self.lines.fill(None);
         self.unplaceable.clear();
-        self.hopeless.clear();
+    }
+
+    fn starts(&self) -> usize {
+        let is_start = |verdict: &&Verdict| matches!(verdict, Verdict::Start { .. });
+        self.verdicts.iter().filter(is_start).count()
+    }
+}
+
+pub(super) fn of(amounts: &[Amount], at: usize) -> Amount {
+    amounts.get(at).copied().unwrap_or_default()
+}
+
+fn add(amounts: &mut [Amount], job: &Job, by: fn(Amount, Amount) -> Amount) {
+    if let Some(amount) = amounts.get_mut(job.queue) {
+        *amount = by(*amount, job.gang.amount());
     }
 }
 
 impl Queues {
-    /// Queues of this tree on the planner's nodes, of which nothing is given out yet.
-    pub(crate) fn new(tree: Tree, planner: Planner, rules: Rules) -> Self {
+    /// Queues of this tree, where nothing waits or runs.
+    pub(crate) fn new(tree: Tree, rules: Rules) -> Self {
         let count = tree.queues.len();
         Self {
-            empty: planner.fleet().clone(),
-            planner,
             rules,
             waiting: vec![Waiting::default(); count],
             running: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            promises: BTreeMap::new(),
             held: vec![Amount::default(); count],
+            firm: vec![Amount::default(); count],
             wanted: vec![Amount::default(); count],
             usage: Usage::new(count, rules.half_life_ms),
             reservation: None,
@@ -90,7 +114,7 @@ impl Queues {
     ///
     /// # Errors
     /// Why it could never start, in words.
-    pub(crate) fn submit(&mut self, job: Job) -> Result<(), String> {
+    pub(crate) fn submit(&mut self, site: &Site, job: Job) -> Result<(), String> {
         let queue = self.tree.queues.get(job.queue);
         if queue.is_none_or(|queue| !queue.children.is_empty()) {
             return Err(format!(
@@ -99,7 +123,7 @@ impl Queues {
             ));
         }
         let (members, each) = (job.gang.count, job.gang.member.gpus.milli());
-        if !job.gang.fits(&self.empty) {
+        if !job.gang.fits(&site.empty) {
             return Err(format!(
                 "{members} members of {each} milli-GPUs do not fit on all nodes together, even if they were empty"
             ));
@@ -119,10 +143,49 @@ impl Queues {
         Ok(())
     }
 
-    /// A running job has ended.
-    pub(crate) fn end(&mut self, id: u64, now_ms: u64) {
+    /// Lets a job wait that was found possible before.
+    pub(crate) fn wait(&mut self, job: Job) {
+        add(&mut self.wanted, &job, Amount::plus);
+        if let Some(queue) = self.waiting.get_mut(job.queue) {
+            queue.insert(job);
+        }
+    }
+
+    /// A job that waits has gone away.
+    pub(crate) fn withdraw(&mut self, job: &Job, site: &mut Site) {
+        self.break_promise(job.id, site);
+        self.reservation
+            .take_if(|reserved| reserved.job.id == job.id);
+        self.keep_aside(site);
+        self.take_off_line(job);
+    }
+
+    fn take_off_line(&mut self, job: &Job) {
+        add(&mut self.wanted, job, Amount::minus);
+        if let Some(queue) = self.waiting.get_mut(job.queue) {
+            queue.remove(job);
+        }
+    }
+
+    /// A job is known to run there, since then.
+    pub(crate) fn resume(&mut self, job: Job, places: Vec<Place>, started_ms: u64) {
+        self.hold(&job);
+        let running = Running {
+            job,
+            places,
+            started_ms,
+        };
+        self.running.insert(running.job.id, running);
+    }
+
+    /// A running job has ended. Gives it with what it had, which is free again.
+    pub(crate) fn end(&mut self, id: u64, now_ms: u64) -> Option<(Job, Vec<Place>)> {
         self.use_until(now_ms);
-        self.stop(id);
+        if let Some(leaving) = self.leaving.remove(&id) {
+            return Some((leaving.job, leaving.places));
+        }
+        let Running { job, places, .. } = self.stop(id)?;
+        Some((job, places))
     }
 
     /// When time alone may change what is decided, after the last look: somebody has run for the minimum, or lost patience.
@@ -141,9 +204,14 @@ impl Queues {
             .min()
     }
 
-    /// The nodes as they are now.
-    pub(crate) fn fleet(&self) -> &Fleet {
-        self.planner.fleet()
+    /// What was used lately, to be kept when there are other queues.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// The same of before.
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
     }
 
     fn use_until(&mut self, now_ms: u64) {
@@ -151,62 +219,61 @@ impl Queues {
         self.usage.advance(now_ms, &held, self.tree.total);
     }
 
-    pub(super) fn wait(&mut self, job: Job) {
-        self.count(job.queue, |_, wanted| {
-            *wanted = wanted.plus(job.gang.amount())
-        });
-        if let Some(queue) = self.waiting.get_mut(job.queue) {
-            queue.insert(job);
+    fn hold(&mut self, job: &Job) {
+        add(&mut self.held, job, Amount::plus);
+        if !job.preemptible {
+            add(&mut self.firm, job, Amount::plus);
         }
     }
 
-    fn count(&mut self, queue: usize, by: impl Fn(&mut Amount, &mut Amount)) {
-        if let (Some(held), Some(wanted)) = (self.held.get_mut(queue), self.wanted.get_mut(queue)) {
-            by(held, wanted);
+    /// Counts a job no more as one that runs.
+    pub(super) fn let_go(&mut self, job: &Job) {
+        add(&mut self.held, job, Amount::minus);
+        if !job.preemptible {
+            add(&mut self.firm, job, Amount::minus);
         }
     }
 
-    /// Takes a job off its places.
-    pub(super) fn stop(&mut self, id: u64) -> Option<Job> {
-        let Running { job, places, .. } = self.running.remove(&id)?;
-        job.gang.give_back(&mut self.planner, &places);
-        self.count(job.queue, |held, _| *held = held.minus(job.gang.amount()));
-        Some(job)
+    /// Counts a running job no more.
+    pub(super) fn stop(&mut self, id: u64) -> Option<Running> {
+        let running = self.running.remove(&id)?;
+        self.let_go(&running.job);
+        Some(running)
     }
 
-    /// Starts and stops what is to start and stop now.
-    pub(crate) fn decide(&mut self, now_ms: u64) -> Vec<Verdict> {
+    /// Starts and stops what is to start and stop now; once `most` have started, the others are left for the next time.
+    pub(crate) fn decide(&mut self, site: &mut Site, now_ms: u64, most: usize) -> Vec<Verdict> {
         self.use_until(now_ms);
         let both = self.held.iter().zip(&self.wanted);
         let demand: Vec<Amount> = both.map(|(held, wanted)| held.plus(*wanted)).collect();
         let demand = self.tree.summed(&demand);
         let plain: Vec<f64> = self.tree.queues.iter().map(|queue| queue.weight).collect();
         let mut pass = Pass {
+            site,
             now_ms,
             due: self.tree.fair_shares(&demand, &plain),
             next: self
                 .tree
                 .fair_shares(&demand, &self.usage.weights(&self.tree)),
             lowest: self.lowest_priority(),
-            open: vec![true; self.waiting.len()],
+            lines: vec![None; self.waiting.len()],
+            freed: false,
             unplaceable: HashSet::new(),
-            hopeless: HashSet::new(),
             verdicts: Vec::new(),
         };
+        self.start_promised(&mut pass);
         self.start_reserved(&mut pass);
-        loop {
-            let open = pass.open.iter().enumerate();
-            let open = open.filter(|(_, open)| **open).map(|(leaf, _)| leaf);
-            let Some(queue) = self.next_queue(open, &pass.next) else {
+        while pass.starts() < most {
+            let lines = pass.lines.iter().enumerate();
+            let open = lines.filter(|(_, line)| line.as_ref().is_none_or(|line| !line.is_empty()));
+            let Some(queue) = self.next_queue(open.map(|(leaf, _)| leaf), &pass.next) else {
                 break;
             };
-            if !self.serve(queue, &mut pass)
-                && let Some(open) = pass.open.get_mut(queue)
-            {
-                *open = false;
-            }
+            self.serve(queue, &mut pass);
         }
-        self.reserve(&pass);
+        if pass.starts() < most {
+            self.reserve(&mut pass);
+        }
         pass.verdicts
     }
 
@@ -222,7 +289,6 @@ impl Queues {
         shares: &[Amount],
     ) -> Option<usize> {
         let held = self.tree.summed(&self.held);
-        let of = |amounts: &[Amount], at: usize| amounts.get(at).copied().unwrap_or_default();
         let rank = |leaf: usize| {
             let mut path: Vec<usize> = self.tree.path(leaf).collect();
             path.reverse();
@@ -244,70 +310,92 @@ impl Queues {
     }
 
     /// Starts the first in turn of the queue that can start, if there is one.
-    fn serve(&mut self, queue: usize, pass: &mut Pass) -> bool {
-        let waiting = self.waiting.get(queue).into_iter();
-        let mut firsts: Vec<Job> = waiting.flat_map(Waiting::firsts).cloned().collect();
-        firsts.sort_unstable_by_key(Job::turn);
-        firsts.iter().any(|job| self.try_start(job, pass))
+    fn serve(&mut self, queue: usize, pass: &mut Pass<'_>) {
+        let kept = pass.lines.get_mut(queue).and_then(Option::take);
+        let mut line = kept.unwrap_or_else(|| {
+            let firsts = self.waiting.get(queue).into_iter().flat_map(Waiting::firsts);
+            firsts.map(|job| (job.turn(), job.gang.clone())).collect()
+        });
+        pass.freed = false;
+        while let Some((_, gang)) = line.pop_first() {
+            let first = |queues: &Self| queues.waiting.get(queue)?.first_of(&gang).cloned();
+            let Some(job) = first(self) else {
+                continue;
+            };
+            if self.try_start(&job, pass) {
+                line.extend(first(self).map(|next| (next.turn(), gang.clone())));
+                break;
+            }
+        }
+        if let Some(kept) = pass.lines.get_mut(queue).filter(|_| !pass.freed) {
+            *kept = Some(line);
+        }
     }
 
-    pub(super) fn try_start(&mut self, job: &Job, pass: &mut Pass) -> bool {
-        let kind = (job.queue, job.gang.clone());
-        if pass.hopeless.contains(&kind) || !self.is_within_limits(job) {
+    /// Starts the job, or has others make room for it; `false` when neither can be.
+    pub(super) fn try_start(&mut self, job: &Job, pass: &mut Pass<'_>) -> bool {
+        if !self.may_start(job) {
             return false;
         }
         if !pass.unplaceable.contains(&job.gang) {
-            if let Some(places) = job.gang.take(&mut self.planner) {
+            if let Some(places) = job.gang.take(&mut pass.site.planner) {
                 self.start(job, places, pass);
                 return true;
             }
             pass.unplaceable.insert(job.gang.clone());
         }
-        let is_started = self.make_room(job, pass);
-        if !is_started {
-            pass.hopeless.insert(kind);
-        }
-        is_started
+        self.make_room(job, pass)
     }
 
-    /// Whether its queue and all above keep their limits when it starts, with what is reserved counted.
-    pub(super) fn is_within_limits(&self, job: &Job) -> bool {
+    /// Whether limits and guarantees are kept when it starts.
+    pub(super) fn may_start(&self, job: &Job) -> bool {
+        self.limit_in_the_way(job).is_none() && self.leaves_guarantees(job)
+    }
+
+    /// The queue that would go beyond its limit if the job started, with what is reserved counted.
+    pub(super) fn limit_in_the_way(&self, job: &Job) -> Option<usize> {
+        let mut limited = self.tree.path(job.queue).filter_map(|at| {
+            let limit = self.tree.queues.get(at)?.limit?;
+            Some((at, limit))
+        });
         let reserved = self.reservation.as_ref().map(|reserved| &reserved.job);
         let reserved = reserved.filter(|other| other.id != job.id);
         let reserved = reserved.map(|other| (other.queue, other.gang.amount()));
-        let holders: Vec<(usize, Amount)> = (0..)
-            .zip(self.held.iter().copied())
-            .chain(reserved)
-            .chain([(job.queue, job.gang.amount())])
-            .collect();
-        let limited = |at: usize| Some((at, self.tree.queues.get(at)?.limit?));
-        self.tree
-            .path(job.queue)
-            .filter_map(limited)
-            .all(|(at, limit)| {
-                let is_below = |leaf: usize| self.tree.path(leaf).any(|above| above == at);
-                let below = holders.iter().filter(|(leaf, _)| is_below(*leaf));
-                let sum = below.fold(Amount::default(), |sum, (_, amount)| sum.plus(*amount));
-                sum.is_within(limit)
-            })
+        let beyond = limited.find(|(at, limit)| {
+            let is_below = |leaf: usize| self.tree.path(leaf).any(|above| above == *at);
+            let sum = (0..)
+                .zip(self.held.iter().copied())
+                .chain(reserved)
+                .chain([(job.queue, job.gang.amount())])
+                .filter(|(leaf, _)| is_below(*leaf))
+                .fold(Amount::default(), |sum, (_, amount)| sum.plus(amount));
+            !sum.is_within(*limit)
+        });
+        beyond.map(|(at, _)| at)
     }
 
-    pub(super) fn start(&mut self, job: &Job, places: Vec<Place>, pass: &mut Pass) {
-        let amount = job.gang.amount();
-        self.count(job.queue, |held, wanted| {
-            (*held, *wanted) = (held.plus(amount), wanted.minus(amount));
-        });
-        if let Some(waiting) = self.waiting.get_mut(job.queue) {
-            waiting.remove(job);
-        }
+    /// Counts a job that waits as one that runs: it starts, or is promised to.
+    pub(super) fn count_as_started(&mut self, job: &Job) {
+        self.take_off_line(job);
+        self.hold(job);
+    }
+
+    pub(super) fn start(&mut self, job: &Job, places: Vec<Place>, pass: &mut Pass<'_>) {
+        self.count_as_started(job);
+        self.run(job.clone(), places, pass);
+        self.release(job.id, pass);
+    }
+
+    /// A job that is counted already has its places.
+    pub(super) fn run(&mut self, job: Job, places: Vec<Place>, pass: &mut Pass<'_>) {
+        let (id, given) = (job.id, places.clone());
         let running = Running {
-            job: job.clone(),
-            places: places.clone(),
+            job,
+            places,
             started_ms: pass.now_ms,
         };
-        self.running.insert(job.id, running);
-        pass.verdicts.push(Verdict::Start { id: job.id, places });
-        self.release(job.id, pass);
+        self.running.insert(id, running);
+        pass.verdicts.push(Verdict::Start { id, places: given });
     }
 }
 

@@ -6,36 +6,37 @@
 
 use super::job::Job;
 use super::queues::{Pass, Queues, Running};
+use crate::domain::engine::Site;
 
 /// Nodes where nothing but this job starts.
 #[derive(Clone, Debug)]
 pub(super) struct Reservation {
     pub(super) job: Job,
-    nodes: Vec<usize>,
+    pub(super) nodes: Vec<usize>,
     /// When they were set aside.
     pub(super) since_ms: u64,
 }
 
 impl Queues {
     /// Starts the job that nodes are set aside for, if it fits now.
-    pub(super) fn start_reserved(&mut self, pass: &mut Pass) {
+    pub(super) fn start_reserved(&mut self, pass: &mut Pass<'_>) {
         let Some(reserved) = self.reservation.take() else {
             return;
         };
-        self.set_open(&reserved.nodes, true);
+        self.set_aside(&reserved.nodes, false, pass.site);
         let mut is_started = self.try_start(&reserved.job, pass);
         if !is_started && self.clear(&reserved, pass) {
             is_started = self.try_start(&reserved.job, pass);
         }
         if !is_started {
-            self.set_open(&reserved.nodes, false);
             self.reservation = Some(reserved);
         }
+        self.keep_aside(pass.site);
         pass.look_again();
     }
 
     /// Stops what still runs on the nodes, if it had its time and all of it may be stopped.
-    fn clear(&mut self, reserved: &Reservation, pass: &mut Pass) -> bool {
+    fn clear(&mut self, reserved: &Reservation, pass: &mut Pass<'_>) -> bool {
         let is_in_the_way = |running: &&Running| {
             let mut nodes = running.places.iter().map(|place| place.node);
             nodes.any(|node| reserved.nodes.contains(&node))
@@ -51,14 +52,15 @@ impl Queues {
             return false;
         }
         let victims: Vec<u64> = in_the_way().map(|running| running.job.id).collect();
-        self.preempt(&victims, pass);
-        true
+        self.preempt(&victims, reserved.job.id, pass);
+        !self.rules.with_notice
     }
 
     /// Opens what was set aside for the job: it has started elsewhere.
-    pub(super) fn release(&mut self, id: u64, pass: &mut Pass) {
+    pub(super) fn release(&mut self, id: u64, pass: &mut Pass<'_>) {
         if let Some(reserved) = self.reservation.take_if(|reserved| reserved.job.id == id) {
-            self.set_open(&reserved.nodes, true);
+            self.set_aside(&reserved.nodes, false, pass.site);
+            self.keep_aside(pass.site);
             pass.look_again();
         }
     }
@@ -68,14 +70,14 @@ impl Queues {
         let is_free = self.reservation.is_none();
         let queues = self.waiting.iter().filter(move |_| is_free);
         queues.filter_map(|waiting| {
-            let within = waiting.firsts().filter(|job| self.is_within_limits(job));
+            let within = waiting.firsts().filter(|job| self.may_start(job));
             let first = within.min_by_key(|job| job.turn());
             first.filter(|job| job.gang.can_starve())
         })
     }
 
     /// Sets nodes aside for the gang that has been passed over for too long, if there is one.
-    pub(super) fn reserve(&mut self, pass: &Pass) {
+    pub(super) fn reserve(&mut self, pass: &mut Pass<'_>) {
         let is_tired =
             |job: &&Job| pass.now_ms.saturating_sub(job.submitted_ms) >= self.rules.patience_ms;
         let tired: Vec<&Job> = self.claims().filter(is_tired).collect();
@@ -84,34 +86,29 @@ impl Queues {
         let Some(job) = claim.cloned() else {
             return;
         };
-        let nodes = self.least_in_the_way(&job);
-        self.set_open(&nodes, false);
+        let nodes = self.least_in_the_way(&job, pass.site);
         self.reservation = Some(Reservation {
             job,
             nodes,
             since_ms: pass.now_ms,
         });
+        self.keep_aside(pass.site);
     }
 
     /// As many nodes as the job needs, those with the least in use.
-    fn least_in_the_way(&self, job: &Job) -> Vec<usize> {
-        let fleet = self.planner.fleet();
-        let in_use = |node: usize| self.empty.free_milli_gpu(node) - fleet.free_milli_gpu(node);
+    fn least_in_the_way(&self, job: &Job, site: &Site) -> Vec<usize> {
+        let fleet = site.planner.fleet();
+        let all = |node: usize| site.empty.free_milli_gpu(node);
+        let in_use = |node: usize| all(node).saturating_sub(fleet.free_milli_gpu(node));
         let mut nodes: Vec<(u32, usize)> =
             (0..fleet.len()).map(|node| (in_use(node), node)).collect();
         nodes.sort_unstable();
         let mut missing = job.gang.count;
         let usable = nodes.into_iter().map(|(_, node)| node).filter(|node| {
-            let room = job.gang.room(&self.empty, *node).min(missing);
+            let room = job.gang.room(&site.empty, *node).min(missing);
             missing -= room;
             room > 0
         });
         usable.collect()
-    }
-
-    fn set_open(&mut self, nodes: &[usize], open: bool) {
-        for node in nodes {
-            self.planner.set_open(*node, open);
-        }
     }
 }

@@ -1,19 +1,26 @@
-//! Who makes room for a job that fits nowhere: lower priorities of its own queue, and queues above their share if it is due to its own.
+//! Who makes room for a job that fits nowhere: lower priorities of its own queue, queues above their share if it is due to its own,
+//! and queues that get only what nobody else wants.
 
 use std::collections::BTreeSet;
 
 use super::amount::Amount;
 use super::job::{Job, Verdict};
-use super::queues::{Pass, Queues, Running};
+use super::queues::{Pass, Queues, Running, of};
 use super::victims::{self, Candidate};
 
 impl Queues {
-    /// Stops others for `job` and starts it, if that is due to it and possible.
-    pub(super) fn make_room(&mut self, job: &Job, pass: &mut Pass) -> bool {
-        let of = |amounts: &[Amount], at: usize| amounts.get(at).copied().unwrap_or_default();
+    /// Whether a queue gets only what nobody else wants: whoever else wants it gets it back at once.
+    fn is_spare(&self, queue: usize) -> bool {
+        let queue = self.tree.queues.get(queue);
+        queue.is_some_and(|queue| queue.weight <= 0.0 && queue.deserved == Amount::default())
+    }
+
+    /// Stops others for `job`, if that is due to it and possible, and starts it; with notice it starts once they have gone.
+    pub(super) fn make_room(&mut self, job: &Job, pass: &mut Pass<'_>) -> bool {
         let after = of(&self.held, job.queue).plus(job.gang.amount());
         let is_due = after.is_within(of(&pass.due, job.queue));
-        if !is_due && job.priority <= pass.lowest {
+        let of_spare = !self.is_spare(job.queue) && self.spare_runs();
+        if !is_due && job.priority <= pass.lowest && !of_spare {
             return false;
         }
         let can_go = |running: &&Running| {
@@ -21,9 +28,10 @@ impl Queues {
             let is_lower = there.queue == job.queue && there.priority < job.priority;
             let is_above = !of(&self.held, there.queue).is_within(of(&pass.due, there.queue));
             let ran_ms = pass.now_ms.saturating_sub(running.started_ms);
-            there.preemptible
-                && ran_ms >= self.rules.min_run_ms
-                && (is_lower || (is_due && there.queue != job.queue && is_above))
+            let has_run = ran_ms >= self.rules.min_run_ms;
+            let is_spare = of_spare && self.is_spare(there.queue);
+            let gives_back = is_due && there.queue != job.queue && is_above;
+            there.preemptible && (is_spare || has_run && (is_lower || gives_back))
         };
         let running: Vec<&Running> = self.running.values().filter(can_go).collect();
         let candidates: Vec<Candidate<'_>> = running
@@ -46,14 +54,18 @@ impl Queues {
             let left = gone.fold(of(&self.held, queue), |left, running| {
                 left.minus(running.job.gang.amount())
             });
-            queue == job.queue || !left.is_within(of(&pass.due, queue))
+            let gives_back = !left.is_within(of(&pass.due, queue));
+            queue == job.queue || self.is_spare(queue) || gives_back
         };
-        let fleet = self.planner.fleet();
+        let fleet = pass.site.planner.fleet();
         let Some(victims) = victims::choose(fleet, &job.gang, &candidates, &may_go) else {
             return false;
         };
-        self.preempt(&victims, pass);
-        let places = job.gang.take(&mut self.planner);
+        if self.rules.with_notice {
+            return self.promise(job, &victims, pass);
+        }
+        self.preempt(&victims, job.id, pass);
+        let places = job.gang.take(&mut pass.site.planner);
         let is_placed = places.is_some();
         if let Some(places) = places {
             self.start(job, places, pass);
@@ -61,12 +73,22 @@ impl Queues {
         is_placed
     }
 
-    /// Stops these; they wait again.
-    pub(super) fn preempt(&mut self, victims: &[u64], pass: &mut Pass) {
+    fn spare_runs(&self) -> bool {
+        let held = self.held.iter().enumerate();
+        let mut holders = held.filter(|(_, held)| **held != Amount::default());
+        holders.any(|(queue, _)| self.is_spare(queue))
+    }
+
+    /// Stops these for `by`; they wait again. With notice they have their places yet.
+    pub(super) fn preempt(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
+        if self.rules.with_notice {
+            return self.dismiss(victims, by, pass);
+        }
         for id in victims {
-            if let Some(victim) = self.stop(*id) {
-                pass.verdicts.push(Verdict::Preempt { id: *id });
-                self.wait(victim);
+            if let Some(Running { job, places, .. }) = self.stop(*id) {
+                job.gang.give_back(&mut pass.site.planner, &places);
+                pass.verdicts.push(Verdict::Preempt { id: *id, by });
+                self.wait(job);
             }
         }
         pass.look_again();

@@ -38,6 +38,19 @@ impl Tree {
         sums
     }
 
+    /// Adds what leaves hold to all queues above.
+    pub(super) fn totalled(&self, leaves: &[Amount]) -> Vec<Amount> {
+        let mut sums = leaves.to_vec();
+        for at in self.downwards.iter().rev() {
+            let sum = sums.get(*at).copied().unwrap_or_default();
+            let above = self.queues.get(*at).and_then(|queue| queue.parent);
+            if let Some(above) = above.and_then(|above| sums.get_mut(above)) {
+                *above = above.plus(sum);
+            }
+        }
+        sums
+    }
+
     /// Splits `whole` among siblings, kind by kind.
     fn split(
         &self,
@@ -114,7 +127,7 @@ const MOST_HALVINGS: f64 = 20.0;
 
 /// Use so far, forgotten by halves: the mean of dominant shares, where what is one half-life older weighs half.
 #[derive(Clone, Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     half_life_ms: u64,
     at_ms: u64,
     means: Vec<f64>,
@@ -148,11 +161,7 @@ impl Usage {
     pub(super) fn weights(&self, tree: &Tree) -> Vec<f64> {
         let mut weights: Vec<f64> = tree.queues.iter().map(|queue| queue.weight).collect();
         for (at, queue) in tree.queues.iter().enumerate() {
-            let siblings: Vec<usize> = match queue.parent.and_then(|parent| tree.queues.get(parent))
-            {
-                Some(parent) => parent.children.clone(),
-                None => tree.roots().collect(),
-            };
+            let siblings = tree.siblings(at);
             let sum = |of: &dyn Fn(usize) -> f64| siblings.iter().map(|at| of(*at)).sum::<f64>();
             let used = |at: usize| self.means.get(at).copied().unwrap_or(0.0);
             let weight = |at: usize| tree.queues.get(at).map_or(0.0, |queue| queue.weight);

@@ -129,6 +129,15 @@ impl Tree {
             .map(|(at, _)| at)
     }
 
+    /// The queue and those with the same one above.
+    pub(super) fn siblings(&self, at: usize) -> Vec<usize> {
+        let parent = self.queues.get(at).and_then(|queue| queue.parent);
+        match parent.and_then(|parent| self.queues.get(parent)) {
+            Some(parent) => parent.children.clone(),
+            None => self.roots().collect(),
+        }
+    }
+
     /// The queue and those above it, upwards.
     pub(super) fn path(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         [at].into_iter().chain(ancestors(&self.queues, at))

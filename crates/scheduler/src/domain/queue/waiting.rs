@@ -30,4 +30,9 @@ impl Waiting {
     pub(super) fn firsts(&self) -> impl Iterator<Item = &Job> {
         self.kinds.values().filter_map(|kind| kind.values().next())
     }
+
+    /// The first in turn of this kind.
+    pub(super) fn first_of(&self, gang: &Gang) -> Option<&Job> {
+        self.kinds.get(gang)?.values().next()
+    }
 }

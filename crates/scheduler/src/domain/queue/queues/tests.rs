@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::engine::{Mix, Policy, Server};
+use crate::domain::engine::{Fleet, Mix, Planner, Policy, Server};
 use crate::domain::queue::QueueSpec;
 
 const RULES: Rules = Rules {
@@ -13,6 +13,7 @@ const RULES: Rules = Rules {
     min_run_ms: 50,
     patience_ms: 200,
     drain_ms: 100,
+    with_notice: false,
 };
 
 fn queue(name: &str, deserved: u32, limit: Option<u32>) -> QueueSpec {
@@ -25,11 +26,40 @@ fn queue(name: &str, deserved: u32, limit: Option<u32>) -> QueueSpec {
     }
 }
 
-fn queues(nodes: u32, specs: &[QueueSpec]) -> Queues {
+/// Queues, and the nodes that they are about.
+struct Played {
+    queues: Queues,
+    site: Site,
+}
+
+impl Played {
+    fn submit(&mut self, job: Job) -> Result<(), String> {
+        self.queues.submit(&self.site, job)
+    }
+
+    fn end(&mut self, id: u64, now_ms: u64) {
+        if let Some((job, places)) = self.queues.end(id, now_ms) {
+            job.gang.give_back(&mut self.site.planner, &places);
+        }
+    }
+
+    fn next_look(&self) -> Option<u64> {
+        self.queues.next_look()
+    }
+
+    fn decide(&mut self, now_ms: u64) -> Vec<Verdict> {
+        self.queues.decide(&mut self.site, now_ms, usize::MAX)
+    }
+}
+
+fn queues(nodes: u32, specs: &[QueueSpec]) -> Played {
     let servers = vec![Server::of_gpus(8); nodes as usize];
     let planner = Planner::new(Fleet::new(&servers), Mix::of(&[]), Policy::BestFit, 0);
     let tree = Tree::new(specs, Amount::gpus(nodes * 8)).unwrap();
-    Queues::new(tree, planner, RULES)
+    Played {
+        queues: Queues::new(tree, RULES),
+        site: Site::of_empty(planner),
+    }
 }
 
 fn job(id: u64, queue: usize, gpus: u32, submitted_ms: u64) -> Job {
@@ -81,7 +111,7 @@ fn a_higher_priority_takes_from_a_lower_one_of_its_own_queue() {
     queues.submit(urgent).unwrap();
     assert_eq!(queues.decide(49), []);
     let verdicts = queues.decide(50);
-    assert_eq!(verdicts[0], Verdict::Preempt { id: 1 });
+    assert_eq!(verdicts[0], Verdict::Preempt { id: 1, by: 2 });
     assert_eq!(started(&verdicts), [2]);
 }
 
@@ -133,7 +163,7 @@ fn who_stays_on_nodes_that_were_set_aside_is_stopped_if_it_may_be() {
         assert_eq!(queues.decide(220), [], "what is free is set aside");
         assert_eq!(queues.next_look(), Some(310), "so is the time to leave");
         let verdicts = queues.decide(310);
-        let stopped = [Verdict::Preempt { id: 1 }, Verdict::Preempt { id: 2 }];
+        let stopped = [1, 2].map(|id| Verdict::Preempt { id, by: 3 });
         if preemptible {
             assert_eq!(verdicts[..2], stopped);
             assert_eq!(started(&verdicts), [3]);
@@ -144,9 +174,88 @@ fn who_stays_on_nodes_that_were_set_aside_is_stopped_if_it_may_be() {
 }
 
 #[test]
+fn with_notice_the_room_is_kept_until_who_goes_has_gone() {
+    let mut queues = queues(1, &[queue("a", 4, None), queue("b", 4, None)]);
+    queues.queues.rules.with_notice = true;
+    for id in 0..8 {
+        queues.submit(job(id, 0, 1, 0)).unwrap();
+    }
+    assert_eq!(started(&queues.decide(0)).len(), 8);
+    queues.submit(job(100, 1, 2, 10)).unwrap();
+    let preempted = [6, 7].map(|id| Verdict::Preempt { id, by: 100 });
+    assert_eq!(queues.decide(60), preempted, "two go, and nothing starts");
+    assert_eq!(queues.decide(70), [], "nobody else goes for it");
+    assert_eq!(queues.queues.makes_room(100), 2);
+    queues.end(6, 80);
+    queues.submit(job(101, 0, 1, 80)).unwrap();
+    assert_eq!(queues.decide(80), [], "what is free is kept for it");
+    queues.end(7, 90);
+    assert_eq!(started(&queues.decide(90)), [100]);
+    assert_eq!(queues.queues.kept_aside().count(), 0);
+    // What went waits again, behind what others deserve.
+    queues.submit(job(6, 0, 1, 100)).unwrap();
+    assert_eq!(queues.decide(100), []);
+}
+
+#[test]
+fn a_promise_that_cannot_be_kept_is_broken_and_a_withdrawn_one_keeps_nothing() {
+    let mut queues = queues(1, &[queue("a", 4, None), queue("b", 4, None)]);
+    queues.queues.rules.with_notice = true;
+    queues.submit(job(1, 0, 8, 0)).unwrap();
+    queues.decide(0);
+    let (first, second) = (job(2, 1, 4, 10), job(3, 1, 4, 20));
+    queues.submit(first.clone()).unwrap();
+    assert_eq!(queues.decide(60), [Verdict::Preempt { id: 1, by: 2 }]);
+    queues.queues.withdraw(&first, &mut queues.site);
+    assert_eq!(queues.queues.kept_aside().count(), 0);
+    assert_eq!(queues.queues.held, [Amount::gpus(0), Amount::gpus(0)]);
+    queues.submit(second).unwrap();
+    assert_eq!(queues.decide(70), [], "it goes already");
+    queues.end(1, 80);
+    assert_eq!(started(&queues.decide(80)), [3]);
+}
+
+#[test]
+fn who_gets_only_what_nobody_wants_gives_it_back_at_once() {
+    let spare = QueueSpec {
+        over_quota_weight: 0,
+        ..queue("free", 0, None)
+    };
+    let mut queues = queues(1, &[spare, queue("a", 0, Some(8))]);
+    for id in 0..8 {
+        queues.submit(job(id, 0, 1, 0)).unwrap();
+    }
+    assert_eq!(started(&queues.decide(0)).len(), 8, "nobody else wants it");
+    let firm = Job {
+        preemptible: false,
+        ..job(100, 1, 3, 1)
+    };
+    queues.submit(firm).unwrap();
+    let verdicts = queues.decide(1);
+    assert_eq!(verdicts.len(), 4, "{verdicts:?}");
+    assert_eq!(started(&verdicts), [100]);
+    assert_eq!(queues.decide(1_000), [], "and never takes from others");
+}
+
+#[test]
+fn a_limited_number_starts_and_the_others_the_next_time() {
+    let mut queues = queues(1, &[queue("a", 8, None)]);
+    for id in 0..8 {
+        queues.submit(job(id, 0, 1, id)).unwrap();
+    }
+    let mut decide = |most| {
+        let verdicts = queues.queues.decide(&mut queues.site, 10, most);
+        started(&verdicts)
+    };
+    assert_eq!(decide(3), [0, 1, 2]);
+    assert_eq!(decide(3), [3, 4, 5]);
+    assert_eq!(decide(3), [6, 7]);
+}
+
+#[test]
 fn what_never_fits_is_refused() {
     let mut queues = queues(2, &[queue("a", 0, Some(4))]);
-    let refused = |queues: &mut Queues, gpus| queues.submit(job(1, 0, gpus, 0)).unwrap_err();
+    let refused = |queues: &mut Played, gpus| queues.submit(job(1, 0, gpus, 0)).unwrap_err();
     assert!(refused(&mut queues, 24).contains("even if they were empty"));
     assert!(refused(&mut queues, 8).contains("the limit of its queue"));
     let nowhere = queues.submit(job(1, 1, 1, 0)).unwrap_err();
@@ -199,7 +308,7 @@ proptest! {
             prop_assert_eq!(&verdicts, &other.decide(at), "equal input, equal decisions");
             for verdict in verdicts {
                 match verdict {
-                    Verdict::Preempt { id } => {
+                    Verdict::Preempt { id, .. } => {
                         let (since, _) = runs.remove(&id).unwrap();
                         prop_assert!(at - since >= RULES.min_run_ms, "{id} ran for {}", at - since);
                         left.get_mut(&id).unwrap().0 -= at - since;

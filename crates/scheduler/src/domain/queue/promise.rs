@@ -1,0 +1,148 @@
+//! Room that is made with notice: who goes keeps its places until it has gone, and the nodes are kept for whom it makes room.
+
+use std::collections::BTreeSet;
+
+use super::job::{Job, Verdict};
+use super::queues::{Pass, Queues, Running};
+use crate::domain::engine::{Place, Site};
+
+/// Who makes room, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    pub(super) job: Job,
+    pub(super) places: Vec<Place>,
+    by: u64,
+}
+
+/// Whom others make room for, and the nodes that are kept for it.
+#[derive(Clone, Debug)]
+pub(super) struct Promise {
+    job: Job,
+    nodes: Vec<usize>,
+}
+
+impl Queues {
+    /// Has these make room for the job, if it fits once they have gone.
+    pub(super) fn promise(&mut self, job: &Job, victims: &[u64], pass: &mut Pass<'_>) -> bool {
+        let Some(nodes) = self.nodes_without(job, victims, pass.site) else {
+            return false;
+        };
+        self.dismiss(victims, job.id, pass);
+        self.count_as_started(job);
+        self.release(job.id, pass);
+        self.keep(job.clone(), nodes, pass.site);
+        true
+    }
+
+    /// Where the job would be if these had gone.
+    fn nodes_without(&self, job: &Job, victims: &[u64], site: &mut Site) -> Option<Vec<usize>> {
+        let victims = || victims.iter().filter_map(|id| self.running.get(id));
+        for victim in victims() {
+            victim.job.gang.give_back(&mut site.planner, &victim.places);
+        }
+        let places = job.gang.take(&mut site.planner);
+        if let Some(places) = &places {
+            job.gang.give_back(&mut site.planner, places);
+        }
+        for victim in victims() {
+            for place in &victim.places {
+                site.planner.take(&victim.job.gang.member, *place);
+            }
+        }
+        let nodes: BTreeSet<usize> = places?.iter().map(|place| place.node).collect();
+        Some(nodes.into_iter().collect())
+    }
+
+    /// Tells these to go for `by`.
+    pub(super) fn dismiss(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
+        for id in victims {
+            if let Some(Running { job, places, .. }) = self.stop(*id) {
+                self.leaving.insert(*id, Leaving { job, places, by });
+                pass.verdicts.push(Verdict::Preempt { id: *id, by });
+            }
+        }
+        pass.look_again();
+    }
+
+    fn keep(&mut self, job: Job, nodes: Vec<usize>, site: &mut Site) {
+        self.promises.insert(job.id, Promise { job, nodes });
+        self.keep_aside(site);
+    }
+
+    /// A running job is known to make room for one that waits.
+    pub(crate) fn resume_leaving(&mut self, id: u64, by: &Job, site: &mut Site) {
+        let Some(Running { job, places, .. }) = self.stop(id) else {
+            return;
+        };
+        let nodes = places.iter().map(|place| place.node);
+        match self.promises.get_mut(&by.id) {
+            Some(promise) => promise.nodes.extend(nodes),
+            None => {
+                let nodes = nodes.collect();
+                self.count_as_started(by);
+                let job = by.clone();
+                self.promises.insert(by.id, Promise { job, nodes });
+            }
+        }
+        let by = by.id;
+        self.leaving.insert(id, Leaving { job, places, by });
+        self.keep_aside(site);
+    }
+
+    /// Starts those whose room is there; whoever has nobody left that makes room for it waits as others do.
+    pub(super) fn start_promised(&mut self, pass: &mut Pass<'_>) {
+        let mut promised: Vec<Job> = self.promises.values().map(|one| one.job.clone()).collect();
+        promised.sort_unstable_by_key(Job::turn);
+        for job in promised {
+            self.set_aside(&self.promised_nodes(job.id), false, pass.site);
+            if let Some(places) = job.gang.take(&mut pass.site.planner) {
+                self.promises.remove(&job.id);
+                self.run(job, places, pass);
+            } else if !self.leaving.values().any(|leaving| leaving.by == job.id) {
+                self.break_promise(job.id, pass.site);
+            }
+            self.keep_aside(pass.site);
+        }
+    }
+
+    fn promised_nodes(&self, id: u64) -> Vec<usize> {
+        let promise = self.promises.get(&id);
+        promise.map_or_else(Vec::new, |promise| promise.nodes.clone())
+    }
+
+    /// The job waits as others do.
+    pub(super) fn break_promise(&mut self, id: u64, site: &mut Site) {
+        if let Some(Promise { job, nodes }) = self.promises.remove(&id) {
+            self.set_aside(&nodes, false, site);
+            self.let_go(&job);
+            self.wait(job);
+        }
+    }
+
+    /// How many make room for the job; 0 = nobody does.
+    pub(crate) fn makes_room(&self, id: u64) -> usize {
+        let leaving = self.leaving.values();
+        leaving.filter(|leaving| leaving.by == id).count()
+    }
+
+    /// The nodes that are kept for a job, each with the job.
+    pub(crate) fn kept_aside(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let promised = self.promises.values();
+        let promised = promised.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id)));
+        let reserved = self.reservation.iter();
+        promised.chain(reserved.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id))))
+    }
+
+    /// Keeps what is to be kept, whoever else was let in there for a moment.
+    pub(super) fn keep_aside(&self, site: &mut Site) {
+        for (node, _) in self.kept_aside() {
+            site.planner.set_aside(node, true);
+        }
+    }
+
+    pub(super) fn set_aside(&self, nodes: &[usize], aside: bool, site: &mut Site) {
+        for node in nodes {
+            site.planner.set_aside(*node, aside);
+        }
+    }
+}
