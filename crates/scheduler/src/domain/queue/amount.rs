@@ -1,12 +1,14 @@
 //! How much of each kind of thing: what queues deserve, may have and hold.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::engine::Ask;
 
 /// Kinds of things that are counted, by the names in errors.
 pub(crate) const KINDS: [&str; 3] = ["milli-GPUs", "milli-cores", "MiB memory"];
 
 /// Thousandths of GPUs, thousandths of cores, MiB of memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amount(pub(crate) [i64; KINDS.len()]);
 
 impl Amount {
@@ -38,6 +40,11 @@ impl Amount {
     /// Without `other`.
     pub(crate) fn minus(self, other: Self) -> Self {
         self.with(other, i64::saturating_sub)
+    }
+
+    /// The larger of each kind.
+    pub(crate) fn most(self, other: Self) -> Self {
+        self.with(other, i64::max)
     }
 
     /// The smaller of each kind.

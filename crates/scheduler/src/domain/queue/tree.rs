@@ -1,6 +1,8 @@
 //! The tree of queues: organisation, team, project. Every queue may be given what it deserves, a limit, and a weight for what is
 //! left over. Work waits in the leaves.
 
+use std::collections::BTreeMap;
+
 use super::amount::{Amount, KINDS};
 
 /// A queue as it is written down.
@@ -27,7 +29,7 @@ pub(super) struct Queue {
     pub(super) weight: f64,
 }
 
-/// A tree that holds: no cycle, nothing negative, no more guaranteed than there is.
+/// A tree that holds: no cycle, nothing negative, no limit below what is deserved.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(super) queues: Vec<Queue>,
@@ -37,15 +39,29 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The tree of these queues in a cluster of `total`.
+    /// The tree of these queues in a cluster of `total`, which must be able to keep what it guarantees.
     ///
     /// # Errors
     /// The queue that cannot be, and what would be right, in words.
     pub(crate) fn new(specs: &[QueueSpec], total: Amount) -> Result<Self, String> {
+        let tree = Self::of(specs, total)?;
+        tree.check_guarantees(specs)?;
+        Ok(tree)
+    }
+
+    /// The tree of these queues in a cluster of `total`, also where less is there than is guaranteed: nodes may be away for a while.
+    ///
+    /// # Errors
+    /// The queue that cannot be in any cluster, and what would be right, in words.
+    pub(super) fn of(specs: &[QueueSpec], total: Amount) -> Result<Self, String> {
+        let mut named = BTreeMap::new();
+        for (at, spec) in specs.iter().enumerate() {
+            named.entry(spec.name.as_str()).or_insert(at);
+        }
+        let named = |name: &String| named.get(name.as_str()).copied();
         let mut queues = Vec::new();
         for (at, spec) in specs.iter().enumerate() {
             check(spec)?;
-            let named = |name: &String| specs.iter().position(|spec| spec.name == *name);
             if named(&spec.name) != Some(at) {
                 return Err(format!(
                     "queue {:?} is there twice; names are unique",
@@ -85,7 +101,6 @@ impl Tree {
             total,
         };
         tree.join();
-        tree.check_guarantees(specs)?;
         Ok(tree)
     }
 
