@@ -7,6 +7,7 @@ use chassis::{Address, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::engine::Policy;
+use crate::domain::queue::Rules;
 
 /// Configuration of the scheduler.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +28,16 @@ pub struct SchedulerConfig {
     /// How nodes are chosen among those that fit: `default`, `fgd`, `best-fit`, `dot-product`, `gpu-packing`, `gpu-clustering` or
     /// `random`.
     pub placement_policy: String,
+    /// How long before its stop a workload is told that it makes room for another, in milliseconds.
+    pub preemption_notice_ms: u32,
+    /// Who has run for less is not stopped for others, but for free work, in milliseconds.
+    pub min_run_ms: u32,
+    /// Who needs several GPUs at once and has waited for longer gets nodes set aside, in milliseconds.
+    pub patience_ms: u32,
+    /// Who still runs on such nodes so much later, and may be stopped, is stopped, in milliseconds.
+    pub drain_ms: u32,
+    /// After so long, what a queue has used counts half, in milliseconds.
+    pub half_life_ms: u32,
 }
 
 impl Default for SchedulerConfig {
@@ -39,6 +50,11 @@ impl Default for SchedulerConfig {
             look_ms: 1_000,
             compare_ms: 5_000,
             placement_policy: Policy::Default.name().to_owned(),
+            preemption_notice_ms: 30_000,
+            min_run_ms: 300_000,
+            patience_ms: 600_000,
+            drain_ms: 600_000,
+            half_life_ms: 24 * 3_600_000,
         }
     }
 }
@@ -50,6 +66,7 @@ impl SchedulerConfig {
             ("renew_ms", self.renew_ms),
             ("look_ms", self.look_ms),
             ("compare_ms", self.compare_ms),
+            ("half_life_ms", self.half_life_ms),
         ];
         match periods.into_iter().find(|(_, period)| *period == 0) {
             Some((field, _)) => Err(Error::invalid(field, "is 0; 1 or more is needed")),
@@ -57,6 +74,17 @@ impl SchedulerConfig {
                 .placement_policy
                 .parse()
                 .map_err(|problem: String| Error::invalid("placement_policy", problem)),
+        }
+    }
+
+    /// By what queues are served.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            half_life_ms: self.half_life_ms.into(),
+            min_run_ms: self.min_run_ms.into(),
+            patience_ms: self.patience_ms.into(),
+            drain_ms: self.drain_ms.into(),
+            with_notice: true,
         }
     }
 

@@ -58,6 +58,8 @@ pub async fn run(
         metrics: metrics::Metrics::new(),
         told: app::Told::default(),
         policy,
+        rules: config.rules(),
+        notice_ms: config.preemption_notice_ms,
         usual: app::Usual::default(),
         kept: Arc::default(),
         possible: app::Possible::default(),

@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     decisions: Counter<u64>,
     /// How long placement passes take, by policy.
     pass_seconds: Histogram<f64>,
+    /// Workloads that were told to make room.
+    preemptions: Counter<u64>,
     pub(crate) ends: Counter<u64>,
     pub(crate) overdue: Counter<u64>,
     /// Workloads that wait, by their dominant obstacle.
@@ -42,6 +44,10 @@ impl Metrics {
                 .f64_histogram("quire_placement_pass_seconds")
                 .with_description("time of one placement pass over all that waits, by policy")
                 .build(),
+            preemptions: counter(
+                "quire_preemptions",
+                "workloads that were told to make room for others",
+            ),
             ends: counter("quire_attempt_ends", "attempts that ended, by how"),
             overdue: counter(
                 "quire_attempts_overdue",
@@ -73,6 +79,11 @@ impl Metrics {
             self.decisions.add(count, &labels);
         }
         self.pass_seconds.record(took.as_secs_f64(), &[label]);
+    }
+
+    /// A workload was told to make room.
+    pub(crate) fn preempted(&self) {
+        self.preemptions.add(1, &[]);
     }
 
     /// Whether this replica leads now.

@@ -2,18 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::engine::{Record, Replayed};
+use crate::domain::cluster::{Record, Replayed};
 
 /// The form of the file; another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// What the newest decisions of a leader rest on: the life of its board, and of the one before.
+/// What the newest decisions of a leader rest on: the life of its cluster, and of the one before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Snapshot {
     format: u32,
     /// The oldest first.
-    boards: Vec<Record>,
+    clusters: Vec<Record>,
 }
 
 /// What playing a snapshot again has come to.
@@ -26,9 +26,9 @@ pub struct Replay {
 }
 
 impl Snapshot {
-    pub(crate) fn of(boards: Vec<Record>) -> Self {
+    pub(crate) fn of(clusters: Vec<Record>) -> Self {
         let format = FORMAT;
-        Self { format, boards }
+        Self { format, clusters }
     }
 }
 
@@ -44,11 +44,11 @@ pub fn replay(text: &str) -> Result<Replay, String> {
         return Err(format!("is a snapshot of form {format}; {FORMAT} is known"));
     }
     let mut same = 0;
-    for board in snapshot.boards {
+    for cluster in snapshot.clusters {
         let Replayed {
             same: played,
             different,
-        } = board.replay();
+        } = cluster.replay();
         same += played;
         if different.is_some() {
             return Ok(Replay { same, different });

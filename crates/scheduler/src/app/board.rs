@@ -1,39 +1,19 @@
-//! The nodes as placement sees them: read from the tables, and kept by the leader from pass to pass.
+//! The nodes as placement sees them, read from the tables.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chassis::Result;
-use chassis::lease::Held;
 use contracts::inventory::v1::{NodeLiveness, NodeSchedulable};
 use kernel::Resources;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{App, unsigned_32};
-use crate::domain::engine::{Board, Device, NodeView, Record};
+use crate::domain::engine::{Device, NodeView};
 use crate::store::entity::{device, node};
 
 /// Nodes that are read anew one by one; with more of them all are.
 const MOST_NEWS: usize = 256;
-/// Placements after which it is counted anew what is usually asked for.
-const MOST_PLACED: usize = 1_000;
-/// What a board is told and asked at most, but for one page, before its record is set aside.
-const MOST_RECORDED: usize = 10_000;
-
-/// The board as the leader keeps it. What others change in the tables is read before each pass, and the conditional updates of
-/// the placing transaction are the guard.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    /// The leadership that read it.
-    epoch: u64,
-    pub(super) board: Board,
-    /// The last change of a node that it has seen.
-    seen: i64,
-    /// Placements since it was counted what is usually asked for.
-    pub(super) placed: usize,
-    /// What the decisions of the board before rested on.
-    pub(super) before: Option<Record>,
-}
 
 impl App {
     /// Nodes as placement sees them.
@@ -44,7 +24,8 @@ impl App {
         Ok(self.nodes_and_last_change(connection).await?.0)
     }
 
-    async fn nodes_and_last_change(
+    /// The same, and the last change of any of them.
+    pub(super) async fn nodes_and_last_change(
         &self,
         connection: &impl ConnectionTrait,
     ) -> Result<(Vec<NodeView>, i64)> {
@@ -60,77 +41,26 @@ impl App {
         Ok((node_views(nodes, devices), seen))
     }
 
-    /// The kept board brought up to date, or a new one.
-    pub(super) async fn board(&self, held: &Held, kept: Option<Kept>) -> Result<Kept> {
-        if let Some(mut kept) = kept.filter(|kept| kept.epoch == held.epoch) {
-            let news = node::Column::Change.gt(kept.seen);
-            if let Some(newest) = self.read_news(&mut kept, news).await? {
-                kept.seen = kept.seen.max(newest);
-                return Ok(kept);
-            }
-        }
-        let (nodes, seen) = self.nodes_and_last_change(self.database.reader()).await?;
-        let usual = self.usual_requests(held).await?;
-        Ok(Kept {
-            epoch: held.epoch,
-            board: Board::new(nodes, &usual, self.policy),
-            seen,
-            placed: 0,
-            before: None,
-        })
-    }
-
-    /// The same nodes on a new board when much was placed since, which counts anew what is usually asked for, or when its record has
-    /// grown long.
-    pub(super) async fn renewed(&self, held: &Held, mut kept: Kept) -> Result<Kept> {
-        if kept.placed >= MOST_PLACED || kept.board.record().len() >= MOST_RECORDED {
-            let usual = self.usual_requests(held).await?;
-            let (nodes, record) = kept.board.into_parts();
-            kept.board = Board::new(nodes, &usual, self.policy);
-            kept.before = Some(record);
-            kept.placed = 0;
-        }
-        Ok(kept)
-    }
-
-    /// The kept board with these nodes as the tables have them.
-    pub(super) async fn reread(
+    /// Some nodes, and their last change; `None` when they are so many that all are to be read.
+    pub(super) async fn some_nodes(
         &self,
-        held: &Held,
-        mut kept: Kept,
-        node_ids: Vec<String>,
-    ) -> Result<Kept> {
-        let these = node::Column::Id.is_in(node_ids);
-        // What else has changed may have lower numbers than these: it is not seen yet.
-        let known = self.read_news(&mut kept, these).await?;
-        self.board(held, Some(kept).filter(|_| known.is_some()))
-            .await
-    }
-
-    /// Takes over nodes as the tables have them, and gives their last change; `None` when that is not enough, and all must be read.
-    async fn read_news(
-        &self,
-        kept: &mut Kept,
         which: sea_orm::sea_query::Expr,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<(Vec<NodeView>, i64)>> {
         let reader = self.database.reader();
         let nodes = node::Entity::find().filter(which).all(reader).await?;
-        if nodes.is_empty() {
-            return Ok(Some(0));
-        }
         if nodes.len() > MOST_NEWS {
             return Ok(None);
         }
+        let Some(newest) = nodes.iter().map(|node| node.change).max() else {
+            return Ok(Some((Vec::new(), 0)));
+        };
         let ids = nodes.iter().map(|node| node.id.as_str());
         let devices = device::Entity::find()
             .filter(device::Column::NodeId.is_in(ids))
             .order_by_asc(device::Column::Uuid)
             .all(reader)
             .await?;
-        let newest = nodes.iter().map(|node| node.change).max();
-        let mut views = node_views(nodes, devices).into_iter();
-        let known = views.all(|view| kept.board.renew(view));
-        Ok(newest.filter(|_| known))
+        Ok(Some((node_views(nodes, devices), newest)))
     }
 }
 

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use chassis::lease::Held;
 use chassis::{Error, Result, telemetry};
 use contracts::agent::v1::open_link_response::Message;
-use contracts::agent::v1::{Assignment, OpenLinkResponse, Stop, Wanted};
+use contracts::agent::v1::{Assignment, Notice, OpenLinkResponse, Stop, Wanted};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState, WorkloadSpec};
 use contracts::to_wire_time;
 use contracts::volume::v1::{
     AttachVolumeRequest, Attachment, DetachVolumeRequest, GetVolumeRequest,
 };
 use kernel::time::from_micros;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use tracing::Instrument as _;
 
-use super::{App, unsigned, view};
+use super::{App, unsigned, unsigned_32, view};
 use crate::domain::lifecycle::State;
 use crate::store::entity;
 
@@ -29,6 +29,17 @@ fn stop(attempt: &entity::attempt::Model) -> Stop {
         reason: attempt.reason.clone(),
         end: attempt.stop_as,
     }
+}
+
+/// What an attempt that makes room is told until its time has come; `None` = it does not, or it has.
+fn notice(attempt: &entity::attempt::Model, now: i64) -> Option<Notice> {
+    let left = attempt.leaves_at?.checked_sub(now).filter(|left| *left > 0)?;
+    Some(Notice {
+        attempt_id: attempt.id.clone(),
+        generation: unsigned(attempt.generation),
+        reason: "makes room for other work".to_owned(),
+        stop_in_ms: unsigned_32(left / 1_000),
+    })
 }
 
 fn assignment_of(
@@ -54,13 +65,21 @@ fn assignment_of(
 impl App {
     /// Tells every connected agent what it has not taken up yet.
     pub(crate) async fn dispatch(&self) -> Result<()> {
-        let epoch = self.leadership.held()?.epoch;
+        let held = self.leadership.held()?;
+        let epoch = held.epoch;
+        self.stop_leaving(&held).await?;
         let waiting = [
             i32::from(AttemptState::Placed),
             i32::from(AttemptState::Stopping),
         ];
+        let leaving = Condition::all()
+            .add(entity::attempt::Column::LeavesAt.is_not_null())
+            .add(entity::attempt::Column::State.eq(i32::from(AttemptState::Running)));
+        let to_be_told = Condition::any()
+            .add(entity::attempt::Column::State.is_in(waiting))
+            .add(leaving);
         let attempts = entity::attempt::Entity::find()
-            .filter(entity::attempt::Column::State.is_in(waiting))
+            .filter(to_be_told)
             .all(self.database.reader())
             .await?;
         // A stop is said after the assignment, also when a placement pass is just about to say that one.
@@ -77,6 +96,15 @@ impl App {
         };
         for attempt in &stops {
             say(&attempt.node_id, Message::Stop(stop(attempt)));
+        }
+        let now = self.clock.now().timestamp_micros();
+        let (leaving, placed): (Vec<_>, Vec<_>) = placed
+            .into_iter()
+            .partition(|attempt| view::state(attempt.state) == State::Running);
+        for attempt in &leaving {
+            if let Some(notice) = notice(attempt, now) {
+                say(&attempt.node_id, Message::Notice(notice));
+            }
         }
         let linked = |attempt: &entity::attempt::Model| self.links.get(&attempt.node_id).is_some();
         let placed: Vec<_> = placed.into_iter().filter(linked).collect();
@@ -112,7 +140,11 @@ impl App {
         let mut wanted = Wanted::default();
         let open = self.open_attempts(node_id).await?;
         let workloads = self.workloads_of(&open).await?;
+        let now = self.clock.now().timestamp_micros();
         for attempt in &open {
+            if view::state(attempt.state) == State::Running {
+                wanted.notices.extend(notice(attempt, now));
+            }
             if view::state(attempt.state) == State::Stopping {
                 wanted.stops.push(stop(attempt));
             } else if let Some(assignment) = self.assignment_now(attempt, &workloads).await {

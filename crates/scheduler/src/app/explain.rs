@@ -14,6 +14,9 @@ use crate::domain::engine::{self, Change, Decision, NodeView};
 use crate::domain::lifecycle::{self, State};
 use crate::store::entity;
 
+/// How a reason begins that the last placement pass gave.
+const WAITS: &str = "waits for a place: ";
+
 fn wire(change: Change, nodes: &[NodeView]) -> SmallestChange {
     let node = nodes.iter().find(|node| node.id == change.node_id);
     SmallestChange {
@@ -42,6 +45,10 @@ impl App {
             let request = request_of(&workload.spec.clone().unwrap_or_default(), &files_on);
             answer.queue_position = self.queue_position(id).await?;
             match engine::place(&nodes, &request) {
+                // There is room; whether it gets it now is a matter of queues, and the last pass said so.
+                Decision::Place { .. } if workload.reason.starts_with(WAITS) => {
+                    answer.summary.clone_from(&workload.reason);
+                }
                 Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),
                 Decision::Wait(obstacles) => {
                     answer.summary = waiting_reason(&obstacles);

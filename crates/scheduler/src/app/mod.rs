@@ -6,7 +6,9 @@ mod departure;
 mod dispatch;
 mod explain;
 mod follow;
+mod kept;
 mod leadership;
+mod leave;
 mod links;
 mod list;
 mod nodes;
@@ -41,6 +43,7 @@ pub(crate) use together::Together;
 pub(crate) use usual::Usual;
 
 use crate::domain::engine::Policy;
+use crate::domain::queue::Rules;
 use crate::metrics::Metrics;
 use crate::store::entity;
 
@@ -64,14 +67,18 @@ pub(crate) struct App {
     pub(crate) told: Told,
     /// How nodes are chosen.
     pub(crate) policy: Policy,
+    /// Who goes first, and who makes room.
+    pub(crate) rules: Rules,
+    /// How long before its stop a workload is told that it makes room, in milliseconds.
+    pub(crate) notice_ms: u32,
     pub(crate) usual: Usual,
     pub(crate) possible: Possible,
     /// What is submitted now.
     pub(crate) submits: Together<(entity::workload::Model, Envelope), bool>,
     /// What agents report now.
     pub(crate) reports: Together<report::Reported, ()>,
-    /// The nodes as the last placement pass of this leader left them.
-    pub(crate) kept: Arc<Mutex<Option<board::Kept>>>,
+    /// The nodes and the work as the last placement pass of this leader left them.
+    pub(crate) kept: Arc<Mutex<Option<kept::Kept>>>,
 }
 
 /// Numbers that are never negative where the database keeps them signed.

@@ -2,78 +2,77 @@
 
 mod commit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use chassis::Result;
 use chassis::lease::Held;
-use chassis::{Result, telemetry};
-use contracts::scheduler::v1::{WorkloadSpec, WorkloadState};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use tracing::{Instrument as _, Span};
+use contracts::scheduler::v1::WorkloadState;
+use sea_orm::EntityTrait;
+use tracing::Instrument as _;
 
-use super::board::Kept;
-use super::submit::request_of;
-use super::{App, view};
-use crate::domain::engine::{Board, Decision, Obstacle, Request};
-use crate::store::entity::{attempt, workload};
+use self::commit::Placed;
+use super::kept::Kept;
+use super::{App, unsigned, view};
+use crate::domain::cluster::{Order, Work};
+use crate::domain::engine::Obstacle;
+use crate::store::entity::workload;
 
-/// Workloads read at once, and most decisions that are committed at once.
-const PAGE: u64 = 256;
+/// Most decisions that are committed at once.
+const AT_ONCE: usize = 256;
 
 /// The dominant reason in words.
 pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
-    obstacles.first().map_or_else(
+    let first = obstacles.first();
+    waiting_for(first.map(|obstacle| obstacle.detail.as_str()))
+}
+
+fn waiting_for(detail: Option<&str>) -> String {
+    detail.map_or_else(
         || "waits for a place".to_owned(),
-        |obstacle| format!("waits for a place: {}", obstacle.detail),
+        |detail| format!("waits for a place: {detail}"),
     )
 }
 
 /// A decision on its way into the database.
-#[derive(Debug)]
-struct Placement<'a> {
-    workload: &'a workload::Model,
-    spec: WorkloadSpec,
-    request: Request,
+#[derive(Clone, Debug)]
+struct Placement {
+    work: Work,
     node_id: String,
     gpu_uuids: Vec<String>,
-    /// Goes on with the trace that the workload was submitted in.
-    span: Span,
-}
-
-/// A workload that stays in the queue.
-#[derive(Debug)]
-struct Waiting<'a> {
-    workload: &'a workload::Model,
-    reason: String,
-    /// The dominant obstacle.
-    what: &'static str,
-    /// The node that it must run on never takes work again.
-    stranded: Option<WorkloadSpec>,
 }
 
 /// What a pass has come to.
 #[derive(Debug, Default)]
 struct Tally {
     placed: u64,
+    preempted: u64,
     waiting: BTreeMap<&'static str, u64>,
 }
 
 impl App {
-    /// Places what can be placed now, oldest first. What a decision gives away is taken from what is known of the nodes; the
-    /// database is the guard: what is not so there is read anew.
+    /// Places what can be placed now, by the rules of the queues, and has those told who make room. What a decision gives away is
+    /// taken from what is known of the nodes; the database is the guard: what is not so there is read anew.
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
-        let page = self.waiting_after("").await?;
-        if page.is_empty() {
+        let queued = self.waiting_now().await?;
+        if queued.is_empty() {
             self.metrics.queue.set::<&str>([]);
             return Ok(());
         }
         let policy = self.policy.name();
-        let span = tracing::info_span!("placement pass", policy, placed = 0_u64, waiting = 0_u64);
+        let span = tracing::info_span!(
+            "placement pass",
+            policy,
+            placed = 0_u64,
+            preempted = 0_u64,
+            waiting = 0_u64
+        );
         let began = Instant::now();
-        let tally = self.pass(&held, page).instrument(span.clone()).await?;
+        let tally = self.pass(&held, queued).instrument(span.clone()).await?;
         let waiting = tally.waiting.values().sum();
         span.record("placed", tally.placed)
+            .record("preempted", tally.preempted)
             .record("waiting", waiting);
         self.metrics
             .passed(policy, tally.placed, waiting, began.elapsed());
@@ -81,140 +80,167 @@ impl App {
         Ok(())
     }
 
-    async fn waiting_after(&self, after: &str) -> Result<Vec<workload::Model>> {
-        Ok(workload::Entity::find()
-            .filter(workload::Column::State.eq(i32::from(WorkloadState::Queued)))
-            .filter(workload::Column::Id.gt(after))
-            .order_by_asc(workload::Column::Id)
-            .limit(PAGE)
-            .all(self.database.reader())
-            .await?)
-    }
-
-    async fn pass(&self, held: &Held, mut page: Vec<workload::Model>) -> Result<Tally> {
+    async fn pass(&self, held: &Held, mut queued: Vec<(String, i64)>) -> Result<Tally> {
         let mut tally = Tally::default();
         let mut place = self.kept.lock().await;
         // Whoever fails in the middle leaves nothing behind: what was taken in memory may not be in the database.
-        let mut kept = self.board(held, place.take()).await?;
-        while let Some(last) = page.last() {
-            let after = last.id.clone();
-            kept = self.renewed(held, kept).await?;
-            kept = self.place_page(held, &page, kept, &mut tally).await?;
-            page = self.waiting_after(&after).await?;
+        let mut kept = self.kept(held, place.take()).await?;
+        loop {
+            self.catch_up(&mut kept, queued).await?;
+            let now_ms = unsigned(self.clock.now().timestamp_millis());
+            let mut placements = Vec::new();
+            for order in kept.cluster.decide(now_ms, AT_ONCE) {
+                match order {
+                    Order::Start {
+                        id,
+                        node_id,
+                        gpu_uuids,
+                    } => placements.extend(placement(&kept, &id, node_id, gpu_uuids)),
+                    Order::Leave { id, by } => {
+                        tally.preempted += 1;
+                        self.leave(held, &id, &by).await?;
+                    }
+                }
+            }
+            let is_last = placements.len() < AT_ONCE;
+            kept = self.place_all(held, placements, kept, &mut tally).await?;
+            if is_last {
+                break;
+            }
+            queued = self.waiting_now().await?;
+            kept = self.kept(held, Some(kept)).await?;
         }
+        self.keep_waiting(held, &mut kept, &mut tally).await?;
         *place = Some(kept);
         Ok(tally)
     }
 
-    /// Places what fits of a page in one transaction. When a place turns out to be taken, each decides and commits alone.
-    async fn place_page(
+    /// Places all in one transaction. When a place turns out to be taken, each is committed alone.
+    async fn place_all(
         &self,
         held: &Held,
-        page: &[workload::Model],
+        placements: Vec<Placement>,
         mut kept: Kept,
         tally: &mut Tally,
     ) -> Result<Kept> {
-        let (placements, waiting) = decide(&mut kept.board, page)?;
-        let nodes = placements.iter().map(|placement| placement.node_id.clone());
-        let nodes: Vec<String> = nodes.collect();
         let telling = self.links.telling().await;
-        let Some(placed) = self.commit_placements(held, &placements).await? else {
+        if let Some(placed) = self.commit_placements(held, &placements).await? {
+            let failed = self.tell_of(held, &placements, placed, &mut kept, tally);
             drop(telling);
-            tracing::info!(workloads = page.len(), "a place was taken meanwhile");
-            kept = self.reread(held, kept, nodes).await?;
-            if page.len() > 1 {
-                for workload in page {
-                    let one = std::slice::from_ref(workload);
-                    kept = Box::pin(self.place_page(held, one, kept, tally)).await?;
-                }
-            }
-            return Ok(kept);
-        };
-        tally.placed += placed.len() as u64;
-        kept.placed += placed.len();
-        let mut free_again = Vec::new();
-        for placement in placements {
-            match placed.get(&placement.workload.id) {
-                Some(attempt) => self.tell_of(held, placement, attempt),
-                None => free_again.push(placement.node_id),
-            }
+            return self.undo(held, failed, kept).await;
         }
         drop(telling);
-        if !free_again.is_empty() {
-            kept = self.reread(held, kept, free_again).await?;
+        tracing::info!(workloads = placements.len(), "a place was taken meanwhile");
+        let mut failed = Vec::new();
+        for placement in placements {
+            let alone = std::slice::from_ref(&placement);
+            let telling = self.links.telling().await;
+            match self.commit_placements(held, alone).await? {
+                Some(placed) => {
+                    failed.extend(self.tell_of(held, alone, placed, &mut kept, tally));
+                }
+                None => failed.push(placement),
+            }
+            drop(telling);
         }
-        self.keep_waiting(held, waiting, tally).await?;
-        Ok(kept)
+        self.undo(held, failed, kept).await
     }
 
-    /// After the commit: the agent is told at once where nothing has to be done before.
-    fn tell_of(&self, held: &Held, placement: Placement<'_>, attempt: &attempt::Model) {
-        self.usual.note(&placement.request);
-        if placement.spec.volume_id.is_empty() {
-            self.assign(
-                held,
-                attempt,
-                placement.spec,
-                &placement.workload.traceparent,
-            );
-        } else {
-            self.dispatchable.notify_one();
+    /// What was decided and did not come about waits as before, or is gone; its node is read anew.
+    async fn undo(&self, held: &Held, failed: Vec<Placement>, mut kept: Kept) -> Result<Kept> {
+        if failed.is_empty() {
+            return Ok(kept);
         }
+        for placement in &failed {
+            kept.cluster.undo(&placement.work.id);
+        }
+        let nodes = failed.into_iter().map(|placement| placement.node_id);
+        self.reread(held, kept, nodes.collect()).await
+    }
+
+    /// After the commit: agents are told at once where nothing has to be done before. Gives those that were not committed.
+    fn tell_of(
+        &self,
+        held: &Held,
+        placements: &[Placement],
+        mut placed: HashMap<String, Placed>,
+        kept: &mut Kept,
+        tally: &mut Tally,
+    ) -> Vec<Placement> {
+        let mut failed = Vec::new();
+        for placement in placements {
+            let Some(placed) = placed.remove(&placement.work.id) else {
+                failed.push(placement.clone());
+                continue;
+            };
+            tally.placed += 1;
+            kept.placed += 1;
+            kept.waiting.remove(&placement.work.id);
+            self.usual.note(&placement.work.request);
+            if placed.spec.volume_id.is_empty() {
+                self.assign(held, &placed.attempt, placed.spec, &placed.traceparent);
+            } else {
+                self.dispatchable.notify_one();
+            }
+        }
+        failed
     }
 
     /// Settles those whose node is gone, and writes down why the others wait.
-    async fn keep_waiting(
-        &self,
-        held: &Held,
-        waiting: Vec<Waiting<'_>>,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let mut stay = Vec::new();
-        for wait in waiting {
-            if let Some(spec) = &wait.stranded
-                && self.settle_stranded(held, wait.workload, spec).await?
-            {
+    async fn keep_waiting(&self, held: &Held, kept: &mut Kept, tally: &mut Tally) -> Result<()> {
+        let waiting: Vec<Work> = kept.cluster.waiting().cloned().collect();
+        let mut news = Vec::new();
+        for work in waiting {
+            if kept.cluster.is_stranded(&work) && self.settle(held, &work.id).await? {
                 continue;
             }
-            *tally.waiting.entry(wait.what).or_default() += 1;
-            stay.push((wait.workload, wait.reason));
+            let why = kept.cluster.why(&work.id);
+            let what = why.as_ref().map_or("place", |why| why.what);
+            *tally.waiting.entry(what).or_default() += 1;
+            let reason = waiting_for(why.as_ref().map(|why| why.detail.as_str()));
+            let seen = kept.waiting.get(&work.id);
+            if seen.is_some_and(|seen| seen.reason != reason) {
+                news.push((work.id, reason));
+            }
         }
-        self.note_waiting(held, stay).await
+        for some in news.chunks(AT_ONCE) {
+            for (id, noted) in self.note_waiting(held, some).await? {
+                // What changed besides is read anew.
+                if let Some(seen) = kept.waiting.get_mut(&id)
+                    && seen.revision + 1 == noted.revision
+                {
+                    *seen = noted;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, held: &Held, workload_id: &str) -> Result<bool> {
+        let row = workload::Entity::find_by_id(workload_id)
+            .one(self.database.reader())
+            .await?;
+        let queued = i32::from(WorkloadState::Queued);
+        let Some(row) = row.filter(|row| row.state == queued) else {
+            return Ok(true);
+        };
+        let spec = view::decode_spec(&row.spec)?;
+        self.settle_stranded(held, &row, &spec).await
     }
 }
 
-/// Decides for each workload of a page, and takes on the board what it gives away.
-fn decide<'a>(
-    board: &mut Board,
-    page: &'a [workload::Model],
-) -> Result<(Vec<Placement<'a>>, Vec<Waiting<'a>>)> {
-    let (mut placements, mut waiting) = (Vec::new(), Vec::new());
-    for workload in page {
-        let spec = view::decode_spec(&workload.spec)?;
-        let request = request_of(&spec, &workload.files_on);
-        match board.place(&request) {
-            Decision::Place { node_id, gpu_uuids } => {
-                board.take(&request, &node_id, &gpu_uuids);
-                let span = tracing::info_span!("place", workload = workload.id, node = node_id);
-                telemetry::continue_trace_from(&span, &workload.traceparent);
-                placements.push(Placement {
-                    workload,
-                    spec,
-                    request,
-                    node_id,
-                    gpu_uuids,
-                    span,
-                });
-            }
-            Decision::Wait(obstacles) => waiting.push(Waiting {
-                workload,
-                reason: waiting_reason(&obstacles),
-                what: obstacles.first().map_or("place", |first| first.what),
-                stranded: board.is_stranded(&request).then_some(spec),
-            }),
-        }
-    }
-    Ok((placements, waiting))
+fn placement(
+    kept: &Kept,
+    id: &str,
+    node_id: String,
+    gpu_uuids: Vec<String>,
+) -> Option<Placement> {
+    let (work, _) = kept.cluster.find(id)?;
+    Some(Placement {
+        work: work.clone(),
+        node_id,
+        gpu_uuids,
+    })
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl App {
             attempt.state_since = now.timestamp_micros();
         }
         // Why it was told to stop says more than how far it has got.
-        let told_to_stop = current == State::Stopping;
+        let told_to_stop = current == State::Stopping || attempt.leaves_at.is_some();
         if !told_to_stop {
             attempt.reason.clone_from(&reason);
         }

@@ -10,13 +10,13 @@ impl App {
     pub(crate) async fn snapshot(&self) -> Result<String> {
         let held = self.leadership.held()?;
         let mut place = self.kept.lock().await;
-        let kept = self.board(&held, place.take()).await?;
-        let mut boards = Vec::new();
-        boards.extend(kept.before.clone());
-        boards.push(kept.board.record().clone());
+        let kept = self.kept(&held, place.take()).await?;
+        let mut clusters = Vec::new();
+        clusters.extend(kept.before.clone());
+        clusters.push(kept.cluster.record().clone());
         *place = Some(kept);
         drop(place);
-        serde_json::to_string(&Snapshot::of(boards))
+        serde_json::to_string(&Snapshot::of(clusters))
             .map_err(|error| Error::internal("writing a snapshot", error))
     }
 }

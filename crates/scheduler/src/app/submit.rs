@@ -17,6 +17,9 @@ use crate::store::entity::workload;
 /// Largest spec that is stored, in bytes.
 const MAX_SPEC: usize = 256 << 10;
 
+/// Highest priority; the lowest is as far below 0.
+const MOST_PRIORITY: i32 = 1_000;
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct NewWorkload {
@@ -74,6 +77,13 @@ fn check(new: &NewWorkload) -> Result<()> {
         return Err(Error::invalid(
             "spec.on_silence",
             "is move, but files lie on one node; use keep for a workload with a volume",
+        ));
+    }
+    if !(-MOST_PRIORITY..=MOST_PRIORITY).contains(&spec.priority) {
+        let priority = spec.priority;
+        return Err(Error::invalid(
+            "spec.priority",
+            format!("is {priority}; -{MOST_PRIORITY} to {MOST_PRIORITY} is allowed"),
         ));
     }
     if prost::Message::encoded_len(spec) > MAX_SPEC {
@@ -135,6 +145,9 @@ impl App {
             revision: 1,
             created_at: self.clock.now().timestamp_micros(),
             traceparent: telemetry::traceparent().unwrap_or_default(),
+            priority: new.spec.priority.into(),
+            preemptible: new.spec.preemptible,
+            free: new.spec.free,
         }
     }
 

@@ -12,7 +12,6 @@ mod fleet;
 mod mix;
 mod planner;
 mod policy;
-mod record;
 mod score;
 mod seeded;
 mod served;
@@ -33,7 +32,6 @@ pub(crate) use fleet::{Fleet, Gpu, Server, WHOLE};
 pub(crate) use mix::Mix;
 pub(crate) use planner::Planner;
 pub use policy::Policy;
-pub(crate) use record::{Record, Replayed};
 pub(crate) use seeded::Seeded;
 pub(crate) use site::Site;
 
@@ -118,7 +116,7 @@ pub(crate) fn place(nodes: &[NodeView], request: &Request) -> Decision {
 }
 
 /// What keeps `request` off all nodes, the dominant thing first.
-fn obstacles(nodes: &[NodeView], request: &Request) -> Vec<Obstacle> {
+pub(crate) fn obstacles(nodes: &[NodeView], request: &Request) -> Vec<Obstacle> {
     let mut found: BTreeMap<&'static str, Obstacle> = BTreeMap::new();
     let there = nodes
         .iter()

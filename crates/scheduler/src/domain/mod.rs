@@ -2,6 +2,7 @@
 
 pub(crate) mod billable;
 pub(crate) mod capacity;
+pub(crate) mod cluster;
 pub(crate) mod engine;
 pub(crate) mod follow;
 pub(crate) mod lifecycle;

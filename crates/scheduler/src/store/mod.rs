@@ -34,6 +34,10 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0004_changes_of_nodes",
                 sql: include_str!("migrations/0004_changes_of_nodes.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0005_queue_rules",
+                sql: include_str!("migrations/0005_queue_rules.sql"),
+            }),
         ]
     }
 }
@@ -54,6 +58,18 @@ pub(crate) async fn next_changes(
             transaction.get_database_backend(),
             "UPDATE changes SET last = last + $1 WHERE id = 1 RETURNING last",
             [count.into()],
+        ))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the counter of changes".to_owned()))?;
+    row.try_get("", "last")
+}
+
+/// The number of the last change that is committed: all with lower numbers are, too.
+pub(crate) async fn last_change(connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let row = connection
+        .query_one_raw(Statement::from_string(
+            connection.get_database_backend(),
+            "SELECT last FROM changes WHERE id = 1",
         ))
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("the counter of changes".to_owned()))?;

@@ -20,7 +20,9 @@ use testkit::Engine;
 use super::*;
 use crate::app::{Leadership, Links, Metrics, NewWorkload, Possible, Together, Told, Usual};
 use crate::domain::engine::Policy;
+use crate::domain::queue::Rules;
 use crate::store::Migrator;
+use crate::store::entity::attempt;
 
 const NODES: usize = 50;
 const WORKLOADS: usize = 200;
@@ -59,6 +61,14 @@ async fn leader(engine: Engine) -> (App, Arc<Mutex<Vec<String>>>, testkit::Datab
         metrics: Metrics::new(),
         told: Told::default(),
         policy: Policy::Default,
+        rules: Rules {
+            half_life_ms: 1_000,
+            min_run_ms: 0,
+            patience_ms: 1_000,
+            drain_ms: 1_000,
+            with_notice: true,
+        },
+        notice_ms: 1_000,
         usual: Usual::default(),
         kept: Arc::default(),
         possible: Possible::default(),
@@ -146,8 +156,8 @@ async fn a_pass_reads_the_nodes_once(engine: Engine) {
     let waiting = pass().await;
     assert_eq!(
         waiting.len(),
-        3,
-        "two pages and what has changed of the nodes: {waiting:#?}"
+        4,
+        "what waits, and what has changed of nodes and attempts: {waiting:#?}"
     );
 }
 

@@ -1,11 +1,12 @@
 //! The nodes by name and the engine on them, kept from pass to pass.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::record::{Input, Record, in_full};
+use kernel::Resources;
+
 use super::{
-    Ask, Decision, Device, Fleet, Gpu, Gpus, Mix, Models, NodeView, Obstacle, Planner, Policy,
-    Request, Server, obstacles,
+    Ask, Decision, Device, Fleet, Gpu, Gpus, Mix, Models, NodeView, Obstacle, Place, Planner,
+    Policy, Request, Server, Site, WHOLE, obstacles,
 };
 
 /// The nodes, and the engine on them.
@@ -16,10 +17,11 @@ pub(crate) struct Board {
     index: HashMap<String, usize>,
     /// Models by their numbers.
     models: Vec<String>,
-    planner: Planner,
-    /// What found no place since something became free, and why: taking makes room for nobody.
+    site: Site,
+    /// Nodes that are kept for somebody, by their places: in words, for whom.
+    aside: BTreeMap<usize, String>,
+    /// Why requests wait, as far as it was asked since something became free: taking makes room for nobody.
     waits: HashMap<Request, Vec<Obstacle>>,
-    record: Record,
 }
 
 impl Board {
@@ -31,7 +33,6 @@ impl Board {
             .collect();
         models.sort_unstable();
         models.dedup();
-        let servers: Vec<Server> = nodes.iter().map(|node| server(node, &models)).collect();
         let positions = nodes.iter().enumerate();
         let index = positions.map(|(at, node)| (node.id.clone(), at)).collect();
         let asks: Vec<Ask> = usual
@@ -39,31 +40,42 @@ impl Board {
             .map(|usual| ask(usual, None, &models))
             .collect();
         // The dice of the policy that rolls them fall alike on each board.
-        let planner = Planner::new(Fleet::new(&servers), Mix::of(&asks), policy, 0);
+        let fleet = servers(&nodes, &models, server);
+        let site = Site {
+            planner: Planner::new(fleet, Mix::of(&asks), policy, 0),
+            empty: servers(&nodes, &models, empty_server),
+        };
         Self {
-            record: Record::new(nodes.clone(), usual.to_vec(), policy),
             nodes,
             index,
             models,
-            planner,
+            site,
+            aside: BTreeMap::new(),
             waits: HashMap::new(),
         }
     }
 
-    /// The nodes as they are now, and what led there.
-    pub(crate) fn into_parts(self) -> (Vec<NodeView>, Record) {
-        (self.nodes, self.record)
+    /// The nodes as they are now.
+    pub(crate) fn nodes(&self) -> &[NodeView] {
+        &self.nodes
     }
 
-    /// All that its decisions rest on, and they themselves.
-    pub(crate) fn record(&self) -> &Record {
-        &self.record
+    /// The node of this identifier.
+    pub(crate) fn node(&self, id: &str) -> Option<&NodeView> {
+        self.nodes.get(*self.index.get(id)?)
+    }
+
+    /// The engine on them.
+    pub(crate) fn site(&mut self) -> &mut Site {
+        &mut self.site
     }
 
     /// Takes over a node as it is now; `false` when it is new or has other GPUs: only a new board can have it.
     pub(crate) fn renew(&mut self, node: NodeView) -> bool {
-        let server = server(&node, &self.models);
-        self.record.note(Input::Node(node.clone()));
+        let (now, empty) = (
+            server(&node, &self.models),
+            empty_server(&node, &self.models),
+        );
         self.waits.clear();
         let Some(at) = self.index.get(&node.id).copied() else {
             return false;
@@ -79,57 +91,69 @@ impl Board {
             return false;
         }
         *known = node;
-        self.planner.renew(at, &server)
+        self.site.renew(at, &now, &empty)
     }
 
-    /// Decides where `request` goes, and keeps the place free until it is taken.
-    pub(crate) fn place(&mut self, request: &Request) -> Decision {
-        if let Some(obstacles) = self.waits.get(request) {
-            return Decision::Wait(obstacles.clone());
-        }
-        let decision = self.decide(request);
-        if let Decision::Wait(obstacles) = &decision {
-            self.waits.insert(request.clone(), obstacles.clone());
-        }
-        self.record.note(Input::Decided {
-            request: request.clone(),
-            decision: in_full(&decision),
-        });
-        decision
-    }
-
-    fn decide(&mut self, request: &Request) -> Decision {
+    /// Decides where `request` goes; the place stays free.
+    pub(super) fn place(&mut self, request: &Request) -> Decision {
         let ask = self.ask(request);
-        let Some(place) = self.planner.decide(&ask) else {
-            return Decision::Wait(obstacles(&self.nodes, request));
-        };
+        match self.site.planner.decide(&ask) {
+            Some(place) => {
+                let (node_id, gpu_uuids) = self.named(place);
+                Decision::Place { node_id, gpu_uuids }
+            }
+            None => Decision::Wait(obstacles(&self.nodes, request)),
+        }
+    }
+
+    /// A place in words: the node, and its GPUs.
+    pub(crate) fn named(&self, place: Place) -> (String, Vec<String>) {
         let chosen = self.nodes.get(place.node);
-        let listed = self.planner.fleet().listed(place);
-        Decision::Place {
-            node_id: chosen.map(|node| node.id.clone()).unwrap_or_default(),
-            gpu_uuids: listed
-                .filter_map(|at| chosen?.devices.get(at).map(|device| device.uuid.clone()))
-                .collect(),
+        let listed = self.site.planner.fleet().listed(place);
+        let uuid = |at: usize| Some(chosen?.devices.get(at)?.uuid.clone());
+        (
+            chosen.map(|node| node.id.clone()).unwrap_or_default(),
+            listed.filter_map(uuid).collect(),
+        )
+    }
+
+    /// The place that has this name; `None` = there is no such node.
+    pub(crate) fn place_named(&self, node_id: &str, gpu_uuids: &[String]) -> Option<Place> {
+        let at = self.index.get(node_id).copied()?;
+        let given = |device: &Device| gpu_uuids.contains(&device.uuid);
+        let listed: Vec<bool> = self.nodes.get(at)?.devices.iter().map(given).collect();
+        Some(self.site.planner.fleet().place(at, &listed))
+    }
+
+    /// Notes for people what the engine gave away.
+    pub(crate) fn note_taken(&mut self, request: &Request, node_id: &str, gpu_uuids: &[String]) {
+        let at = self.index.get(node_id);
+        if let Some(node) = at.and_then(|at| self.nodes.get_mut(*at)) {
+            node.take(&request.resources, gpu_uuids);
         }
     }
 
-    /// Takes what a decision gave away.
-    pub(crate) fn take(&mut self, request: &Request, node_id: &str, gpu_uuids: &[String]) {
-        let ask = self.ask(request);
-        let found = self.index.get(node_id);
-        let Some((at, node)) = found.and_then(|at| Some((*at, self.nodes.get_mut(*at)?))) else {
-            return;
-        };
-        node.take(&request.resources, gpu_uuids);
-        let given = |device: &Device| gpu_uuids.contains(&device.uuid);
-        let listed: Vec<bool> = node.devices.iter().map(given).collect();
-        let place = self.planner.fleet().place(at, &listed);
-        self.planner.take(&ask, place);
-        self.record.note(Input::Taken {
-            request: request.clone(),
-            node_id: node_id.to_owned(),
-            gpu_uuids: gpu_uuids.to_vec(),
-        });
+    /// Notes for people which nodes are kept, and for whom.
+    pub(crate) fn note_aside(&mut self, aside: BTreeMap<usize, String>) {
+        if self.aside != aside {
+            self.aside = aside;
+            self.waits.clear();
+        }
+    }
+
+    /// What keeps `request` off all nodes, the dominant thing first; nothing when there is room for it.
+    pub(crate) fn obstacles(&mut self, request: &Request) -> &[Obstacle] {
+        if !self.waits.contains_key(request) {
+            let mut nodes = std::borrow::Cow::Borrowed(&self.nodes);
+            for (at, whom) in &self.aside {
+                if let Some(node) = nodes.to_mut().get_mut(*at) {
+                    node.closed = Some(format!("kept for {whom}").into());
+                }
+            }
+            let found = obstacles(&nodes, request);
+            self.waits.insert(request.clone(), found);
+        }
+        self.waits.get(request).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the node that `request` is bound to never takes work again.
@@ -139,24 +163,45 @@ impl Board {
         node.is_some_and(|node| node.gone)
     }
 
-    fn ask(&self, request: &Request) -> Ask {
+    /// What is asked of the engine.
+    pub(crate) fn ask(&self, request: &Request) -> Ask {
         let bound = |id: &String| self.index.get(id).copied().unwrap_or(usize::MAX);
         ask(request, request.node.as_ref().map(bound), &self.models)
     }
 }
 
+fn servers(nodes: &[NodeView], models: &[String], of: fn(&NodeView, &[String]) -> Server) -> Fleet {
+    let servers: Vec<Server> = nodes.iter().map(|node| of(node, models)).collect();
+    Fleet::new(&servers)
+}
+
+/// The node as it is.
 fn server(node: &NodeView, models: &[String]) -> Server {
+    server_of(node, &node.free, |device| device.free_milli, models)
+}
+
+/// The node as it would be if nothing ran.
+fn empty_server(node: &NodeView, models: &[String]) -> Server {
+    server_of(node, &node.total, |_| WHOLE, models)
+}
+
+fn server_of(
+    node: &NodeView,
+    free: &Resources,
+    free_of: fn(&Device) -> u32,
+    models: &[String],
+) -> Server {
     Server {
         open: node.closed.is_none() && !node.gone,
-        milli_cores: node.free.milli_cores,
-        memory_mib: node.free.memory_mib,
-        disk_gib: node.free.disk_gib,
+        milli_cores: free.milli_cores,
+        memory_mib: free.memory_mib,
+        disk_gib: free.disk_gib,
         gpus: node
             .devices
             .iter()
             .map(|device| Gpu {
                 model: number_of(&device.model, models),
-                free_milli: device.free_milli,
+                free_milli: free_of(device),
                 memory_mib: 0,
                 nvlink: None,
                 numa: None,

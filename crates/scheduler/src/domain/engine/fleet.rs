@@ -249,6 +249,11 @@ impl Fleet {
         }
     }
 
+    /// Whether the node takes new work, whoever it may be kept for.
+    pub(crate) fn is_open(&self, node: usize) -> bool {
+        self.open.get(node) == Some(&true)
+    }
+
     /// Whether the node is kept for somebody from now on: then nothing has room there.
     pub(super) fn set_aside(&mut self, node: usize, aside: bool) {
         if let Some(now) = self.aside.get_mut(node) {

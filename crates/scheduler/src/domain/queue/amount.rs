@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::fmt;
+
 use crate::domain::engine::Ask;
 
 /// Kinds of things that are counted, by the names in errors.
@@ -52,11 +54,6 @@ impl Amount {
         self.with(other, i64::min)
     }
 
-    /// The greater of each kind.
-    pub(crate) fn most(self, other: Self) -> Self {
-        self.with(other, i64::max)
-    }
-
     /// Without what is below nothing.
     pub(crate) fn least_0(self) -> Self {
         self.most(Self::default())
@@ -75,5 +72,24 @@ impl Amount {
             part => *part as f64 / whole as f64,
         };
         self.0.iter().zip(whole.0).map(share).fold(0.0, f64::max)
+    }
+}
+
+/// What it is of, in words; kinds of which there is nothing, or no end, are left out.
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.0.iter().zip([
+            (1_000.0, "GPUs"),
+            (1_000.0, "cores"),
+            (1_024.0, "GiB memory"),
+        ]);
+        let there = kinds.filter(|(amount, _)| ![0, i64::MAX].contains(*amount));
+        let words = there.map(|(amount, (unit, name))| {
+            let hundredths = (*amount as f64 / unit * 100.0).round() / 100.0;
+            format!("{hundredths} {name}")
+        });
+        let words: Vec<String> = words.collect();
+        f.write_str(if words.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&words.join(", "))
     }
 }

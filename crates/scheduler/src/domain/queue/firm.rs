@@ -7,7 +7,7 @@ use super::queues::{Queues, of};
 
 impl Queues {
     /// Whether all guarantees can still be kept when the job starts.
-    pub(super) fn leaves_guarantees(&self, job: &Job) -> bool {
+    pub(crate) fn leaves_guarantees(&self, job: &Job) -> bool {
         if job.preemptible {
             return true;
         }

@@ -1,5 +1,7 @@
 //! What waits in queues and runs, and what is decided about it.
 
+use serde::{Deserialize, Serialize};
+
 use super::gang::Gang;
 use crate::domain::engine::Place;
 
@@ -27,7 +29,7 @@ pub(crate) enum Verdict {
 }
 
 /// Times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rules {
     /// After so long, use counts half.
     pub(crate) half_life_ms: u64,

@@ -31,4 +31,5 @@ pub(crate) use line::Line;
 pub(crate) use order::{Blind, Declared, Order, Seen};
 pub(crate) use plan::{Change, Demand, Standing, compare, stand};
 pub(crate) use queues::Queues;
+pub(crate) use share::{Lately, Usage};
 pub(crate) use tree::{QueueSpec, Tree};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::job::{Job, Verdict};
 use super::queues::{Pass, Queues, Running};
+use super::reserve::Reservation;
 use crate::domain::engine::{Place, Site};
 
 /// Who makes room, and for whom.
@@ -11,7 +12,8 @@ use crate::domain::engine::{Place, Site};
 pub(super) struct Leaving {
     pub(super) job: Job,
     pub(super) places: Vec<Place>,
-    by: u64,
+    /// `None` = for nobody any more.
+    by: Option<u64>,
 }
 
 /// Whom others make room for, and the nodes that are kept for it.
@@ -57,7 +59,13 @@ impl Queues {
     pub(super) fn dismiss(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
         for id in victims {
             if let Some(Running { job, places, .. }) = self.stop(*id) {
-                self.leaving.insert(*id, Leaving { job, places, by });
+                let whom = Some(by);
+                let leaving = Leaving {
+                    job,
+                    places,
+                    by: whom,
+                };
+                self.leaving.insert(*id, leaving);
                 pass.verdicts.push(Verdict::Preempt { id: *id, by });
             }
         }
@@ -69,22 +77,24 @@ impl Queues {
         self.keep_aside(site);
     }
 
-    /// A running job is known to make room for one that waits.
-    pub(crate) fn resume_leaving(&mut self, id: u64, by: &Job, site: &mut Site) {
+    /// A running job is known to make room, for `by` if that still waits.
+    pub(crate) fn resume_leaving(&mut self, id: u64, by: Option<&Job>, site: &mut Site) {
         let Some(Running { job, places, .. }) = self.stop(id) else {
             return;
         };
         let nodes = places.iter().map(|place| place.node);
-        match self.promises.get_mut(&by.id) {
-            Some(promise) => promise.nodes.extend(nodes),
-            None => {
-                let nodes = nodes.collect();
-                self.count_as_started(by);
-                let job = by.clone();
-                self.promises.insert(by.id, Promise { job, nodes });
+        if let Some(by) = by {
+            match self.promises.get_mut(&by.id) {
+                Some(promise) => promise.nodes.extend(nodes),
+                None => {
+                    let nodes = nodes.collect();
+                    self.count_as_started(by);
+                    let job = by.clone();
+                    self.promises.insert(by.id, Promise { job, nodes });
+                }
             }
         }
-        let by = by.id;
+        let by = by.map(|by| by.id);
         self.leaving.insert(id, Leaving { job, places, by });
         self.keep_aside(site);
     }
@@ -98,11 +108,17 @@ impl Queues {
             if let Some(places) = job.gang.take(&mut pass.site.planner) {
                 self.promises.remove(&job.id);
                 self.run(job, places, pass);
-            } else if !self.leaving.values().any(|leaving| leaving.by == job.id) {
+            } else if !self.may_come_true(job.id, pass.site) {
                 self.break_promise(job.id, pass.site);
             }
             self.keep_aside(pass.site);
         }
+    }
+
+    /// Whether somebody still makes room for the job, on nodes that take work.
+    fn may_come_true(&self, id: u64, site: &Site) -> bool {
+        let nodes = self.promised_nodes(id);
+        self.makes_room(id) > 0 && nodes.iter().all(|node| site.planner.fleet().is_open(*node))
     }
 
     fn promised_nodes(&self, id: u64) -> Vec<usize> {
@@ -122,7 +138,7 @@ impl Queues {
     /// How many make room for the job; 0 = nobody does.
     pub(crate) fn makes_room(&self, id: u64) -> usize {
         let leaving = self.leaving.values();
-        leaving.filter(|leaving| leaving.by == id).count()
+        leaving.filter(|leaving| leaving.by == Some(id)).count()
     }
 
     /// The nodes that are kept for a job, each with the job.
@@ -131,6 +147,31 @@ impl Queues {
         let promised = promised.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id)));
         let reserved = self.reservation.iter();
         promised.chain(reserved.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id))))
+    }
+
+    /// Keeps no nodes any more. Gives the job that nodes were set aside for, the nodes, and since when.
+    pub(crate) fn clear_aside(&self, site: &mut Site) -> Option<(u64, Vec<usize>, u64)> {
+        for (node, _) in self.kept_aside() {
+            site.planner.set_aside(node, false);
+        }
+        let reserved = self.reservation.as_ref()?;
+        Some((reserved.job.id, reserved.nodes.clone(), reserved.since_ms))
+    }
+
+    /// Nodes are known to be set aside for a job that waits, since then.
+    pub(crate) fn resume_reservation(
+        &mut self,
+        job: Job,
+        nodes: Vec<usize>,
+        since_ms: u64,
+        site: &mut Site,
+    ) {
+        self.reservation = Some(Reservation {
+            job,
+            nodes,
+            since_ms,
+        });
+        self.keep_aside(site);
     }
 
     /// Keeps what is to be kept, whoever else was let in there for a moment.

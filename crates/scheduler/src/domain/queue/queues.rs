@@ -352,8 +352,8 @@ impl Queues {
         self.limit_in_the_way(job).is_none() && self.leaves_guarantees(job)
     }
 
-    /// The queue that would go beyond its limit if the job started, with what is reserved counted.
-    pub(super) fn limit_in_the_way(&self, job: &Job) -> Option<usize> {
+    /// The queue that would go beyond its limit if the job started, with what is reserved counted, and the limit.
+    pub(crate) fn limit_in_the_way(&self, job: &Job) -> Option<(usize, Amount)> {
         let mut limited = self.tree.path(job.queue).filter_map(|at| {
             let limit = self.tree.queues.get(at)?.limit?;
             Some((at, limit))
@@ -361,7 +361,7 @@ impl Queues {
         let reserved = self.reservation.as_ref().map(|reserved| &reserved.job);
         let reserved = reserved.filter(|other| other.id != job.id);
         let reserved = reserved.map(|other| (other.queue, other.gang.amount()));
-        let beyond = limited.find(|(at, limit)| {
+        limited.find(|(at, limit)| {
             let is_below = |leaf: usize| self.tree.path(leaf).any(|above| above == *at);
             let sum = (0..)
                 .zip(self.held.iter().copied())
@@ -370,8 +370,7 @@ impl Queues {
                 .filter(|(leaf, _)| is_below(*leaf))
                 .fold(Amount::default(), |sum, (_, amount)| sum.plus(amount));
             !sum.is_within(*limit)
-        });
-        beyond.map(|(at, _)| at)
+        })
     }
 
     /// Counts a job that waits as one that runs: it starts, or is promised to.

@@ -30,7 +30,7 @@ pub(super) struct Queue {
 }
 
 /// A tree that holds: no cycle, nothing negative, no limit below what is deserved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     pub(super) queues: Vec<Queue>,
     /// Queues, parents before children.

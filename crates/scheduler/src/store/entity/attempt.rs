@@ -35,6 +35,8 @@ pub struct Model {
     pub sequence: i64,
     pub revision: i64,
     pub change: i64,
+    pub leaves_at: Option<i64>,
+    pub leaves_for: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

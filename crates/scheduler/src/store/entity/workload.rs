@@ -23,6 +23,9 @@ pub struct Model {
     pub revision: i64,
     pub created_at: i64,
     pub traceparent: String,
+    pub priority: i64,
+    pub preemptible: bool,
+    pub free: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
