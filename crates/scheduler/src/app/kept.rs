@@ -208,11 +208,19 @@ impl App {
         Ok(Book::default())
     }
 
-    /// Tells the kept cluster what waits and runs no more, and what waits now.
-    pub(super) async fn catch_up(&self, kept: &mut Kept, queued: Vec<(String, i64)>) -> Result<()> {
-        self.note_ends(kept).await?;
+    /// Tells the kept cluster what waits and runs no more, and what waits now. After its nodes were read: whoever waits again since
+    /// its place became free is known when that place is.
+    pub(super) async fn catch_up(&self, kept: &mut Kept) -> Result<()> {
+        let ended = self.ended(kept).await?;
+        let queued = self.waiting_now().await?;
         let now_ms = unsigned(self.clock.now().timestamp_millis());
         let still: HashSet<&str> = queued.iter().map(|(id, _)| id.as_str()).collect();
+        // Whoever waits again is told of below.
+        for (id, at_ms) in ended {
+            if !still.contains(id.as_str()) {
+                kept.cluster.gone(&id, at_ms);
+            }
+        }
         let mut gone: Vec<String> = kept.waiting.keys().cloned().collect();
         gone.retain(|id| !still.contains(id.as_str()));
         gone.sort_unstable();
@@ -251,12 +259,12 @@ impl App {
         Ok(())
     }
 
-    /// Tells the kept cluster which attempts ended.
-    async fn note_ends(&self, kept: &mut Kept) -> Result<()> {
+    /// The workloads that the kept cluster takes for running, and whose attempts ended: when, in milliseconds.
+    async fn ended(&self, kept: &mut Kept) -> Result<Vec<(String, u64)>> {
         let reader = self.database.reader();
         let last = store::last_change(reader).await?;
         if last == kept.ends_seen {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let ended: Vec<(String, i64, i64)> = attempt::Entity::find()
             .select_only()
@@ -271,17 +279,15 @@ impl App {
             .into_tuple()
             .all(reader)
             .await?;
-        for (workload_id, generation, ended_at) in ended {
-            let known = kept.cluster.find(&workload_id);
-            let this = known.is_some_and(|(work, run)| {
-                run.is_some() && work.generation + 1 == unsigned(generation)
-            });
-            if this {
-                kept.cluster.gone(&workload_id, unsigned(ended_at / 1_000));
-            }
-        }
         kept.ends_seen = last;
-        Ok(())
+        let ended = ended.into_iter().filter(|(workload_id, generation, _)| {
+            let known = kept.cluster.find(workload_id);
+            known.is_some_and(|(work, run)| {
+                run.is_some() && work.generation + 1 == unsigned(*generation)
+            })
+        });
+        let ended = ended.map(|(workload_id, _, at)| (workload_id, unsigned(at / 1_000)));
+        Ok(ended.collect())
     }
 }
 

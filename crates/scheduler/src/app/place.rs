@@ -55,8 +55,7 @@ impl App {
     /// taken from what is known of the nodes; the database is the guard: what is not so there is read anew.
     pub(crate) async fn place_queued(&self) -> Result<()> {
         let held = self.leadership.held()?;
-        let queued = self.waiting_now().await?;
-        if queued.is_empty() {
+        if self.waiting_now().await?.is_empty() {
             self.metrics.queue.set::<&str>([]);
             return Ok(());
         }
@@ -69,7 +68,7 @@ impl App {
             waiting = 0_u64
         );
         let began = Instant::now();
-        let tally = self.pass(&held, queued).instrument(span.clone()).await?;
+        let tally = self.pass(&held).instrument(span.clone()).await?;
         let waiting = tally.waiting.values().sum();
         span.record("placed", tally.placed)
             .record("preempted", tally.preempted)
@@ -80,13 +79,13 @@ impl App {
         Ok(())
     }
 
-    async fn pass(&self, held: &Held, mut queued: Vec<(String, i64)>) -> Result<Tally> {
+    async fn pass(&self, held: &Held) -> Result<Tally> {
         let mut tally = Tally::default();
         let mut place = self.kept.lock().await;
         // Whoever fails in the middle leaves nothing behind: what was taken in memory may not be in the database.
         let mut kept = self.kept(held, place.take()).await?;
         loop {
-            self.catch_up(&mut kept, queued).await?;
+            self.catch_up(&mut kept).await?;
             let now_ms = unsigned(self.clock.now().timestamp_millis());
             let mut placements = Vec::new();
             for order in kept.cluster.decide(now_ms, AT_ONCE) {
@@ -107,7 +106,6 @@ impl App {
             if is_last {
                 break;
             }
-            queued = self.waiting_now().await?;
             kept = self.kept(held, Some(kept)).await?;
         }
         self.keep_waiting(held, &mut kept, &mut tally).await?;

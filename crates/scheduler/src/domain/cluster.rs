@@ -162,12 +162,12 @@ impl Cluster {
         }
     }
 
-    /// A workload waits, or waits for something else than before.
+    /// A workload waits: it is new, waits for something else than before, or ran and waits again. Then it keeps its turn among those
+    /// that came at the same moment.
     pub(crate) fn wait(&mut self, work: Work) {
         self.note(Input::Waits(work.clone()));
-        self.forget(&work.id, 0);
-        let number = self.next;
-        self.next += 1;
+        let number = self.forget(&work.id, 0).unwrap_or(self.next);
+        self.next = self.next.max(number + 1);
         self.numbers.insert(work.id.clone(), number);
         self.stale |= !self.leaves.contains_key(&work.owner);
         if let Some(job) = self.job(number, &work).filter(|_| !self.stale) {
@@ -183,15 +183,12 @@ impl Cluster {
         self.note(Input::Gone { id, at_ms });
     }
 
-    fn forget(&mut self, id: &str, at_ms: u64) {
-        let Some(number) = self.numbers.remove(id) else {
-            return;
-        };
-        let Some(Known { work, run }) = self.known.remove(&number) else {
-            return;
-        };
+    /// Gives the number that it had.
+    fn forget(&mut self, id: &str, at_ms: u64) -> Option<u64> {
+        let number = self.numbers.remove(id)?;
+        let Known { work, run } = self.known.remove(&number)?;
         if self.stale {
-            return;
+            return Some(number);
         }
         if run.is_some() {
             // Its places are free once its node is taken over anew.
@@ -199,6 +196,7 @@ impl Cluster {
         } else if let Some(job) = self.job(number, &work) {
             self.queues.withdraw(&job, self.board.site());
         }
+        Some(number)
     }
 
     /// The start that was decided did not come about: the workload waits as before.

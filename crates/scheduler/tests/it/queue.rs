@@ -101,7 +101,7 @@ async fn what_fits_passes_what_waits(engine: Engine) {
     house.submit("second", gpu_spec(1)).await;
     let many = "INSERT INTO workloads WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 300) \
         SELECT 'wo-0' || n, team_id, project_id, user_id, owner_id, 'many-' || n, spec, state, '', stop_wanted, retries_left, \
-         generation, revision, created_at, files_on, traceparent FROM workloads, numbers WHERE request_id = 'second'";
+         generation, revision, created_at, files_on, traceparent, priority, preemptible, free FROM workloads, numbers WHERE request_id = 'second'";
     house.tables().await.execute_unprepared(many).await.unwrap();
     let small = house.submit("small", spec(1_000, 1_024)).await;
     assert_eq!(agent.assigned().await.assignment.workload_id, small.id);

@@ -53,11 +53,11 @@ async fn a_snapshot_gives_the_same_decisions(engine: Engine) {
     let text = snapshot(&house, 0, &operator).await.unwrap();
     let played = scheduler::replay(&text).unwrap();
     assert_eq!(
-        (played.same >= 4, &played.different),
+        (played.same >= 3, &played.different),
         (true, &None),
         "{played:?}"
     );
-    let other = text.replace("Place { node_id", "Place { node_id: \\\"elsewhere\\\", was");
+    let other = text.replace("node_id: ", "node_id: elsewhere, was ");
     let found = scheduler::replay(&other).unwrap();
     assert_eq!(found.same, 0);
     let (now, then) = found.different.unwrap();

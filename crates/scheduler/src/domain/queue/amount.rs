@@ -64,6 +64,13 @@ impl Amount {
         self.0.iter().zip(other.0).all(|(one, other)| *one <= other)
     }
 
+    /// The same, for those kinds only of which `matter` has some.
+    pub(crate) fn is_within_of(self, other: Self, matter: Self) -> bool {
+        let kinds = self.0.iter().zip(other.0).zip(matter.0);
+        let mut those = kinds.filter(|(_, matter)| *matter > 0);
+        those.all(|((one, other), _)| *one <= other)
+    }
+
     /// The largest share that it is of `whole`, over the kinds (dominant resource, NSDI'11); infinite of a kind that is not there.
     pub(crate) fn dominant_of(self, whole: Self) -> f64 {
         let share = |(part, whole): (&i64, i64)| match part {
