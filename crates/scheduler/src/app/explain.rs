@@ -1,11 +1,11 @@
 //! Why a workload is in the state that it is in.
 
-use chassis::Result;
+use chassis::{Error, Result};
 use chassis::auth::User;
 use contracts::scheduler::v1::{
     AttemptState, ExplainWorkloadResponse, Obstacle, SmallestChange, Workload, WorkloadState,
 };
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::place::waiting_reason;
 use super::submit::request_of;
@@ -76,10 +76,29 @@ impl App {
         Ok(row.map_or_else(String::new, |row| row.files_on))
     }
 
+    /// Its turn among what waits in the same queue.
     async fn queue_position(&self, id: &str) -> Result<u32> {
+        let row = entity::workload::Entity::find_by_id(id)
+            .one(self.database.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("workload", id))?;
+        let before = Condition::any()
+            .add(entity::workload::Column::Priority.gt(row.priority))
+            .add(
+                Condition::all()
+                    .add(entity::workload::Column::Priority.eq(row.priority))
+                    .add(entity::workload::Column::Id.lt(id)),
+            );
+        let of_queue = Condition::all().add(entity::workload::Column::Free.eq(row.free));
+        // All free work is in one queue.
+        let of_queue = match row.free {
+            true => of_queue,
+            false => of_queue.add(entity::workload::Column::TeamId.eq(&row.team_id)),
+        };
         let before = entity::workload::Entity::find()
             .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
-            .filter(entity::workload::Column::Id.lt(id))
+            .filter(of_queue)
+            .filter(before)
             .count(self.database.reader())
             .await?;
         Ok(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))

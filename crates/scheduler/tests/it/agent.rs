@@ -7,7 +7,7 @@ use contracts::agent::v1::link_service_client::LinkServiceClient;
 use contracts::agent::v1::open_link_request::Message as ToScheduler;
 use contracts::agent::v1::open_link_response::Message as FromScheduler;
 use contracts::agent::v1::{
-    Assignment, Hello, OpenLinkRequest, OpenLinkResponse, Report, Stop, Wanted,
+    Assignment, Hello, Notice, OpenLinkRequest, OpenLinkResponse, Report, Stop, Wanted,
 };
 use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
 use testkit::TestChannel;
@@ -115,6 +115,15 @@ impl Agent {
             _ => None,
         };
         self.first("an order to stop", new).await.unwrap()
+    }
+
+    /// The next notice.
+    pub(crate) async fn noticed(&mut self) -> Notice {
+        let notice = |_: &mut Self, said| match said {
+            FromScheduler::Notice(notice) => Some(notice),
+            _ => None,
+        };
+        self.first("a notice", notice).await.unwrap()
     }
 
     /// Sends a report and waits until it is stored; the scheduler's status when it hangs up instead.

@@ -17,6 +17,7 @@ mod life;
 mod link;
 mod list;
 mod neighbours;
+mod preempt;
 mod queue;
 mod record;
 mod replicas;
