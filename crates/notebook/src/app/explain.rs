@@ -2,9 +2,11 @@
 
 use chassis::auth::User;
 use chassis::{Error, Result};
+use contracts::from_wire_time;
 use contracts::notebook::v1::ExplainNotebookResponse;
-use contracts::scheduler::v1::ExplainWorkloadRequest;
+use contracts::scheduler::v1::{ExplainWorkloadRequest, PlacementVerdict};
 use kernel::time::from_micros;
+use prost_types::Timestamp;
 
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
@@ -59,6 +61,10 @@ impl App {
                     obstacle.what, obstacle.nodes, obstacle.detail
                 )
             }));
+        let change = explained.smallest_change.map(|change| change.summary);
+        answer.details.extend(change);
+        answer.details.extend(explained.latest_start.map(latest));
+        answer.details.extend(explained.verdict.map(chosen));
         Ok(answer)
     }
 
@@ -82,4 +88,36 @@ impl App {
                 .map(|sign| format!("{}: {}", sign.name, sign.detail)),
         );
     }
+}
+
+fn latest(at: Timestamp) -> String {
+    let at = from_wire_time("latest_start", at).map_or_else(
+        |_| "an unknown time".to_owned(),
+        |at| at.format("%Y-%m-%d %H:%M UTC").to_string(),
+    );
+    format!(
+        "starts at {at} at the latest, if nothing goes before it: what is in its way must have ended by then"
+    )
+}
+
+/// How the place was chosen, in words.
+fn chosen(verdict: PlacementVerdict) -> String {
+    let removed = verdict.removed.iter();
+    let removed: Vec<String> = removed
+        .map(|obstacle| format!("{} by {}", obstacle.nodes, obstacle.what))
+        .collect();
+    let removed = match removed.is_empty() {
+        true => String::new(),
+        false => format!(", ruled out: {}", removed.join(", ")),
+    };
+    let best = verdict.best.iter();
+    let best: Vec<String> = best
+        .map(|node| format!("{} ({})", node.name, node.score))
+        .collect();
+    format!(
+        "its place was chosen by policy {}: nodes that fitted: {}{removed}; the best, with their scores: {}",
+        verdict.policy,
+        verdict.fit,
+        best.join(", ")
+    )
 }

@@ -227,7 +227,7 @@ testkit::play! {
                 summary: "waits for a place: memory".to_owned(),
                 obstacles: vec![obstacle],
                 queue_position: 3,
-                smallest_change: None,
+                ..wire::ExplainWorkloadResponse::default()
             }))
         }
     }

@@ -1,16 +1,23 @@
 //! Why a workload is in the state that it is in.
 
-use chassis::{Error, Result};
+use std::collections::HashMap;
+
 use chassis::auth::User;
+use chassis::{Error, Result};
 use contracts::scheduler::v1::{
-    AttemptState, ExplainWorkloadResponse, Obstacle, SmallestChange, Workload, WorkloadState,
+    AttemptState, ExplainWorkloadResponse, Obstacle, PlacementVerdict, RankedNode, SmallestChange,
+    Workload, WorkloadState,
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use contracts::to_wire_time;
+use kernel::Resources;
+use kernel::time::from_micros;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use super::place::waiting_reason;
 use super::submit::request_of;
-use super::{App, view};
-use crate::domain::engine::{self, Change, Decision, NodeView};
+use super::{App, unsigned, unsigned_32, view};
+use crate::domain::cluster::Verdict;
+use crate::domain::engine::{self, Change, Decision, Ending, NodeView};
 use crate::domain::lifecycle::{self, State};
 use crate::store::entity;
 
@@ -54,6 +61,12 @@ impl App {
                     answer.summary = waiting_reason(&obstacles);
                     answer.smallest_change = engine::smallest_change(&nodes, &request)
                         .map(|change| wire(change, &nodes));
+                    let endings = self.endings().await?;
+                    if let Some((at_ms, node_id)) = engine::forecast(&nodes, &endings, &request) {
+                        let at = i64::try_from(at_ms).unwrap_or(i64::MAX / 1_000);
+                        answer.latest_start = Some(to_wire_time(from_micros(at * 1_000)));
+                        answer.latest_start_node_id = node_id;
+                    }
                     answer.obstacles = obstacles
                         .into_iter()
                         .map(|found| Obstacle {
@@ -65,8 +78,79 @@ impl App {
                 }
             }
         }
+        answer.verdict = self.verdict(&workload).await?;
         answer.workload = Some(workload);
         Ok(answer)
+    }
+
+    /// How the place of its newest attempt was chosen.
+    async fn verdict(&self, workload: &Workload) -> Result<Option<PlacementVerdict>> {
+        let Some(attempt) = &workload.attempt else {
+            return Ok(None);
+        };
+        let reader = self.database.reader();
+        let row = entity::attempt::Entity::find_by_id(&attempt.id)
+            .one(reader)
+            .await?;
+        let verdict = row.and_then(|row| serde_json::from_str::<Verdict>(&row.verdict).ok());
+        let Some(verdict) = verdict else {
+            return Ok(None);
+        };
+        let ids = verdict.best.iter().map(|(id, _)| id.as_str());
+        let names: HashMap<String, String> = entity::node::Entity::find()
+            .select_only()
+            .columns([entity::node::Column::Id, entity::node::Column::Name])
+            .filter(entity::node::Column::Id.is_in(ids))
+            .into_tuple::<(String, String)>()
+            .all(reader)
+            .await?
+            .into_iter()
+            .collect();
+        let ranked = |(node_id, score): (String, i64)| RankedNode {
+            name: names.get(&node_id).cloned().unwrap_or_default(),
+            node_id,
+            score,
+        };
+        let removed = |(what, nodes)| Obstacle {
+            what,
+            nodes,
+            detail: String::new(),
+        };
+        Ok(Some(PlacementVerdict {
+            policy: verdict.policy,
+            fit: verdict.fit,
+            removed: verdict.removed.into_iter().map(removed).collect(),
+            best: verdict.best.into_iter().map(ranked).collect(),
+        }))
+    }
+
+    /// What runs and must end by some time.
+    async fn endings(&self) -> Result<Vec<Ending>> {
+        let open = entity::attempt::Entity::find()
+            .filter(entity::attempt::Column::State.ne(i32::from(AttemptState::Ended)))
+            .filter(
+                Condition::any()
+                    .add(entity::attempt::Column::RunUntil.is_not_null())
+                    .add(entity::attempt::Column::LeavesAt.is_not_null()),
+            )
+            .all(self.database.reader())
+            .await?;
+        let ending = |row: entity::attempt::Model| {
+            let at = [row.run_until, row.leaves_at].into_iter().flatten().min()?;
+            let gpu_uuids = row.gpu_uuids.split_whitespace().map(str::to_owned);
+            Some(Ending {
+                at_ms: unsigned(at / 1_000),
+                node_id: row.node_id,
+                resources: Resources {
+                    milli_cores: unsigned_32(row.milli_cores),
+                    memory_mib: unsigned_32(row.memory_mib),
+                    disk_gib: unsigned_32(row.disk_gib),
+                    ..Resources::default()
+                },
+                gpu_uuids: gpu_uuids.collect(),
+            })
+        };
+        Ok(open.into_iter().filter_map(ending).collect())
     }
 
     async fn files_on(&self, id: &str) -> Result<String> {

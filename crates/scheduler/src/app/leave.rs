@@ -2,6 +2,7 @@
 
 use chassis::Result;
 use chassis::lease::{self, Held};
+use chrono::SecondsFormat;
 use contracts::scheduler::v1::{AttemptEnd, AttemptState};
 use kernel::Timestamp;
 use kernel::time::from_micros;
@@ -80,10 +81,10 @@ impl App {
     }
 }
 
-/// What a workload that makes room says of itself.
-pub(super) fn told(leaves_at: Timestamp) -> String {
-    let at = leaves_at.format("%H:%M:%S UTC");
+/// What a workload that makes room says of itself: as agents say it of theirs, so that a page can tell it from other reasons.
+fn told(leaves_at: Timestamp) -> String {
+    let at = leaves_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     format!(
-        "makes room for other work: it is stopped at {at} and waits for a place again; save what is in memory"
+        "will be stopped at {at}: makes room for other work, and waits for a place again; save what is only in memory"
     )
 }

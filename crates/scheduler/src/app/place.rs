@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use self::commit::Placed;
 use super::kept::Kept;
 use super::{App, unsigned, view};
-use crate::domain::cluster::{Order, Work};
+use crate::domain::cluster::{Order, Verdict, Work};
 use crate::domain::engine::Obstacle;
 use crate::store::entity::workload;
 
@@ -40,6 +40,7 @@ struct Placement {
     work: Work,
     node_id: String,
     gpu_uuids: Vec<String>,
+    verdict: Verdict,
 }
 
 /// What a pass has come to.
@@ -94,7 +95,16 @@ impl App {
                         id,
                         node_id,
                         gpu_uuids,
-                    } => placements.extend(placement(&kept, &id, node_id, gpu_uuids)),
+                        verdict,
+                    } => {
+                        let known = kept.cluster.find(&id);
+                        placements.extend(known.map(|(work, _)| Placement {
+                            work: work.clone(),
+                            node_id,
+                            gpu_uuids,
+                            verdict,
+                        }));
+                    }
                     Order::Leave { id, by } => {
                         tally.preempted += 1;
                         self.leave(held, &id, &by).await?;
@@ -225,20 +235,6 @@ impl App {
         let spec = view::decode_spec(&row.spec)?;
         self.settle_stranded(held, &row, &spec).await
     }
-}
-
-fn placement(
-    kept: &Kept,
-    id: &str,
-    node_id: String,
-    gpu_uuids: Vec<String>,
-) -> Option<Placement> {
-    let (work, _) = kept.cluster.find(id)?;
-    Some(Placement {
-        work: work.clone(),
-        node_id,
-        gpu_uuids,
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! told, with its time, and what is decided comes out; both are written down (`record`).
 
 mod record;
+mod verdict;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use record::{Beginning, Record, Replayed};
+pub(crate) use verdict::Verdict;
 pub(crate) use why::Why;
 
 use self::record::Input;
 use super::engine::{Board, NodeView, Place, Request};
-use super::queue::{Amount, Book, Gang, Grown, Job, Owner, Queues, Rules, Tree, Usage, Verdict};
+use super::queue::{self, Amount, Book, Gang, Grown, Job, Owner, Queues, Rules, Tree, Usage};
 
 /// The priority of free work: below all that people may ask for.
 const FREE: i32 = i32::MIN;
@@ -49,6 +51,7 @@ pub(crate) enum Order {
         id: String,
         node_id: String,
         gpu_uuids: Vec<String>,
+        verdict: Verdict,
     },
     /// It makes room for another, and keeps its place until it has gone.
     Leave { id: String, by: String },
@@ -78,6 +81,8 @@ pub(crate) struct Cluster {
     stale: bool,
     /// Why work waits, by leaf, request and whether it may be stopped, as far as it was asked since the last change.
     whys: HashMap<(usize, Request, bool), Why>,
+    /// What kept requests off nodes when they were last placed, since the last pass began.
+    removed: HashMap<Request, BTreeMap<String, u32>>,
     record: Record,
 }
 
@@ -96,7 +101,9 @@ impl Cluster {
         } = beginning;
         let board = Board::new(nodes, &usual, policy);
         let numbered: Vec<(u64, (Work, Option<Run>))> = (0..).zip(works).collect();
-        let numbers = numbered.iter().map(|(at, (work, _))| (work.id.clone(), *at));
+        let numbers = numbered
+            .iter()
+            .map(|(at, (work, _))| (work.id.clone(), *at));
         let mut cluster = Self {
             numbers: numbers.collect(),
             next: numbered.len() as u64,
@@ -109,6 +116,7 @@ impl Cluster {
             leaves: BTreeMap::new(),
             stale: false,
             whys: HashMap::new(),
+            removed: HashMap::new(),
             board,
             book,
             rules,
@@ -238,6 +246,7 @@ impl Cluster {
         if self.stale {
             self.grow();
         }
+        self.removed.clear();
         let verdicts = self.queues.decide(self.board.site(), now_ms, most);
         let orders: Vec<Order> = verdicts
             .into_iter()
@@ -251,11 +260,16 @@ impl Cluster {
         orders
     }
 
-    fn order(&mut self, verdict: Verdict, now_ms: u64) -> Option<Order> {
+    fn order(&mut self, verdict: queue::Verdict, now_ms: u64) -> Option<Order> {
         match verdict {
-            Verdict::Start { id, places } => {
+            queue::Verdict::Start {
+                id,
+                places,
+                ranking,
+            } => {
                 // A workload is one member.
                 let (node_id, gpu_uuids) = self.board.named(*places.first()?);
+                let verdict = self.verdict(id, &ranking)?;
                 let known = self.known.get_mut(&id)?;
                 let request = &known.work.request;
                 self.board.note_taken(request, &node_id, &gpu_uuids);
@@ -270,9 +284,10 @@ impl Cluster {
                     id,
                     node_id,
                     gpu_uuids,
+                    verdict,
                 })
             }
-            Verdict::Preempt { id, by } => {
+            queue::Verdict::Preempt { id, by } => {
                 let by = self.known.get(&by)?.work.id.clone();
                 let known = self.known.get_mut(&id)?;
                 known.run.as_mut()?.by = Some(by.clone());

@@ -145,6 +145,7 @@ impl App {
                     change,
                     leaves_at: None,
                     leaves_for: String::new(),
+                    verdict: serde_json::to_string(&placement.verdict).unwrap_or_default(),
                 }
             })
             .collect()

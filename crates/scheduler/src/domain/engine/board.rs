@@ -6,7 +6,7 @@ use kernel::Resources;
 
 use super::{
     Ask, Decision, Device, Fleet, Gpu, Gpus, Mix, Models, NodeView, Obstacle, Place, Planner,
-    Policy, Request, Server, Site, WHOLE, obstacles,
+    Policy, Request, Server, Site, WHOLE, hurdle, obstacles,
 };
 
 /// The nodes, and the engine on them.
@@ -154,6 +154,19 @@ impl Board {
             self.waits.insert(request.clone(), found);
         }
         self.waits.get(request).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many nodes are ruled out for `request`, by the first thing in the way.
+    pub(crate) fn removed(&self, request: &Request) -> BTreeMap<String, u32> {
+        let mut removed = BTreeMap::new();
+        let there = self.nodes.iter().enumerate();
+        for (at, node) in there.filter(|(_, node)| !node.gone || node.binds(request)) {
+            let kept = self.aside.contains_key(&at).then_some("node");
+            if let Some(what) = kept.or_else(|| hurdle(node, request)) {
+                *removed.entry(what.to_owned()).or_default() += 1;
+            }
+        }
+        removed
     }
 
     /// Whether the node that `request` is bound to never takes work again.

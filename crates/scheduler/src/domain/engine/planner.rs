@@ -30,6 +30,18 @@ pub(crate) struct Planner {
     dice: Seeded,
 }
 
+/// How a decision came about: of all nodes those that fit best, with their scores; the first was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranking {
+    /// How many nodes fit.
+    pub(crate) fit: u32,
+    /// Nodes by their places, the best first. Scores compare within one ranking only.
+    pub(crate) best: Vec<(usize, i64)>,
+}
+
+/// Nodes that a ranking names.
+const NAMED: usize = 3;
+
 /// The scores of all nodes for one request, as of a change.
 #[derive(Clone, Debug, Default)]
 struct Row {
@@ -77,6 +89,23 @@ impl Planner {
             _ => choice.gpus,
         };
         Some(Place { node, gpus })
+    }
+
+    /// The same, with how it came about.
+    pub(crate) fn decide_ranked(&mut self, ask: &Ask) -> Option<(Place, Ranking)> {
+        let place = self.decide(ask)?;
+        let ranking = match ask.node {
+            Some(bound) => Ranking {
+                fit: 1,
+                best: vec![(bound, self.look().score(bound, ask))],
+            },
+            None => self
+                .rows
+                .get(ask)
+                .map(|row| row.ranking(place.node))
+                .unwrap_or_default(),
+        };
+        Some((place, ranking))
     }
 
     /// Takes a place that was decided.
@@ -190,6 +219,26 @@ impl Planner {
 }
 
 impl Row {
+    /// `taken` comes first: it is the best, unless dice chose it.
+    fn ranking(&self, taken: usize) -> Ranking {
+        let mut ranking = Ranking::default();
+        for (node, score) in self.scores.iter().enumerate() {
+            if *score == UNFIT {
+                continue;
+            }
+            ranking.fit += 1;
+            let better =
+                |other: &(usize, i64)| other.0 != taken && (node == taken || *score > other.1);
+            let best = &mut ranking.best;
+            let at = best.iter().position(better).unwrap_or(best.len());
+            if at < NAMED {
+                best.insert(at, (node, *score));
+                best.truncate(NAMED);
+            }
+        }
+        ranking
+    }
+
     /// The first of the best nodes.
     fn best(&self) -> Option<usize> {
         let mut best = (UNFIT, None);

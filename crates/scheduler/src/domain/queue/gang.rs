@@ -1,7 +1,7 @@
 //! Members that start together or not at all, over one or many nodes.
 
 use super::amount::Amount;
-use crate::domain::engine::{Ask, Fleet, Gpus, Place, Planner, WHOLE};
+use crate::domain::engine::{Ask, Fleet, Gpus, Place, Planner, Ranking, WHOLE};
 
 /// Members that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,19 +48,32 @@ impl Gang {
 
     /// Takes a place for every member, or nothing.
     pub(super) fn take(&self, planner: &mut Planner) -> Option<Vec<Place>> {
+        Some(self.take_ranked(planner)?.0)
+    }
+
+    /// The same, with how the first member's place was chosen.
+    pub(super) fn take_ranked(&self, planner: &mut Planner) -> Option<(Vec<Place>, Ranking)> {
         if self.count > 1 && !self.fits(planner.fleet()) {
             return None;
         }
         let mut places = Vec::new();
+        let mut first = None;
         for _ in 0..self.count {
-            let Some(place) = planner.decide(&self.member) else {
+            let decided = match first {
+                None => planner.decide_ranked(&self.member).map(|(place, ranking)| {
+                    first = Some(ranking);
+                    place
+                }),
+                Some(_) => planner.decide(&self.member),
+            };
+            let Some(place) = decided else {
                 self.give_back(planner, &places);
                 return None;
             };
             planner.take(&self.member, place);
             places.push(place);
         }
-        Some(places)
+        Some((places, first.unwrap_or_default()))
     }
 
     /// Gives the members' places back.

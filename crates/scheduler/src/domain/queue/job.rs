@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gang::Gang;
-use crate::domain::engine::Place;
+use crate::domain::engine::{Place, Ranking};
 
 /// What waits or runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,12 @@ pub(crate) enum Verdict {
     /// It makes room for another. Without notice it is stopped at once and waits again; with notice it still has its places.
     Preempt { id: u64, by: u64 },
     /// It starts there, one place a member.
-    Start { id: u64, places: Vec<Place> },
+    Start {
+        id: u64,
+        places: Vec<Place>,
+        /// How the place of the first member was chosen.
+        ranking: Ranking,
+    },
 }
 
 /// Times in milliseconds.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::gang::Gang;
 use super::job::{Job, Verdict};
-use crate::domain::engine::{Place, Planner};
+use crate::domain::engine::{Place, Planner, Ranking};
 
 #[derive(Clone, Debug)]
 struct Running {
@@ -106,7 +106,11 @@ impl Line {
             ends_ms: declared_ms.map(|declared| now_ms + declared),
         };
         self.running.insert(job.id, running);
-        Some(Verdict::Start { id: job.id, places })
+        Some(Verdict::Start {
+            id: job.id,
+            places,
+            ranking: Ranking::default(),
+        })
     }
 
     /// The earliest time at which `gang` fits when all that runs ends as declared; `None` = too much of it is not known.

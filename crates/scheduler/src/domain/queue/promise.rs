@@ -105,9 +105,9 @@ impl Queues {
         promised.sort_unstable_by_key(Job::turn);
         for job in promised {
             self.set_aside(&self.promised_nodes(job.id), false, pass.site);
-            if let Some(places) = job.gang.take(&mut pass.site.planner) {
+            if let Some(taken) = job.gang.take_ranked(&mut pass.site.planner) {
                 self.promises.remove(&job.id);
-                self.run(job, places, pass);
+                self.run(job, taken, pass);
             } else if !self.may_come_true(job.id, pass.site) {
                 self.break_promise(job.id, pass.site);
             }

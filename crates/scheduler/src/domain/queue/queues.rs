@@ -19,7 +19,10 @@ use super::reserve::Reservation;
 use super::share::Usage;
 use super::tree::Tree;
 use super::waiting::Waiting;
-use crate::domain::engine::{Place, Site};
+use crate::domain::engine::{Place, Ranking, Site};
+
+/// What a gang took, and how that was chosen.
+type Taken = (Vec<Place>, Ranking);
 
 #[derive(Clone, Debug)]
 pub(super) struct Running {
@@ -313,7 +316,11 @@ impl Queues {
     fn serve(&mut self, queue: usize, pass: &mut Pass<'_>) {
         let kept = pass.lines.get_mut(queue).and_then(Option::take);
         let mut line = kept.unwrap_or_else(|| {
-            let firsts = self.waiting.get(queue).into_iter().flat_map(Waiting::firsts);
+            let firsts = self
+                .waiting
+                .get(queue)
+                .into_iter()
+                .flat_map(Waiting::firsts);
             firsts.map(|job| (job.turn(), job.gang.clone())).collect()
         });
         pass.freed = false;
@@ -338,8 +345,8 @@ impl Queues {
             return false;
         }
         if !pass.unplaceable.contains(&job.gang) {
-            if let Some(places) = job.gang.take(&mut pass.site.planner) {
-                self.start(job, places, pass);
+            if let Some(taken) = job.gang.take_ranked(&mut pass.site.planner) {
+                self.start(job, taken, pass);
                 return true;
             }
             pass.unplaceable.insert(job.gang.clone());
@@ -379,22 +386,26 @@ impl Queues {
         self.hold(job);
     }
 
-    pub(super) fn start(&mut self, job: &Job, places: Vec<Place>, pass: &mut Pass<'_>) {
+    pub(super) fn start(&mut self, job: &Job, taken: Taken, pass: &mut Pass<'_>) {
         self.count_as_started(job);
-        self.run(job.clone(), places, pass);
+        self.run(job.clone(), taken, pass);
         self.release(job.id, pass);
     }
 
     /// A job that is counted already has its places.
-    pub(super) fn run(&mut self, job: Job, places: Vec<Place>, pass: &mut Pass<'_>) {
-        let (id, given) = (job.id, places.clone());
+    pub(super) fn run(&mut self, job: Job, (places, ranking): Taken, pass: &mut Pass<'_>) {
+        let id = job.id;
+        pass.verdicts.push(Verdict::Start {
+            id,
+            places: places.clone(),
+            ranking,
+        });
         let running = Running {
             job,
             places,
             started_ms: pass.now_ms,
         };
         self.running.insert(id, running);
-        pass.verdicts.push(Verdict::Start { id, places: given });
     }
 }
 

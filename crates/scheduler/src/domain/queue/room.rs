@@ -65,10 +65,10 @@ impl Queues {
             return self.promise(job, &victims, pass);
         }
         self.preempt(&victims, job.id, pass);
-        let places = job.gang.take(&mut pass.site.planner);
-        let is_placed = places.is_some();
-        if let Some(places) = places {
-            self.start(job, places, pass);
+        let taken = job.gang.take_ranked(&mut pass.site.planner);
+        let is_placed = taken.is_some();
+        if let Some(taken) = taken {
+            self.start(job, taken, pass);
         }
         is_placed
     }

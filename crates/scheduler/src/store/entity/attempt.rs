@@ -37,6 +37,7 @@ pub struct Model {
     pub change: i64,
     pub leaves_at: Option<i64>,
     pub leaves_for: String,
+    pub verdict: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

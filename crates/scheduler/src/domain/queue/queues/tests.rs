@@ -313,7 +313,7 @@ proptest! {
                         prop_assert!(at - since >= RULES.min_run_ms, "{id} ran for {}", at - since);
                         left.get_mut(&id).unwrap().0 -= at - since;
                     }
-                    Verdict::Start { id, places } => {
+                    Verdict::Start { id, places, .. } => {
                         prop_assert!(!runs.contains_key(&id));
                         prop_assert_eq!(places.len() as u32, left[&id].1.div_ceil(8), "whole or not at all");
                         runs.insert(id, (at, places));
