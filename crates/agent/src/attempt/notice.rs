@@ -39,7 +39,7 @@ impl Notice {
         format!("{content}\n").into_bytes()
     }
 
-    /// What its people are told.
+    /// What its people are told. `JupyterLab` knows it by these words (`notice.js` of the crate `edge`).
     pub(super) fn text(&self) -> String {
         let what = format!("will be stopped at {}", self.stop_at());
         match self.reason.as_str() {

@@ -5,7 +5,7 @@ use std::fs;
 use contracts::agent::v1::{Assignment, Notice, Wanted};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState};
 use kernel::Clock as _;
-use kernel::id::AttemptId;
+use kernel::id::{AttemptId, VolumeId};
 use kernel::time::SystemClock;
 use serde_json::Value;
 use testkit::eventually;
@@ -33,6 +33,13 @@ fn waits() -> Assignment {
     waits
 }
 
+/// The example in the documentation.
+fn example() -> &'static str {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```python\n").unwrap();
+    rest.split_once("```").unwrap().0
+}
+
 /// Lets it be told everything that was said, and gives its log: what is told to an agent is done in order.
 async fn stopped(node: &Node, attempt: &Assignment) -> String {
     node.control.stop(attempt, "preempted").await;
@@ -43,6 +50,15 @@ async fn stopped(node: &Node, attempt: &Assignment) -> String {
         "{report:?}"
     );
     node.log(attempt).await
+}
+
+/// Waits until the agent has told an attempt all, signal included, and will remember.
+async fn kept(node: &Node, attempt: &Assignment) {
+    eventually("the agent to keep that it told", || async {
+        let kept = fs::read_to_string(node.attempt(attempt).join("state.json")).ok()?;
+        kept.contains("\"notice_given\":true").then_some(())
+    })
+    .await;
 }
 
 /// A workload on this node is told, whatever the node protects it with.
@@ -96,12 +112,15 @@ async fn who_waits_for_the_signal_is_told_once_and_reads_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_wait_for_the_signal_lives_on_and_finds_the_file() {
     let node = Node::start().await;
-    let looks = "echo up; while [ ! -e \"$QUIRE_NOTICE\" ]; do sleep 0.05; done; cat \"$QUIRE_NOTICE\"; sleep 1; echo lives; sleep 1000";
+    let looks = "echo up; until [ -e $QUIRE_NOTICE ]; do sleep 0.05; done; cat $QUIRE_NOTICE; until [ -e asked ]; do sleep 0.05; done; echo lives; sleep 1000";
     let ends_well = format!("trap 'echo bye' EXIT; {looks}");
     for shell in [job(&["sh", "-c", looks]), job(&["bash", "-c", &ends_well])] {
         node.control.assign(&shell).await;
         logged(&node, &shell, "up").await;
         node.control.notice(&shell, 30_000).await;
+        kept(&node, &shell).await;
+        let home = node.config.data_dir.join("homes").join(&shell.attempt_id);
+        fs::write(home.join("asked"), "").unwrap();
         logged(&node, &shell, "lives").await;
         let log = stopped(&node, &shell).await;
         assert!(log.contains("{\"reason\":\"room is needed\""), "{log}");
@@ -117,12 +136,7 @@ async fn what_was_told_is_not_told_again_by_the_next_agent() {
     logged(&node, &waits, "up False").await;
     node.control.notice(&waits, 30_000).await;
     logged(&node, &waits, "told").await;
-    // That it was told is on the disk before the next agent is there: killed in between, it would be told twice.
-    eventually("the agent to have kept that", || async {
-        let kept = fs::read_to_string(node.attempt(&waits).join("state.json")).ok()?;
-        kept.contains("\"notice_given\":true").then_some(())
-    })
-    .await;
+    kept(&node, &waits).await;
     node.kill();
     node.control.want(Wanted {
         assignments: vec![waits.clone()],
@@ -203,7 +217,7 @@ async fn a_notice_for_somebody_else_is_given_to_nobody() {
 async fn what_is_being_stopped_is_given_no_notice() {
     let node = Node::start().await;
     let mut stubborn = job(&["python3", "-c"]);
-    let ignores = format!("{WAITS}").replace(
+    let ignores = WAITS.replace(
         "signal.signal(",
         "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\nsignal.signal(",
     );
@@ -238,5 +252,27 @@ async fn a_link_in_place_of_the_file_leads_nowhere() {
     if is_root() {
         assert!(log.contains("\nrefused\n"), "{log}");
         assert_eq!(log.matches("room is needed").count(), 2, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_example_goes_on_where_it_has_saved() {
+    let node = Node::start().await;
+    let volume = VolumeId::generate().to_string();
+    let saved = |log: &str| -> u64 {
+        let step = log.split("saved step ").nth(1).unwrap().lines().next();
+        step.unwrap().parse().unwrap()
+    };
+    let mut first = 0;
+    for _ in 0..2 {
+        let mut works = job(&["python3", "-c", example()]);
+        spec(&mut works).volume_id.clone_from(&volume);
+        node.control.assign(&works).await;
+        node.control.running(&works).await;
+        node.control.notice(&works, 30_000).await;
+        logged(&node, &works, "saved step").await;
+        let step = saved(&stopped(&node, &works).await);
+        assert!(step > first, "{step} after {first}");
+        first = step;
     }
 }
