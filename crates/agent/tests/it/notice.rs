@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use contracts::agent::v1::{Assignment, Notice, Wanted};
+use contracts::agent::v1::{Assignment, Notice, Report, Wanted};
 use contracts::scheduler::v1::{AttemptEnd, AttemptState};
 use kernel::Clock as _;
 use kernel::id::{AttemptId, VolumeId};
@@ -275,4 +275,20 @@ async fn the_documented_example_goes_on_where_it_has_saved() {
         assert!(step > first, "{step} after {first}");
         first = step;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_not_answered_yet_is_told_too() {
+    let node = Node::start().await;
+    let mut loads = waits();
+    spec(&mut loads).ready_path = "/".to_owned();
+    node.control.assign(&loads).await;
+    logged(&node, &loads, "up False").await;
+    node.control.notice(&loads, 30_000).await;
+    let log = logged(&node, &loads, "told").await;
+    assert!(log.contains("room is needed"), "{log}");
+    let told = |report: &Report| report.reason.starts_with("will be stopped at ");
+    let report = node.control.report(&loads, "what it says", told).await;
+    assert_eq!(report.state(), AttemptState::Starting, "{report:?}");
+    stopped(&node, &loads).await;
 }

@@ -90,7 +90,14 @@ fn only_who_waits_for_the_signal_gets_it() {
         "sh",
         "trap 'echo told' USR1; echo up; while :; do sleep 0.02; done",
     );
+    // By another process: a program that this one has open for writing could not be run.
+    let folder = tempfile::tempdir().unwrap();
+    let node = folder.path().join("node").display().to_string();
+    let copied = Command::new("cp").args(["/bin/sh", &node]).status();
+    assert!(copied.unwrap().success());
+    let waits_too = "trap 'echo told' USR1; echo up; while :; do sleep 0.02; done";
     let mut others = [
+        Process::start(&node, waits_too),
         Process::start("sh", "echo up; exec sleep 1000"),
         Process::start(
             "bash",
