@@ -227,13 +227,17 @@ impl Link {
                 for stop in wanted.stops {
                     self.order(Order::Stop(stop)).await?;
                 }
+                for notice in wanted.notices {
+                    self.order(Order::Notice(notice)).await?;
+                }
                 Ok(())
             }
             Some(Down::Assign(assignment)) => self.order(Order::Assign(Arc::new(assignment))).await,
             Some(Down::Stop(stop)) => self.order(Order::Stop(stop)).await,
+            Some(Down::Notice(notice)) => self.order(Order::Notice(notice)).await,
             Some(Down::Ack(ack)) => self.order(Order::Acknowledge(ack)).await,
             // Of a newer scheduler; what must be done is said in words that agents know.
-            Some(Down::Notice(_)) | None => Ok(()),
+            None => Ok(()),
         }
     }
 

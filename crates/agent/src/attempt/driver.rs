@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::telemetry;
-use contracts::agent::v1::Assignment;
+use contracts::agent::v1::{Assignment, Notice as Said};
 use futures::FutureExt as _;
 use kernel::time::milliseconds_between;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use super::board::{Board, Entry};
 use super::ending::End;
 use super::kept::Kept;
 use super::life::{Phase, Seen, Work};
+use super::notice::Notice;
 use super::ready;
 use crate::files;
 use crate::moment::{Moment, Timekeeper, up_ms};
@@ -29,12 +30,16 @@ const REPORT_EVERY_MS: u64 = 10_000;
 /// A deadline of the calendar is looked at this often, because calendars are set.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_LEAST: Duration = Duration::from_millis(10);
+/// Pause between looks whether a workload that has a notice to hear has begun.
+const LOOK_FOR_BEGIN: Duration = Duration::from_millis(10);
 
 /// What the supervisor tells one attempt.
 #[derive(Debug)]
 pub(super) enum Word {
     /// What is to run, with a new time until when.
     Assigned(Arc<Assignment>),
+    /// It will be told to end.
+    Notice(Said),
     /// It shall end.
     Stop(End),
     /// Its reports up to this one are stored.
@@ -68,11 +73,17 @@ impl Driver {
     pub(super) async fn run(mut self, cancel: CancellationToken) {
         let (progress, mut said) = Progress::new();
         let (mut work, mut doing) = (Work::Rest, Self::rest());
+        let (mut tells, mut telling) = (false, Self::rest());
         self.save_and_show().await;
         while !self.entry.life.is_settled() {
             let next = self.entry.life.work();
             if next != work {
                 (work, doing) = (next, self.begin(next, &progress));
+            }
+            let notice = self.entry.life.notice_to_give();
+            if notice.is_some() != tells {
+                tells = !tells;
+                telling = notice.map_or_else(Self::rest, |notice| self.give_notice(notice));
             }
             let pause = self.until_next_look();
             tokio::select! {
@@ -84,6 +95,10 @@ impl Driver {
                 Some(text) = said.recv() => self.see(Seen::Progress(text)).await,
                 seen = &mut doing => {
                     doing = Self::rest();
+                    self.see(seen).await;
+                }
+                seen = &mut telling => {
+                    telling = Self::rest();
                     self.see(seen).await;
                 }
                 () = tokio::time::sleep(pause) => self.look().await,
@@ -143,6 +158,22 @@ impl Driver {
         span
     }
 
+    /// Tells the workload that it will be told to end, beside whatever else is done for it.
+    fn give_notice(&self, notice: &Notice) -> Doing {
+        let (runtime, job) = (self.shared.runtime.clone(), self.entry.job.clone());
+        let (notice, span) = (notice.clone(), self.span("notice"));
+        async move {
+            // A signal before its program is there would be lost.
+            while !runtime.has_begun(&job) {
+                tokio::time::sleep(LOOK_FOR_BEGIN).await;
+            }
+            runtime.give_notice(&job, &notice).await;
+            Seen::NoticeGiven
+        }
+        .instrument(span)
+        .boxed()
+    }
+
     async fn hear(&mut self, word: Word) {
         match word {
             Word::Assigned(assignment) => {
@@ -156,6 +187,7 @@ impl Driver {
                 self.shared.board.put(self.entry.clone());
                 self.look().await;
             }
+            Word::Notice(said) => self.see(Seen::NoticeWanted(said)).await,
             Word::Stop(end) => self.see(Seen::StopWanted(end)).await,
             Word::Acknowledged(sequence) => {
                 let life = &mut self.entry.life;

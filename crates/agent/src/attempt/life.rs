@@ -1,11 +1,12 @@
 //! The life of one attempt, as a rule without I/O: what was seen goes in, and out come what is to be done next and what is to
 //! be reported. It is kept on the disk after each change, so that the next agent process goes on where this one was.
 
-use contracts::agent::v1::Report;
+use contracts::agent::v1::{Notice as Said, Report};
 use contracts::scheduler::v1::AttemptState;
 use serde::{Deserialize, Serialize};
 
 use super::ending::{self, End};
+use super::notice::Notice;
 use crate::moment::Moment;
 use crate::runtime::{Ending, Memory, Start};
 
@@ -57,6 +58,10 @@ pub(crate) enum Seen {
     Answered(String),
     /// It could not be prepared or started.
     Broken(String),
+    /// It will be told to end.
+    NoticeWanted(Said),
+    /// Its workload was told so.
+    NoticeGiven,
     /// It shall end.
     StopWanted(End),
     /// It still runs.
@@ -75,6 +80,12 @@ pub(crate) struct Life {
     running_since: Option<Moment>,
     /// How long it had run when last looked at, in milliseconds.
     ran_ms: Option<u64>,
+    /// That it will be told to end, once that was said: what is said again changes nothing.
+    #[serde(default)]
+    notice: Option<Notice>,
+    /// Whether its workload was told so.
+    #[serde(default)]
+    notice_given: bool,
     /// How it shall end, once that is known.
     stop: Option<End>,
     /// How it ended.
@@ -98,6 +109,8 @@ impl Life {
             phase: Phase::Preparing,
             running_since: None,
             ran_ms: None,
+            notice: None,
+            notice_given: false,
             stop: None,
             end: None,
             reason: String::new(),
@@ -123,6 +136,12 @@ impl Life {
     /// Whether its end is reported and acknowledged: nobody needs it any more.
     pub(crate) fn is_settled(&self) -> bool {
         self.phase == Phase::Ended && self.acknowledged >= self.sequence
+    }
+
+    /// What its workload has yet to be told: one that is told to end already needs no notice of it.
+    pub(crate) fn notice_to_give(&self) -> Option<&Notice> {
+        let notice = self.notice.as_ref().filter(|_| !self.notice_given);
+        notice.filter(|_| self.has_begun())
     }
 
     /// Milliseconds since its first answer, at `now`; `None` before.
@@ -159,7 +178,7 @@ impl Life {
                 self.phase = Phase::Running;
                 self.running_since = Some(now.clone());
                 self.ran_ms = Some(0);
-                self.reason = note;
+                self.reason = self.notice.as_ref().map_or(note, Notice::text);
             }
             Seen::Alive if self.phase == Phase::Running => self.ran_ms = self.running_for(&now),
             Seen::Memory(memory)
@@ -169,6 +188,12 @@ impl Life {
                 self.reason = ending::killed_within(memory);
                 self.ran_ms = self.running_for(&now);
             }
+            Seen::NoticeWanted(said) if self.has_begun() && self.notice.is_none() => {
+                let notice = Notice::heard(&said, &now);
+                self.reason = notice.text();
+                self.notice = Some(notice);
+            }
+            Seen::NoticeGiven if self.notice_to_give().is_some() => self.notice_given = true,
             Seen::StopWanted(end) if self.stop.is_none() => self.wish_end(end),
             Seen::Broken(reason) => self.finish(End::broken(reason)),
             Seen::Over(ending, tail) => {
@@ -182,6 +207,8 @@ impl Life {
             | Seen::Answered(_)
             | Seen::Alive
             | Seen::Memory(_)
+            | Seen::NoticeWanted(_)
+            | Seen::NoticeGiven
             | Seen::StopWanted(_) => return false,
         }
         self.sequence += 1;
@@ -192,6 +219,11 @@ impl Life {
     /// Whether it can be told how far it is.
     fn is_on_its_way(&self) -> bool {
         matches!(self.phase, Phase::Preparing | Phase::Answering)
+    }
+
+    /// Whether its workload runs, and nobody has told it to end.
+    fn has_begun(&self) -> bool {
+        matches!(self.phase, Phase::Answering | Phase::Running)
     }
 
     fn wish_end(&mut self, end: End) {

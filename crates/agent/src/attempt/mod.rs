@@ -6,6 +6,7 @@ mod ending;
 mod folder;
 mod kept;
 mod life;
+mod notice;
 mod ready;
 mod supervisor;
 
@@ -13,4 +14,5 @@ pub(crate) use self::board::{Board, Entry};
 pub(crate) use self::folder::{Folder, attempts, homes, waiting};
 pub(crate) use self::kept::Kept;
 pub(crate) use self::life::Phase;
+pub(crate) use self::notice::Notice;
 pub(crate) use self::supervisor::{Order, Supervisor};

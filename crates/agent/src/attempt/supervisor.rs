@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::{Error, Result};
-use contracts::agent::v1::{Ack, Assignment, Stop};
+use contracts::agent::v1::{Ack, Assignment, Notice, Stop};
 use contracts::scheduler::v1::{AttemptEnd, Fault};
 use kernel::Clock;
 use kernel::id::{AttemptId, WorkloadId};
@@ -37,6 +37,8 @@ pub(crate) enum Order {
     Assign(Arc<Assignment>),
     /// End this.
     Stop(Stop),
+    /// This will be told to end.
+    Notice(Notice),
     /// A report is stored.
     Acknowledge(Ack),
 }
@@ -148,14 +150,24 @@ impl Supervisor {
         match order {
             Order::Assign(assignment) => self.assign(assignment, cancel).await,
             Order::Stop(stop) => self.stop(stop, cancel).await,
+            Order::Notice(notice) => {
+                if self.holds(&notice.attempt_id, notice.generation) {
+                    let attempt = notice.attempt_id.clone();
+                    self.tell(&attempt, Word::Notice(notice)).await;
+                }
+            }
             Order::Acknowledge(ack) => {
-                let held = self.shared.board.get(&ack.attempt_id);
-                if held.is_some_and(|entry| entry.generation() == ack.generation) {
+                if self.holds(&ack.attempt_id, ack.generation) {
                     self.tell(&ack.attempt_id, Word::Acknowledged(ack.sequence))
                         .await;
                 }
             }
         }
+    }
+
+    fn holds(&self, attempt: &str, generation: u64) -> bool {
+        let held = self.shared.board.get(attempt);
+        held.is_some_and(|entry| entry.generation() == generation)
     }
 
     async fn assign(&mut self, assignment: Arc<Assignment>, cancel: &CancellationToken) {

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use self::process::cgroup::Group;
-use crate::attempt::Folder;
+use crate::attempt::{Folder, Notice};
 pub(crate) use crate::shim::Memory;
 
 /// One attempt, as a runtime sees it.
@@ -147,6 +147,9 @@ pub(crate) trait Runtime: Debug + Send + Sync {
 
     /// Waits until a workload that was begun is over, and removes all that it ran in.
     async fn ended(&self, job: &Job) -> Ending;
+
+    /// Tells a workload that runs that it will be told to end. What cannot be told to it is not its end: it is logged.
+    async fn give_notice(&self, job: &Job, notice: &Notice);
 
     /// Asks a workload to end, and ends it after the grace; comes back when it is over.
     async fn stop(&self, job: &Job);

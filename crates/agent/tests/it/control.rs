@@ -16,7 +16,7 @@ use contracts::agent::v1::link_service_server::{LinkService, LinkServiceServer};
 use contracts::agent::v1::open_link_request::Message as Up;
 use contracts::agent::v1::open_link_response::Message as Down;
 use contracts::agent::v1::{
-    Ack, Assignment, Hello, OpenLinkRequest, OpenLinkResponse, Report, Stop, Wanted,
+    Ack, Assignment, Hello, Notice, OpenLinkRequest, OpenLinkResponse, Report, Stop, Wanted,
 };
 use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1 as inventory;
@@ -176,6 +176,12 @@ impl Control {
         self.tell(Down::Stop(stop)).await;
     }
 
+    /// Says that an attempt will be told to end, as often as it is called.
+    pub(crate) async fn notice(&self, assignment: &Assignment, stop_in_ms: u32) {
+        self.tell(Down::Notice(notice(assignment, stop_in_ms)))
+            .await;
+    }
+
     pub(crate) async fn acknowledge(&self, report: &Report) {
         self.tell(Down::Ack(ack(report))).await;
     }
@@ -288,6 +294,16 @@ fn ack(report: &Report) -> Ack {
         attempt_id: report.attempt_id.clone(),
         generation: report.generation,
         sequence: report.sequence,
+    }
+}
+
+/// That an attempt will be told to end.
+pub(crate) fn notice(assignment: &Assignment, stop_in_ms: u32) -> Notice {
+    Notice {
+        attempt_id: assignment.attempt_id.clone(),
+        generation: assignment.generation,
+        reason: "room is needed".to_owned(),
+        stop_in_ms,
     }
 }
 

@@ -9,6 +9,7 @@ use contracts::scheduler::v1::AttemptEnd;
 use testkit::eventually;
 
 use crate::node::{Node, PROGRAM, is_root, job, script, skip, spec, write_program};
+use crate::notice::is_given_notice;
 use crate::relay::server;
 
 /// A user of the host that owns nothing.
@@ -90,6 +91,7 @@ async fn a_plain_user_runs_workloads_and_says_what_is_missing() {
         format!("{PLAIN}\n/notebooks\n"),
         "sandbox: {in_sandbox}"
     );
+    is_given_notice(&node).await;
 
     let server = server();
     node.control.assign(&server).await;
@@ -113,6 +115,7 @@ async fn without_any_sandbox_workloads_run_and_end_all_the_same() {
         .find(|missing| missing.starts_with("sandbox: "));
     assert!(lack.is_some_and(|lack| lack.contains("bwrap")), "{beat:?}");
 
+    is_given_notice(&node).await;
     let server = server();
     let stubborn = script("trap '' TERM; echo up; sleep 1000 & wait; sleep 1000");
     for attempt in [&server, &stubborn] {

@@ -105,6 +105,7 @@ async fn what_is_wanted_at_the_greeting_is_done() {
     node.control.want(Wanted {
         assignments: vec![runs.clone()],
         stops: vec![stop],
+        notices: vec![],
     });
     node.start_task().await;
     assert_eq!(node.control.ended(&runs).await.end(), AttemptEnd::Completed);
@@ -141,6 +142,7 @@ async fn leaders_of_the_past_are_refused() {
     node.control.want(Wanted {
         assignments: vec![second.clone()],
         stops: vec![],
+        notices: vec![],
     });
     let greeted = node.control.hellos().len();
     node.start_task().await;

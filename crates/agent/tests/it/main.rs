@@ -21,6 +21,7 @@ mod life;
 mod limits;
 mod link;
 mod node;
+mod notice;
 mod ports;
 mod relay;
 mod remote;

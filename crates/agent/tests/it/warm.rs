@@ -179,6 +179,20 @@ async fn what_waits_is_taken_over_and_is_as_strict_as_what_is_made_anew() {
     let volume = node.volume(&spec(&mut second.clone()).volume_id);
     assert_eq!(fs::read_to_string(volume.join("mine")).unwrap(), "second");
 
+    // It is told as others are.
+    let told = "open(__import__('os').environ['QUIRE_NOTICE']).read()";
+    assert!(
+        eval(&node, &second, told)
+            .await
+            .starts_with("FileNotFoundError")
+    );
+    node.control.notice(&second, 30_000).await;
+    eventually("the notice", || async {
+        let said = eval(&node, &second, told).await;
+        said.contains("room is needed").then_some(())
+    })
+    .await;
+
     // Its own limits, and what happens at them.
     let hungry = eval(&node, &second, "len(bytearray(1 << 30))").await;
     let report = node.control.ended(&second).await;

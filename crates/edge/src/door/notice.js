@@ -1,5 +1,5 @@
-// The notice inside JupyterLab: when the notebook will stop because nobody uses it, and a button that keeps it; else what its users are
-// to know, such as that its files are nearly full, until they have seen it.
+// The notice inside JupyterLab: when the notebook will be stopped to make room for others; when it will stop because nobody uses it, and
+// a button that keeps it; else what its users are to know, such as that its files are nearly full, until they have seen it.
 //
 // A prebuilt JupyterLab extension by hand: what a page loads of one is a container of webpack's module federation, an object with
 // `init` and `get` under window._JUPYTERLAB. This one needs nothing of JupyterLab's own modules. It asks the notebook's door, which
@@ -12,6 +12,9 @@
   const SAID_MS = 15000;
   // So long before its maximum duration is over it is said, whether it is used or not.
   const END_IS_NEAR_MS = 5 * 60000;
+
+  // The reason of a notebook that makes room, as its agent words it (crates/agent/src/attempt/notice.rs).
+  const MAKES_ROOM = /^will be stopped at (\S+Z)(?:: (.*))?$/s;
 
   const clock = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 
@@ -59,7 +62,12 @@
       }
       const end = status.runUntil && Date.parse(status.runUntil) - Date.now() <= END_IS_NEAR_MS;
       const costs = status.costs ? ` Until then it costs ${status.costs} an hour.` : '';
-      if (end) {
+      const makesRoom = status.running && MAKES_ROOM.exec(status.reason);
+      if (makesRoom) {
+        const [, at, because] = makesRoom;
+        const why = because ? `: ${because}` : '';
+        show(`This notebook will be stopped at ${new Date(at).toLocaleTimeString()}${why}. Save what you work on.`, false);
+      } else if (end) {
         show(`This notebook will stop at ${clock(status.runUntil)} because its maximum duration is over then: save what you work on.`, false);
       } else if (status.stopsAt) {
         show(`This notebook will stop at ${clock(status.stopsAt)} because ${status.because}.${costs}`, true);

@@ -1,6 +1,6 @@
 //! The life of an attempt, by example and by property.
 
-use contracts::scheduler::v1::{AttemptEnd, Fault};
+use contracts::scheduler::v1::{AttemptEnd, AttemptState, Fault};
 use proptest::prelude::*;
 
 use super::*;
@@ -145,6 +145,79 @@ fn a_stop_before_the_start_ends_at_once_and_during_it_afterwards() {
     assert_eq!(life.work(), Work::Stop);
 }
 
+/// What the scheduler says again and again.
+fn notice(stop_in_ms: u32) -> Seen {
+    Seen::NoticeWanted(Said {
+        reason: "room is needed".to_owned(),
+        stop_in_ms,
+        ..Said::default()
+    })
+}
+
+#[test]
+fn a_notice_is_given_once_however_often_it_is_said() {
+    let mut life = running();
+    assert_eq!(life.notice_to_give(), None);
+    assert!(life.take(notice(30_000), at(40)));
+    assert!(!life.take(notice(29_000), at(1_040)), "said again");
+    let given = life.notice_to_give().unwrap().clone();
+    assert_eq!(
+        given.stop_at(),
+        "1970-01-01T00:00:30Z",
+        "as it was first said"
+    );
+    let report = life.report("at-1", 1, &at(40));
+    assert_eq!(
+        report.reason,
+        "will be stopped at 1970-01-01T00:00:30Z: room is needed"
+    );
+    assert_eq!(
+        (report.state(), life.work()),
+        (AttemptState::Running, Work::AwaitEnd)
+    );
+
+    // An agent that died before it had given it finds that out.
+    let text = serde_json::to_string(&life).unwrap();
+    life = serde_json::from_str(&text).unwrap();
+    assert_eq!(life.notice_to_give(), Some(&given));
+    assert!(life.take(Seen::NoticeGiven, at(50)));
+    assert!(!life.take(Seen::NoticeGiven, at(51)) && !life.take(notice(28_000), at(2_040)));
+    assert_eq!(life.notice_to_give(), None);
+}
+
+#[test]
+fn only_what_runs_and_shall_run_on_is_given_a_notice() {
+    let mut life = Life::begin(at(0));
+    assert!(!life.take(notice(30_000), at(1)), "it is prepared");
+    life.take(Seen::Prepared, at(2));
+    assert!(!life.take(notice(30_000), at(3)), "there is no process yet");
+    life.take(Seen::Launched(Start::Fresh), at(4));
+    assert!(
+        life.take(notice(30_000), at(5)),
+        "its program may save already"
+    );
+    // What it is told is not lost over its first answer.
+    let told = life.report("at-1", 1, &at(5)).reason;
+    life.take(Seen::Answered("a note".to_owned()), at(6));
+    assert_eq!(life.report("at-1", 1, &at(6)).reason, told);
+    life.take(Seen::StopWanted(End::stopped("user")), at(7));
+    assert_eq!(life.notice_to_give(), None, "it is being stopped already");
+
+    let mut life = running();
+    life.take(Seen::StopWanted(End::stopped("user")), at(40));
+    assert!(!life.take(notice(30_000), at(50)), "it is being stopped");
+    life.take(Seen::Over(exit(0, 60), String::new()), at(70));
+    assert!(!life.take(notice(30_000), at(80)), "it is over");
+}
+
+#[test]
+fn a_life_that_an_older_agent_kept_has_no_notice() {
+    let mut kept = serde_json::to_value(running()).unwrap();
+    let fields = kept.as_object_mut().unwrap();
+    assert!(fields.remove("notice").is_some() && fields.remove("notice_given").is_some());
+    assert_eq!(serde_json::from_value::<Life>(kept).unwrap(), running());
+}
+
 fn any_seen() -> impl Strategy<Value = Seen> {
     prop_oneof![
         "[ab]".prop_map(Seen::Progress),
@@ -154,6 +227,8 @@ fn any_seen() -> impl Strategy<Value = Seen> {
         Just(Seen::Alive),
         (0..3_u64).prop_map(|kills| Seen::Memory(killed(kills))),
         Just(Seen::Broken("no".to_owned())),
+        (0..3_u32).prop_map(notice),
+        Just(Seen::NoticeGiven),
         Just(Seen::StopWanted(End::stopped("stop"))),
         (0..3_i32, 0..100_u64)
             .prop_map(|(code, ended)| Seen::Over(exit(code, ended), String::new())),

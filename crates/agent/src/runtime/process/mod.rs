@@ -7,6 +7,7 @@ pub(crate) mod firewall;
 mod furnish;
 mod inside;
 pub(crate) mod network;
+mod notice;
 mod port;
 pub(crate) mod sandbox;
 pub(crate) mod seccomp;
@@ -37,7 +38,7 @@ use self::user::Users;
 use self::variables::Passed;
 use self::warm::Pool;
 use super::{Ending, Inside, Job, Memory, Progress, Runtime, Start, Status};
-use crate::attempt::Folder;
+use crate::attempt::{Folder, Notice};
 use crate::config::AgentConfig;
 use crate::environment::{Environment, Environments};
 use crate::files;
@@ -61,6 +62,7 @@ pub(crate) struct ProcessRuntime {
     gpus: Gpus,
     passed: Passed,
     pool: Pool,
+    notices: notice::Metrics,
     /// Folders that no workload may see whole.
     secret: Vec<PathBuf>,
 }
@@ -86,6 +88,7 @@ impl ProcessRuntime {
             environments: Environments::new(&config.data_dir, &config.uv, &config.python),
             users: Users::new(&config.data_dir, config.first_uid),
             pool: Pool::new(config, &isolation, clock),
+            notices: notice::Metrics::new(),
             config: config.clone(),
             program,
             isolation,
@@ -203,6 +206,10 @@ impl Runtime for Arc<ProcessRuntime> {
         let ending = shims::ended(&job.folder).await;
         self.remove(job).await;
         ending
+    }
+
+    async fn give_notice(&self, job: &Job, notice: &Notice) {
+        self.tell(job, notice).await;
     }
 
     async fn stop(&self, job: &Job) {

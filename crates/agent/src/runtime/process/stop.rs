@@ -1,5 +1,6 @@
 //! Which process of a workload is asked to end, and how all of them are ended.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -53,12 +54,38 @@ pub(super) fn command_in_sandbox(outer: u32) -> Option<Pid> {
     pid(command)
 }
 
-fn children(parent: u32) -> Vec<u32> {
-    let list =
-        fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+/// The process that the shim is the parent of, and all below it: for where no control group knows them. Who has left the tree by
+/// giving its parent up is missing, where there is no sandbox.
+pub(super) fn tree(shim: &ShimRecord) -> Vec<Pid> {
+    let mut next: Vec<u32> = shim.living_child().map(number).into_iter().collect();
+    let mut found = BTreeSet::new();
+    while let Some(process) = next.pop() {
+        if found.insert(process) {
+            next.extend(children_of_threads(process));
+        }
+    }
+    found.into_iter().filter_map(pid).collect()
+}
+
+/// The children that any thread of a process has begun.
+fn children_of_threads(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| numbers(&list)).collect()
+}
+
+fn numbers(list: &str) -> Vec<u32> {
     list.split_whitespace()
         .filter_map(|child| child.parse().ok())
         .collect()
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let list =
+        fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    numbers(&list)
 }
 
 /// A process's number in the innermost namespace.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::notice;
 use super::sandbox::Bind;
 
 /// Variables of the agent that say where packages come from and whom to trust for them.
@@ -174,6 +175,10 @@ impl Sources<'_> {
                 self.run.join("http.sock").display().to_string(),
             ),
             ("QUIRE_HTTP_TOKEN", self.token.to_owned()),
+            (
+                "QUIRE_NOTICE",
+                self.run.join(notice::FILE).display().to_string(),
+            ),
         ]
         .into_iter()
     }

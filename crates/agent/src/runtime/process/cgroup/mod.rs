@@ -119,13 +119,15 @@ pub(crate) fn kill(group: &Group) {
     }
 }
 
-/// The processes of a group.
+/// The processes of a group, and of groups below it.
 pub(crate) fn processes(group: &Group) -> Vec<Pid> {
-    let lists = group
-        .folders
-        .iter()
-        .filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok());
-    let text = lists.fold(String::new(), |all, list| all + &list);
+    let mut folders = group.folders.clone();
+    let mut text = String::new();
+    while let Some(folder) = folders.pop() {
+        text += &fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        let below = names_in(&folder).into_iter();
+        folders.extend(below.map(|name| folder.join(name)));
+    }
     let mut pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
     pids.sort_unstable();
     pids.dedup();
