@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     pass_seconds: Histogram<f64>,
     pub(crate) ends: Counter<u64>,
     pub(crate) overdue: Counter<u64>,
+    /// Changes of the queues that operators write down, by what was done.
+    queue_changes: Counter<u64>,
     /// Workloads that wait, by their dominant obstacle.
     pub(crate) queue: Tally,
     /// Attempts that have not ended, by state.
@@ -47,6 +49,10 @@ impl Metrics {
                 "quire_attempts_overdue",
                 "attempts that stayed too long in a state",
             ),
+            queue_changes: counter(
+                "quire_queue_changes",
+                "changes of the queues that are written down, by what was done",
+            ),
             queue: Tally::new(
                 "quire_queue",
                 "workloads that wait, by what is short",
@@ -73,6 +79,11 @@ impl Metrics {
             self.decisions.add(count, &labels);
         }
         self.pass_seconds.record(took.as_secs_f64(), &[label]);
+    }
+
+    /// An operator has changed the queues.
+    pub(crate) fn queues_changed(&self, what: &'static str) {
+        self.queue_changes.add(1, &[KeyValue::new("change", what)]);
     }
 
     /// Whether this replica leads now.

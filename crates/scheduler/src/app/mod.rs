@@ -13,6 +13,7 @@ mod nodes;
 mod overdue;
 mod place;
 mod possible;
+mod queues;
 mod record;
 mod report;
 mod snapshot;

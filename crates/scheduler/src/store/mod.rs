@@ -1,5 +1,6 @@
 //! Tables of the scheduler, and the statements that sea-orm has no words for.
 
+pub(crate) mod demand;
 pub(crate) mod entity;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,10 @@ impl MigratorTrait for Migrator {
                 name: "scheduler_0004_changes_of_nodes",
                 sql: include_str!("migrations/0004_changes_of_nodes.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "scheduler_0006_queues",
+                sql: include_str!("migrations/0006_queues.sql"),
+            }),
         ]
     }
 }
@@ -57,6 +62,18 @@ pub(crate) async fn next_changes(
         ))
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("the counter of changes".to_owned()))?;
+    row.try_get("", "last")
+}
+
+/// The number of the next change of the queues. Locks the counter until the transaction ends.
+pub(crate) async fn next_queue_change(transaction: &DatabaseTransaction) -> Result<i64, DbErr> {
+    let row = transaction
+        .query_one_raw(Statement::from_string(
+            transaction.get_database_backend(),
+            "UPDATE queue_changes SET last = last + 1 WHERE id = 1 RETURNING last",
+        ))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the counter of changes of queues".to_owned()))?;
     row.try_get("", "last")
 }
 

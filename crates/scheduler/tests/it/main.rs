@@ -18,6 +18,7 @@ mod link;
 mod list;
 mod neighbours;
 mod queue;
+mod queues;
 mod record;
 mod replicas;
 mod silence;
