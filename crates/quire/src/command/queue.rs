@@ -90,10 +90,9 @@ async fn team_id(api: &Api, wanted: String) -> Result<String> {
     let answer = api
         .ask(api.identity().list_teams(ListTeamsRequest {}))
         .await?;
-    let named: Vec<_> = answer
-        .teams
-        .into_iter()
-        .filter(|team| team.name == wanted)
+    let teams = answer.teams.iter();
+    let named: Vec<_> = teams
+        .filter(|team| team.namespace == wanted || team.name == wanted)
         .collect();
     match named.as_slice() {
         [team] => Ok(team.id.clone()),
