@@ -74,6 +74,9 @@ fn an_operator_writes_queues_down_and_is_told_before_who_gains_and_loses() {
         "{said}"
     );
     assert_eq!(quire.quire(&["queue", "list"]), before);
+    // People read names of teams, not identifiers.
+    assert!(said.contains(&format!("team {team_name}")), "{said}");
+    assert!(!said.contains(team), "{said}");
 
     let said = table(&quire, &lab);
     assert!(

@@ -3,17 +3,19 @@
 mod amount;
 mod change;
 mod standing;
+mod teams;
 
 use anyhow::{Result, bail};
-use contracts::identity::v1::{GetProjectRequest, ListTeamsRequest};
+use contracts::identity::v1::GetProjectRequest;
 use contracts::scheduler::v1::{
     DeleteQueueRequest, ListQueuesRequest, Queue, QueueChange, QueueQuota, SetQueueRequest,
 };
-use kernel::id::{ProjectId, TeamId};
+use kernel::id::ProjectId;
 
 use self::amount::Amount;
 use self::change::ChangeRow;
 use self::standing::QueueRow;
+use self::teams::{Teams, team_id};
 use crate::api::Api;
 use crate::cli::{Output, QueueArgs, QueueCommand};
 use crate::print::{self, out};
@@ -24,7 +26,9 @@ pub(super) async fn run(command: QueueCommand, api: &Api, output: Output) -> Res
             let answer = api
                 .ask(api.queues().list_queues(ListQueuesRequest {}))
                 .await?;
-            let rows: Vec<_> = answer.queues.into_iter().map(QueueRow::from).collect();
+            let teams = Teams::for_output(api, output).await;
+            let queues = answer.queues.into_iter();
+            let rows: Vec<_> = queues.map(|queue| QueueRow::new(queue, &teams)).collect();
             print::list(
                 output,
                 &rows,
@@ -38,12 +42,8 @@ pub(super) async fn run(command: QueueCommand, api: &Api, output: Output) -> Res
                 dry_run,
             };
             let answer = api.ask(api.queues().delete_queue(request)).await?;
-            told(
-                output,
-                answer.changes,
-                &format!("queue {name} is gone"),
-                dry_run,
-            )
+            let done = format!("queue {name} is gone");
+            told(api, output, answer.changes, &done, dry_run).await
         }
     }
 }
@@ -80,27 +80,7 @@ async fn set(api: &Api, output: Output, args: QueueArgs) -> Result<()> {
     };
     let answer = api.ask(api.queues().set_queue(request)).await?;
     let done = format!("queue {} is written down", args.name);
-    told(output, answer.changes, &done, args.dry_run)
-}
-
-async fn team_id(api: &Api, wanted: String) -> Result<String> {
-    if wanted.parse::<TeamId>().is_ok() {
-        return Ok(wanted);
-    }
-    let answer = api
-        .ask(api.identity().list_teams(ListTeamsRequest {}))
-        .await?;
-    let teams = answer.teams.iter();
-    let named: Vec<_> = teams
-        .filter(|team| team.namespace == wanted || team.name == wanted)
-        .collect();
-    match named.as_slice() {
-        [team] => Ok(team.id.clone()),
-        [] => bail!("--team: there is no team {wanted:?}; see quire team list"),
-        _ => bail!(
-            "--team: several teams are called {wanted:?}; give an identifier, see quire team list"
-        ),
-    }
+    told(api, output, answer.changes, &done, args.dry_run).await
 }
 
 async fn project_id(api: &Api, wanted: String) -> Result<String> {
@@ -119,10 +99,17 @@ async fn project_id(api: &Api, wanted: String) -> Result<String> {
 }
 
 /// Says what was done, and who gains and loses.
-fn told(output: Output, changes: Vec<QueueChange>, done: &str, dry_run: bool) -> Result<()> {
+async fn told(
+    api: &Api,
+    output: Output,
+    changes: Vec<QueueChange>,
+    done: &str,
+    dry_run: bool,
+) -> Result<()> {
+    let teams = Teams::for_output(api, output).await;
     let rows: Vec<_> = changes
         .into_iter()
-        .map(|change| ChangeRow::new(change, dry_run))
+        .map(|change| ChangeRow::new(change, &teams, dry_run))
         .collect();
     if output == Output::Json {
         return print::json(&serde_json::json!({ "dryRun": dry_run, "changes": rows }));

@@ -4,6 +4,7 @@ use contracts::scheduler::v1::QueueChange;
 use serde::Serialize;
 
 use super::amount::Amount;
+use super::teams::Teams;
 use crate::print::Row;
 
 /// A queue that gains or loses, as programs see it. Fields are only added.
@@ -19,11 +20,15 @@ pub(super) struct ChangeRow {
     pub(super) reclaimable: Amount,
     #[serde(skip)]
     dry_run: bool,
+    /// Its name for people.
+    #[serde(skip)]
+    shown: String,
 }
 
 impl ChangeRow {
-    pub(super) fn new(change: QueueChange, dry_run: bool) -> Self {
+    pub(super) fn new(change: QueueChange, teams: &Teams, dry_run: bool) -> Self {
         Self {
+            shown: teams.queue(&change.name),
             name: change.name,
             share_before: change.share_before.map(Amount::from),
             share_after: change.share_after.map(Amount::from),
@@ -74,7 +79,7 @@ impl Row for ChangeRow {
     fn cells(&self) -> Vec<String> {
         let share = |share: Option<Amount>| share.map_or("no queue".to_owned(), Amount::text);
         vec![
-            self.name.clone(),
+            self.shown.clone(),
             self.effect(),
             share(self.share_before),
             share(self.share_after),
@@ -106,7 +111,9 @@ mod tests {
             held: gpus(8_000),
             reclaimable: gpus(1_500),
         };
-        let told = |before, after, dry| ChangeRow::new(change(before, after), dry).cells();
+        let told = |before, after, dry| {
+            ChangeRow::new(change(before, after), &Teams::default(), dry).cells()
+        };
         assert_eq!(
             told(gpus(4_000), gpus(2_500), true),
             [
@@ -139,6 +146,7 @@ mod tests {
                     memory_mib: 1_536,
                 }),
             ),
+            &Teams::default(),
             true,
         );
         assert_eq!(mixed.effect(), "would gain 2 CPU; would lose 1 GPU");

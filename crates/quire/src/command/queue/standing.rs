@@ -4,6 +4,7 @@ use contracts::scheduler::v1::QueueStatus;
 use serde::Serialize;
 
 use super::amount::{Amount, limit_words};
+use super::teams::Teams;
 use crate::print::Row;
 
 /// A queue as programs see it. Fields are only added.
@@ -25,6 +26,9 @@ pub(super) struct QueueRow {
     /// Workloads that wait.
     waiting: u64,
     share: Amount,
+    /// Its name and what it takes in, for people.
+    #[serde(skip)]
+    shown: [String; 2],
 }
 
 /// Null = no limit.
@@ -38,8 +42,9 @@ struct Limit {
     text: String,
 }
 
-impl From<QueueStatus> for QueueRow {
-    fn from(status: QueueStatus) -> Self {
+impl QueueRow {
+    pub(super) fn new(status: QueueStatus, teams: &Teams) -> Self {
+        let shown = shown(&status, teams);
         let queue = status.queue.unwrap_or_default();
         let named = |text: String| (!text.is_empty()).then_some(text);
         let limit = queue.limit.unwrap_or_default();
@@ -61,8 +66,27 @@ impl From<QueueStatus> for QueueRow {
             wanted: Amount::of(status.wanted),
             waiting: status.waiting,
             share: Amount::of(status.share),
+            shown,
         }
     }
+}
+
+fn shown(status: &QueueStatus, teams: &Teams) -> [String; 2] {
+    let queue = status.queue.clone().unwrap_or_default();
+    let takes_in = if !status.implicit {
+        match queue.project_id.as_str() {
+            "" => teams.name_of(&queue.team_id).to_owned(),
+            project => project.to_owned(),
+        }
+    } else if queue.parent.is_empty() {
+        match queue.name.strip_prefix("team ") {
+            Some(team) => teams.name_of(team).to_owned(),
+            None => "free work".to_owned(),
+        }
+    } else {
+        format!("the rest of {}", queue.parent)
+    };
+    [teams.queue(&queue.name), takes_in]
 }
 
 impl Row for QueueRow {
@@ -80,13 +104,9 @@ impl Row for QueueRow {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let takes_in = match (&self.team_id, &self.project_id) {
-            (Some(id), _) | (None, Some(id)) => id.clone(),
-            (None, None) if self.implicit => "(of itself)".to_owned(),
-            (None, None) => String::new(),
-        };
+        let [name, takes_in] = self.shown.clone();
         vec![
-            self.name.clone(),
+            name,
             self.parent.clone().unwrap_or_default(),
             takes_in,
             self.deserved.text(),
