@@ -16,6 +16,9 @@ use super::{App, view};
 use crate::domain::queue::{Amount, Book, Demand, Grown, Owner, Standing, Written, compare, stand};
 use crate::store::{self, demand, entity::queue};
 
+/// Most queues that are written down: a placement pass goes over all of them.
+const MOST_QUEUES: usize = 1_000;
+
 /// What all work has and wants, by whose it is.
 type Demands = BTreeMap<Owner, Demand>;
 
@@ -58,9 +61,17 @@ impl App {
         let others = kept.filter(|other| other.name != written.name).cloned();
         let after = Book::new(others.chain([written.clone()]).collect());
         let (before, total) = (&changing.before, changing.total);
-        after
-            .check_after(before, total)
-            .map_err(|wrong| Error::invalid("queue", wrong.trim_start_matches("queue ")))?;
+        if after.written().len() > MOST_QUEUES {
+            return Err(Error::Exhausted(format!(
+                "{MOST_QUEUES} queues are written down, and no more can be; delete one first"
+            )));
+        }
+        // The error names the field itself.
+        let refuse = |wrong: String| {
+            let problem = wrong.strip_prefix("queue ").unwrap_or(&wrong).to_owned();
+            Error::invalid("queue", problem)
+        };
+        after.check_after(before, total).map_err(refuse)?;
         let changes = changing.told(&after)?;
         if !dry_run && after != *before {
             self.store_queue(&changing, &written).await?;
