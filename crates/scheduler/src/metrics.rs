@@ -70,6 +70,11 @@ impl Metrics {
         }
     }
 
+    /// An operator has changed the queues.
+    pub(crate) fn queues_changed(&self, what: &'static str) {
+        self.queue_changes.add(1, &[KeyValue::new("change", what)]);
+    }
+
     /// A placement pass is over.
     pub(crate) fn passed(&self, policy: &'static str, placed: u64, waiting: u64, took: Duration) {
         let label = KeyValue::new("policy", policy);
@@ -79,11 +84,6 @@ impl Metrics {
             self.decisions.add(count, &labels);
         }
         self.pass_seconds.record(took.as_secs_f64(), &[label]);
-    }
-
-    /// An operator has changed the queues.
-    pub(crate) fn queues_changed(&self, what: &'static str) {
-        self.queue_changes.add(1, &[KeyValue::new("change", what)]);
     }
 
     /// Whether this replica leads now.

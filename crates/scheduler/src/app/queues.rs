@@ -14,7 +14,8 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveMode
 use super::submit::request_of;
 use super::{App, view};
 use crate::domain::queue::{Amount, Book, Demand, Grown, Owner, Standing, Written, compare, stand};
-use crate::store::{self, demand, entity::queue};
+use crate::store::entity::queue;
+use crate::store::queues as tables;
 
 /// Most queues that are written down: a placement pass goes over all of them.
 const MOST_QUEUES: usize = 1_000;
@@ -34,12 +35,16 @@ struct Changing {
 }
 
 impl App {
+    /// The queues that are written down.
+    pub(super) async fn book(&self) -> Result<Book> {
+        let rows = queue::Entity::find().all(self.database.reader()).await?;
+        Ok(book_of(&rows))
+    }
+
     /// All queues and how each stands; those that are written down come first.
     pub(crate) async fn queues(&self) -> Result<ListQueuesResponse> {
-        let reader = self.database.reader();
-        let rows = queue::Entity::find().all(reader).await?;
-        let total = Amount(demand::total(reader).await?);
-        let book = book_of(&rows);
+        let book = self.book().await?;
+        let total = Amount(tables::total(self.database.reader()).await?);
         let mut standings = standings(&book, &self.demands().await?, total)?;
         // What nobody wrote down comes in the order of names too.
         if let Some(implicit) = standings.get_mut(book.written().len()..) {
@@ -122,13 +127,13 @@ impl App {
         // Only told, never decided by: read before anything is locked.
         let demands = self.demands().await?;
         let transaction = self.database.begin().await?;
-        let number = store::next_queue_change(&transaction).await?;
+        let number = tables::next_change(&transaction).await?;
         let rows = queue::Entity::find().all(&transaction).await?;
         Ok(Changing {
             number,
             before: book_of(&rows),
             rows,
-            total: Amount(demand::total(&transaction).await?),
+            total: Amount(tables::total(&transaction).await?),
             demands,
             transaction,
         })
@@ -163,7 +168,7 @@ impl App {
 
     async fn demands(&self) -> Result<Demands> {
         let mut demands = Demands::new();
-        let add = |work: demand::Work| {
+        let add = |work: tables::Work| {
             let spec = view::decode_spec(&work.spec)?;
             let demand = match work.held {
                 Some(held) => Demand {
@@ -185,7 +190,7 @@ impl App {
             *all = all.plus(demand);
             Ok::<_, Error>(())
         };
-        demand::each_work(self.database.reader(), add).await?;
+        tables::each_work(self.database.reader(), add).await?;
         Ok(demands)
     }
 }

@@ -1,7 +1,7 @@
 //! Tables of the scheduler, and the statements that sea-orm has no words for.
 
-pub(crate) mod demand;
 pub(crate) mod entity;
+pub(crate) mod queues;
 
 use std::collections::BTreeMap;
 
@@ -62,18 +62,6 @@ pub(crate) async fn next_changes(
         ))
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("the counter of changes".to_owned()))?;
-    row.try_get("", "last")
-}
-
-/// The number of the next change of the queues. Locks the counter until the transaction ends.
-pub(crate) async fn next_queue_change(transaction: &DatabaseTransaction) -> Result<i64, DbErr> {
-    let row = transaction
-        .query_one_raw(Statement::from_string(
-            transaction.get_database_backend(),
-            "UPDATE queue_changes SET last = last + 1 WHERE id = 1 RETURNING last",
-        ))
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("the counter of changes of queues".to_owned()))?;
     row.try_get("", "last")
 }
 

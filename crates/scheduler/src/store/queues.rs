@@ -1,6 +1,6 @@
-//! How much there is, and who has and wants how much of it.
+//! Changes of queues, and what is told of them: how much there is, and who has and wants how much of it.
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement};
 
 /// Rows read at once: a spec is large.
 const PAGE: i64 = 256;
@@ -14,6 +14,18 @@ pub(crate) struct Work {
     pub(crate) spec: String,
     /// What it has; `None` = it waits.
     pub(crate) held: Option<[i64; 3]>,
+}
+
+/// The number of the next change of the queues. Locks the counter until the transaction ends.
+pub(crate) async fn next_change(transaction: &DatabaseTransaction) -> Result<i64, DbErr> {
+    let row = transaction
+        .query_one_raw(Statement::from_string(
+            transaction.get_database_backend(),
+            "UPDATE queue_changes SET last = last + 1 WHERE id = 1 RETURNING last",
+        ))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the counter of changes of queues".to_owned()))?;
+    row.try_get("", "last")
 }
 
 /// Milli-GPUs, milli-cores and MiB of memory of all nodes but those that never take work again.
