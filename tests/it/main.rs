@@ -33,6 +33,7 @@ mod packages;
 mod people;
 mod policy;
 mod ports;
+mod queue;
 mod reach;
 mod remote_kernel;
 mod replicas;

@@ -12,6 +12,7 @@ use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::queue_service_client::QueueServiceClient;
 use contracts::scheduler::v1::record_service_client::RecordServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
@@ -99,6 +100,10 @@ impl Api {
 
     pub(crate) fn record(&self) -> RecordServiceClient<Logged> {
         RecordServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
+    }
+
+    pub(crate) fn queues(&self) -> QueueServiceClient<Logged> {
+        QueueServiceClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
     pub(crate) fn volume(&self) -> VolumeServiceClient<Logged> {

@@ -17,6 +17,7 @@ use bus::Foundation;
 use chassis::{Address, Result, Tasks};
 use contracts::agent::v1::link_service_server::LinkServiceServer;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
+use contracts::scheduler::v1::queue_service_server::QueueServiceServer;
 use contracts::scheduler::v1::record_service_server::RecordServiceServer;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
@@ -70,6 +71,7 @@ pub async fn run(
     start_loops(&mut foundation.tasks, &app, &config, &cancel);
     let routes = Routes::new(SchedulerServiceServer::new(grpc::WorkloadsApi(app.clone())))
         .add_service(RecordServiceServer::new(grpc::RecordApi(app.clone())))
+        .add_service(QueueServiceServer::new(grpc::QueuesApi(app.clone())))
         .add_service(LinkServiceServer::new(grpc::LinkApi { app, cancel }));
     foundation.serve(routes, ready).await
 }

@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     preemptions: Counter<u64>,
     pub(crate) ends: Counter<u64>,
     pub(crate) overdue: Counter<u64>,
+    /// Changes of the queues that operators write down, by what was done.
+    queue_changes: Counter<u64>,
     /// Workloads that wait, by their dominant obstacle.
     pub(crate) queue: Tally,
     /// Attempts that have not ended, by state.
@@ -53,6 +55,10 @@ impl Metrics {
                 "quire_attempts_overdue",
                 "attempts that stayed too long in a state",
             ),
+            queue_changes: counter(
+                "quire_queue_changes",
+                "changes of the queues that are written down, by what was done",
+            ),
             queue: Tally::new(
                 "quire_queue",
                 "workloads that wait, by what is short",
@@ -68,6 +74,11 @@ impl Metrics {
                 .with_description("1 where this replica of the scheduler leads")
                 .build(),
         }
+    }
+
+    /// An operator has changed the queues.
+    pub(crate) fn queues_changed(&self, what: &'static str) {
+        self.queue_changes.add(1, &[KeyValue::new("change", what)]);
     }
 
     /// A placement pass is over.

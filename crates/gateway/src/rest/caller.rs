@@ -9,6 +9,7 @@ use contracts::identity::v1::identity_service_client::IdentityServiceClient;
 use contracts::inventory::v1::inventory_service_client::InventoryServiceClient;
 use contracts::journal::v1::journal_service_client::JournalServiceClient;
 use contracts::notebook::v1::notebook_service_client::NotebookServiceClient;
+use contracts::scheduler::v1::queue_service_client::QueueServiceClient;
 use contracts::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use contracts::volume::v1::volume_service_client::VolumeServiceClient;
 use http::request::Parts;
@@ -143,6 +144,12 @@ impl Caller {
             self.stamp.clone(),
         )
         .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// The scheduler's queues, in the caller's name.
+    pub(super) fn queues(&self) -> QueueServiceClient<Authorized> {
+        QueueServiceClient::with_interceptor(self.services.scheduler.clone(), self.stamp.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Billing, in the caller's name.

@@ -31,6 +31,7 @@ mod observe;
 mod page;
 mod project_members;
 mod projects;
+mod queues;
 mod resource_costs;
 mod session;
 mod shares;
@@ -162,7 +163,7 @@ fn of_notebooks() -> OpenApiRouter<App> {
         ))
 }
 
-/// What can be launched, and where.
+/// What can be launched, and where, and who may have how much of it.
 fn of_nodes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(catalog::list_machine_types))
@@ -188,6 +189,8 @@ fn of_nodes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::give_up_node))
         .routes(routes!(nodes::get_node, node_work::delete_node))
         .routes(routes!(node_work::get_node_work))
+        .routes(routes!(queues::list_queues))
+        .routes(routes!(queues::set_queue, queues::delete_queue))
 }
 
 /// What it costs, and what happened.

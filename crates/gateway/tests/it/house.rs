@@ -13,6 +13,7 @@ use contracts::identity::v1::identity_service_server::IdentityServiceServer;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use contracts::journal::v1::journal_service_server::JournalServiceServer;
 use contracts::notebook::v1::notebook_service_server::NotebookServiceServer;
+use contracts::scheduler::v1::queue_service_server::QueueServiceServer;
 use contracts::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use contracts::volume::v1::volume_service_server::VolumeServiceServer;
 use gateway::{GatewayConfig, Limits};
@@ -31,6 +32,7 @@ use crate::inventory::Inventory;
 use crate::journal::Journal;
 use crate::link::Link;
 use crate::notebook::Notebooks;
+use crate::queues::Queues;
 use crate::scheduler::Scheduler;
 use crate::volume::Volumes;
 
@@ -143,6 +145,7 @@ impl House {
         let routes = Routes::new(JournalServiceServer::new(Journal));
         let journal_at = services.serve("journal", any_port(&tls), routes).await;
         let routes = Routes::new(LinkServiceServer::new(Link))
+            .add_service(QueueServiceServer::new(Queues))
             .add_service(SchedulerServiceServer::new(Scheduler));
         let scheduler_at = services.serve("scheduler", any_port(&tls), routes).await;
 

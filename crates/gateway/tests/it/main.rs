@@ -19,6 +19,7 @@ mod link;
 mod notebook;
 mod openapi;
 mod passage;
+mod queues;
 mod rest;
 mod rest_idle;
 mod rest_own;

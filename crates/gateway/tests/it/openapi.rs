@@ -111,6 +111,7 @@ fn body_for(method: &str, path: &str) -> String {
         ("post", "/v1/notebooks/{id}/extend") => json!({ "seconds": 60 }).to_string(),
         ("put", "/v1/idle-policies") => json!({ "team": true, "timeoutSeconds": 60 }).to_string(),
         ("patch", "/v1/volumes/{id}") => json!({ "quotaBytes": 1 << 30 }).to_string(),
+        ("put", "/v1/queues/{queue}") => json!({ "deserved": { "milliGpus": 4_000 } }).to_string(),
         ("put", "/v1/prices/{machineType}") => json!({ "pricePerHour": "0.0045" }).to_string(),
         _ => String::new(),
     }
@@ -145,6 +146,7 @@ async fn every_route_answers_as_the_document_says() {
             .replace("{id}", "box")
             .replace("{snapshot}", "first")
             .replace("{machineType}", "C3")
+            .replace("{queue}", "lab")
             .replace("{month}", "2026-01")
             .replace("{user}", "bob@example.org")
             .replace("{userId}", &house.identity.viewer.to_string())

@@ -10,6 +10,7 @@ mod money;
 mod node;
 mod notebook;
 mod project;
+mod queue;
 mod scheduler;
 mod ssh;
 mod team;
@@ -34,6 +35,7 @@ pub(crate) use notebook::{
     AccessArg, CreateArgs, ForkArgs, NotebookCommand, ShareArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use project::{ProjectCommand, ProjectMemberCommand, ProjectRoleArg};
+pub(crate) use queue::{QueueArgs, QueueCommand};
 pub(crate) use scheduler::{Protocol, SchedulerCommand, SimulateArgs};
 pub(crate) use ssh::{SshArgs, SshKeyCommand};
 pub(crate) use team::{ApiKeyCommand, RoleArg, TeamCommand, UserCommand};
@@ -148,6 +150,9 @@ pub(crate) enum Command {
     /// Nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Queues: who may have how much of the cluster. For operators.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// The placement engine.
     #[command(subcommand)]
     Scheduler(SchedulerCommand),

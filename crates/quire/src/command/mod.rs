@@ -14,6 +14,7 @@ mod node_warm;
 mod notebook;
 mod progress;
 mod project;
+mod queue;
 mod scheduler;
 mod scheduler_record;
 mod ssh_key;
@@ -51,6 +52,7 @@ pub(crate) async fn run(command: Command, api: &Api, output: Output) -> Result<(
         Command::Volume(command) => volume::run(command, api, output).await,
         Command::IdlePolicy(command) => idle::run(command, api, output).await,
         Command::Node(command) => node::run(command, api, output).await,
+        Command::Queue(command) => queue::run(command, api, output).await,
         Command::Event(command) => event::run(command, api, output).await,
         Command::Team(command) => team::team(command, api, output).await,
         Command::User(command) => team::user(command, api, output).await,

@@ -13,7 +13,7 @@ use super::submit::request_of;
 use super::{App, unsigned, unsigned_32, view};
 use crate::domain::cluster::{Beginning, Cluster, Record, Run, Work};
 use crate::domain::engine::Request;
-use crate::domain::queue::{Book, Lately, Owner};
+use crate::domain::queue::{Lately, Owner};
 use crate::store;
 use crate::store::entity::{attempt, node, workload};
 
@@ -201,11 +201,6 @@ impl App {
             Some(running(active, open))
         });
         Ok(running.collect())
-    }
-
-    /// The queues that operators wrote down.
-    async fn book(&self) -> Result<Book> {
-        Ok(Book::default())
     }
 
     /// Tells the kept cluster what waits and runs no more, and what waits now. After its nodes were read: whoever waits again since

@@ -15,6 +15,7 @@ mod nodes;
 mod overdue;
 mod place;
 mod possible;
+mod queues;
 mod record;
 mod report;
 mod snapshot;

@@ -1,6 +1,7 @@
 //! Tables of the scheduler, and the statements that sea-orm has no words for.
 
 pub(crate) mod entity;
+pub(crate) mod queues;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +38,10 @@ impl MigratorTrait for Migrator {
             Box::new(SqlMigration {
                 name: "scheduler_0005_queue_rules",
                 sql: include_str!("migrations/0005_queue_rules.sql"),
+            }),
+            Box::new(SqlMigration {
+                name: "scheduler_0006_queues",
+                sql: include_str!("migrations/0006_queues.sql"),
             }),
         ]
     }

@@ -19,6 +19,7 @@ mod list;
 mod neighbours;
 mod preempt;
 mod queue;
+mod queues;
 mod record;
 mod replicas;
 mod silence;

@@ -156,8 +156,8 @@ async fn a_pass_reads_the_nodes_once(engine: Engine) {
     let waiting = pass().await;
     assert_eq!(
         waiting.len(),
-        5,
-        "what waits, twice, and what has changed of nodes and attempts: {waiting:#?}"
+        6,
+        "what waits, twice, the queues, and what has changed of nodes and attempts: {waiting:#?}"
     );
 }
 

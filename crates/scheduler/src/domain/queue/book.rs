@@ -120,11 +120,30 @@ impl Book {
         Tree::new(&self.specs(total), total).map(drop)
     }
 
+    /// The same for queues that were `before` until now: where more is promised already than there is, because nodes were given
+    /// up, a change may not promise more still, but need not mend all at once.
+    ///
+    /// # Errors
+    /// As [`Book::check`].
+    pub(crate) fn check_after(&self, before: &Self, total: Amount) -> Result<(), String> {
+        let Err(wrong) = self.check(total) else {
+            return Ok(());
+        };
+        self.check_written()?;
+        let promised = before.0.iter().filter(|queue| queue.parent.is_none());
+        let promised = promised.fold(Amount::default(), |sum, queue| {
+            sum.plus(queue.deserves(total))
+        });
+        let no_worse = Tree::new(&self.specs(total), total.most(promised));
+        no_worse.map(drop).map_err(|_| wrong)
+    }
+
     fn check_written(&self) -> Result<(), String> {
         let mut served: BTreeMap<&Serves, &str> = BTreeMap::new();
         for queue in &self.0 {
             let name = &queue.name;
-            kernel::text::slug("queue", name).map_err(|wrong| wrong.to_string())?;
+            kernel::text::slug("queue", name)
+                .map_err(|wrong| format!("queue {}", wrong.problem))?;
             if name == FREE {
                 return Err(format!(
                     "queue {name:?} is there for all free work by itself; choose another name"

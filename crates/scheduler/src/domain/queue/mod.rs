@@ -22,7 +22,7 @@ mod tree;
 mod victims;
 mod waiting;
 
-pub(crate) use amount::{Amount, KINDS};
+pub(crate) use amount::Amount;
 pub(crate) use book::{Book, Grown, Owner, Serves, Written};
 pub(crate) use gang::Gang;
 pub(crate) use history::History;

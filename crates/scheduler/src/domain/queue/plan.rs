@@ -35,7 +35,7 @@ pub(crate) struct Standing {
     pub(crate) parent: Option<String>,
     pub(crate) deserved: Amount,
     pub(crate) limit: Option<Amount>,
-    pub(crate) weight: f64,
+    pub(crate) weight: u32,
     /// Of the queue and of all below it.
     pub(crate) demand: Demand,
     /// What it may hold in fairness now.
@@ -74,7 +74,8 @@ pub(crate) fn stand(grown: &Grown, demands: &BTreeMap<Owner, Demand>) -> Vec<Sta
             parent: queue.parent.and_then(|at| grown.names.get(at).cloned()),
             deserved: queue.deserved,
             limit: queue.limit,
-            weight: queue.weight,
+            // Made of a `u32`, see `Tree::of`.
+            weight: queue.weight as u32,
             demand,
             share,
         })

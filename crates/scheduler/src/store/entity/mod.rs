@@ -8,4 +8,5 @@
 pub(crate) mod attempt;
 pub(crate) mod device;
 pub(crate) mod node;
+pub(crate) mod queue;
 pub(crate) mod workload;

@@ -165,6 +165,23 @@ fn work_goes_to_the_queue_of_its_project_then_of_its_team_then_to_what_is_left_t
 }
 
 #[test]
+fn what_was_promised_of_nodes_that_are_gone_is_taken_back_step_by_step() {
+    let of = |first, second| {
+        let queues = [("a", first), ("b", second)];
+        Book::new(
+            queues
+                .map(|(name, gpus)| written(name, None, Serves::Nobody, Some(gpus)))
+                .into(),
+        )
+    };
+    let before = of(8, 8);
+    of(8, 3).check_after(&before, TOTAL).unwrap();
+    let refused = of(8, 9).check_after(&before, TOTAL).unwrap_err();
+    assert!(refused.contains("deserve 17000 together"), "{refused}");
+    assert!(of(8, 1).check_after(&of(8, 0), TOTAL).is_err());
+}
+
+#[test]
 fn a_tree_grows_also_while_nodes_are_away() {
     let book = Book::new(vec![written("a", None, team("te-1"), Some(8))]);
     let few = Amount([1_000, 8_000, 10]);
