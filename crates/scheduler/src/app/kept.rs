@@ -13,7 +13,7 @@ use super::submit::request_of;
 use super::{App, unsigned, unsigned_32, view};
 use crate::domain::cluster::{Beginning, Cluster, Record, Run, Work};
 use crate::domain::engine::Request;
-use crate::domain::queue::{Lately, Owner};
+use crate::domain::queue::Owner;
 use crate::store;
 use crate::store::entity::{attempt, node, workload};
 
@@ -136,13 +136,14 @@ impl App {
         // Before the rows: what changes meanwhile has a higher number.
         let ends_seen = store::last_change(reader).await?;
         let (nodes, nodes_seen) = self.nodes_and_last_change(reader).await?;
+        let book = self.book().await?;
         let beginning = Beginning {
             policy: self.policy,
             usual: self.usual_requests(held).await?,
+            lately: self.lately(&book, &nodes).await?,
             nodes,
-            book: self.book().await?,
+            book,
             rules: self.rules,
-            lately: Lately::default(),
             works: self.running().await?,
         };
         Ok(Kept {

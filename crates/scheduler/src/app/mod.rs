@@ -7,6 +7,7 @@ mod dispatch;
 mod explain;
 mod follow;
 mod kept;
+mod lately;
 mod leadership;
 mod leave;
 mod links;

@@ -382,7 +382,7 @@ fn takes_work(node: &NodeView) -> bool {
 }
 
 /// All that there is on nodes that take work: what is shared.
-fn total(nodes: &[NodeView]) -> Amount {
+pub(crate) fn total(nodes: &[NodeView]) -> Amount {
     let there = nodes.iter().filter(|node| takes_work(node));
     there.fold(Amount::default(), |sum, node| {
         let gpus = i64::try_from(node.devices.len()).unwrap_or(i64::MAX);

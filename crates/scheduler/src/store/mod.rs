@@ -81,6 +81,52 @@ pub(crate) async fn last_change(connection: &impl ConnectionTrait) -> Result<i64
     row.try_get("", "last")
 }
 
+/// What is read of an attempt to know what was used.
+#[derive(Clone, Debug)]
+pub(crate) struct RecentAttempt {
+    pub(crate) team_id: String,
+    pub(crate) project_id: String,
+    pub(crate) free: bool,
+    pub(crate) gpu_uuids: String,
+    pub(crate) milli_cores: i64,
+    pub(crate) memory_mib: i64,
+    pub(crate) placed_at: i64,
+    /// In microseconds; `None` = it has not ended.
+    pub(crate) ended_at: Option<i64>,
+}
+
+/// The newest attempts, at most so many.
+pub(crate) async fn recent_attempts(
+    connection: &impl ConnectionTrait,
+    most: u64,
+) -> Result<Vec<RecentAttempt>, DbErr> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    // 5 is the state "ended".
+    let rows = connection
+        .query_all_raw(Statement::from_sql_and_values(
+            connection.get_database_backend(),
+            "SELECT newest.team_id, newest.project_id, workloads.free, gpu_uuids, milli_cores, memory_mib, placed_at, \
+             CASE WHEN newest.state = 5 THEN state_since END AS ended_at \
+             FROM (SELECT * FROM attempts ORDER BY id DESC LIMIT $1) AS newest \
+             JOIN workloads ON workloads.id = newest.workload_id",
+            [most.into()],
+        ))
+        .await?;
+    let read = |row: &sea_orm::QueryResult| {
+        Ok(RecentAttempt {
+            team_id: row.try_get("", "team_id")?,
+            project_id: row.try_get("", "project_id")?,
+            free: row.try_get("", "free")?,
+            gpu_uuids: row.try_get("", "gpu_uuids")?,
+            milli_cores: row.try_get("", "milli_cores")?,
+            memory_mib: row.try_get("", "memory_mib")?,
+            placed_at: row.try_get("", "placed_at")?,
+            ended_at: row.try_get("", "ended_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
 /// The number of the last change that inventory made to any node.
 pub(crate) async fn last_told(connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
     let row = connection

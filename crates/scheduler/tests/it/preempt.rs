@@ -1,8 +1,14 @@
 //! Making room for others: who goes is told before, and what it makes room for is sure of it, whoever leads.
 
 use chrono::TimeDelta;
-use contracts::scheduler::v1::{AttemptEnd, AttemptState, Workload, WorkloadSpec, WorkloadState};
-use testkit::Engine;
+use contracts::common::v1::Role;
+use contracts::scheduler::v1::queue_service_client::QueueServiceClient;
+use contracts::scheduler::v1::{
+    AttemptEnd, AttemptState, Fault, Queue, QueueQuota, SetQueueRequest, SubmitWorkloadRequest,
+    Workload, WorkloadSpec, WorkloadState,
+};
+use kernel::id::TeamId;
+use testkit::{Engine, person};
 
 use crate::agent::{Agent, Run};
 use crate::house::{House, OFTEN_MS, gpu_spec, node};
@@ -158,7 +164,97 @@ async fn what_may_not_be_stopped_stays(engine: Engine) {
     assert!(refused.message().contains("spec.priority"), "{refused}");
 }
 
+/// The same, of another team.
+async fn submit_of(house: &House, team: TeamId, request_id: &str, spec: WorkloadSpec) -> Workload {
+    let request = SubmitWorkloadRequest {
+        team_id: team.into(),
+        ..house.request(request_id, spec)
+    };
+    house.try_submit(request).await.unwrap()
+}
+
+/// A queue of the house's team.
+async fn set_queue(house: &House, deserved: i64, limit: Option<i64>) {
+    let gpus = |count: i64| QueueQuota {
+        milli_gpus: Some(count * 1_000),
+        ..QueueQuota::default()
+    };
+    let queue = Queue {
+        name: "ours".to_owned(),
+        team_id: house.team.into(),
+        deserved: Some(gpus(deserved)),
+        limit: limit.map(gpus),
+        ..Queue::default()
+    };
+    let operator = person(house.team, Role::Operator);
+    let channel = house.replicas[0].channel(&house.identity.token(&operator));
+    let request = SetQueueRequest {
+        queue: Some(queue),
+        dry_run: false,
+    };
+    let mut client = QueueServiceClient::new(channel);
+    client.set_queue(request).await.unwrap();
+}
+
+async fn what_is_lent_comes_back_and_what_is_guaranteed_is_not_borrowed_for_good(engine: Engine) {
+    let house = House::open(engine).await;
+    let node = house.tell(node("box", 8_000, 16_384, 3)).await;
+    let mut agent = house.agent(&node).await;
+    set_queue(&house, 1, Some(1)).await;
+    let other = TeamId::generate();
+    let lent = |number| {
+        (
+            number,
+            WorkloadSpec {
+                preemptible: number > 1,
+                ..gpu_spec(1)
+            },
+        )
+    };
+    let mut runs = Vec::new();
+    for (number, spec) in [1, 2, 3].map(lent) {
+        submit_of(&house, other, &format!("lent {number}"), spec).await;
+        let mut run = agent.assigned().await;
+        agent.say(run.running(0)).await;
+        runs.push(run);
+        // So that it is known who has run longest.
+        house.clock.advance(TimeDelta::seconds(1));
+    }
+    house.clock.advance(TimeDelta::minutes(5));
+    let ours = house.submit("ours", gpu_spec(1)).await;
+    let notice = agent.noticed().await;
+    assert_eq!(
+        notice.attempt_id,
+        runs[2].attempt_id(),
+        "the youngest that may be stopped"
+    );
+    until_reason(&house, &ours.id, "another workload makes room for it").await;
+
+    let second = house.submit("second", gpu_spec(1)).await;
+    let limited = "queue \"ours\" is at its limit of 1 GPUs";
+    until_reason(&house, &second.id, limited).await;
+    house.clock.advance(TimeDelta::seconds(30));
+    agent.told_to_stop().await;
+    agent.say(runs[2].stopped(Some(330))).await;
+    let run = agent.assigned().await;
+    assert_eq!(run.assignment.workload_id, ours.id);
+    let explained = house.explain(&ours.id).await;
+    let verdict = explained.verdict.unwrap();
+    assert_eq!((verdict.policy.as_str(), verdict.fit), ("default", 1));
+    assert_eq!(verdict.best[0].name, "box");
+
+    // Room there is, though only for work that would give it back.
+    agent
+        .say(runs[1].ended(AttemptEnd::Completed, Fault::Unspecified, "done"))
+        .await;
+    set_queue(&house, 2, Some(2)).await;
+    house.stop(&second.id, "no more").await;
+    let firm = submit_of(&house, other, "firm", gpu_spec(1)).await;
+    until_reason(&house, &firm.id, "guaranteed to other queues").await;
+}
+
 testkit::on_each_engine!(
+    what_is_lent_comes_back_and_what_is_guaranteed_is_not_borrowed_for_good,
     free_work_is_told_and_makes_room_for_what_is_paid,
     whoever_leads_next_knows_for_whom_room_is_made,
     a_lower_priority_that_may_be_stopped_makes_room_after_its_time,

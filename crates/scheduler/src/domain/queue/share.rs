@@ -1,10 +1,7 @@
 //! What each queue may hold in fairness: first what it deserves, then of the rest by weight, never more than it wants.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use super::amount::{Amount, KINDS};
+use super::lately::Lately;
 use super::tree::Tree;
 
 impl Tree {
@@ -129,14 +126,6 @@ fn fill(sides: &[Side], whole: i64) -> Vec<i64> {
 /// How often use halves a weight at most.
 const MOST_HALVINGS: f64 = 20.0;
 
-/// What queues used lately, by their names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lately {
-    at_ms: u64,
-    /// The bits of the means: decimal digits would not come back exactly.
-    means: BTreeMap<String, u64>,
-}
-
 /// Use so far, forgotten by halves: the mean of dominant shares, where what is one half-life older weighs half.
 #[derive(Clone, Debug)]
 pub(crate) struct Usage {
@@ -166,22 +155,15 @@ impl Usage {
 
     /// The same in queues of these names, to be written down.
     pub(crate) fn by_name(&self, names: &[String]) -> Lately {
-        let means = names.iter().zip(&self.means);
-        Lately {
-            at_ms: self.at_ms,
-            means: means
-                .map(|(name, mean)| (name.clone(), mean.to_bits()))
-                .collect(),
-        }
+        Lately::new(self.at_ms, names.iter().zip(self.means.iter().copied()))
     }
 
     /// What was written down, for queues of these names.
     pub(crate) fn of(lately: &Lately, names: &[String], half_life_ms: u64) -> Self {
-        let mean = |name: &String| lately.means.get(name).copied().map_or(0.0, f64::from_bits);
         Self {
             half_life_ms,
-            at_ms: lately.at_ms,
-            means: names.iter().map(mean).collect(),
+            at_ms: lately.at_ms(),
+            means: names.iter().map(|name| lately.mean(name)).collect(),
         }
     }
 
