@@ -88,7 +88,7 @@ pub(super) fn queue(written: &Written) -> Queue {
     }
 }
 
-/// How a queue stands; `written` = nobody wrote it down.
+/// How a queue stands; `written` is `None` where nobody wrote it down.
 pub(super) fn status(standing: Standing, written: Option<&Written>) -> QueueStatus {
     let implicit = || Queue {
         name: standing.name.clone(),
@@ -171,6 +171,6 @@ pub(super) fn written_in(row: &queue::Model) -> Written {
             row.limit_milli_cores,
             row.limit_memory_mib,
         ],
-        over_quota_weight: super::super::unsigned_32(row.over_quota_weight),
+        over_quota_weight: crate::app::unsigned_32(row.over_quota_weight),
     }
 }

@@ -34,7 +34,6 @@ pub(crate) struct Standing {
     /// The queue above; `None` = directly below the whole cluster.
     pub(crate) parent: Option<String>,
     pub(crate) deserved: Amount,
-    pub(crate) limit: Option<Amount>,
     pub(crate) weight: u32,
     /// Of the queue and of all below it.
     pub(crate) demand: Demand,
@@ -73,7 +72,6 @@ pub(crate) fn stand(grown: &Grown, demands: &BTreeMap<Owner, Demand>) -> Vec<Sta
             name: name.clone(),
             parent: queue.parent.and_then(|at| grown.names.get(at).cloned()),
             deserved: queue.deserved,
-            limit: queue.limit,
             // Made of a `u32`, see `Tree::of`.
             weight: queue.weight as u32,
             demand,
