@@ -29,7 +29,7 @@ const MOST_RECORDED: usize = 10_000;
 pub(crate) struct Kept {
     /// The leadership that read it.
     epoch: u64,
-    pub(super) cluster: Cluster,
+    pub(super) cluster: Box<Cluster>,
     /// What waits, as it was read: by this it is seen what has changed.
     pub(super) waiting: HashMap<String, Seen>,
     /// The last change of a node that it has seen, and of an attempt.
@@ -82,7 +82,7 @@ impl App {
         let usual = self.usual_requests(held).await?;
         let (beginning, record) = kept.cluster.into_parts(usual);
         Ok(Kept {
-            cluster: Cluster::new(Beginning { nodes, ..beginning }),
+            cluster: Box::new(Cluster::new(Beginning { nodes, ..beginning })),
             nodes_seen,
             placed: 0,
             before: Some(record),
@@ -96,7 +96,7 @@ impl App {
         if kept.placed >= MOST_PLACED || kept.cluster.record().len() >= MOST_RECORDED {
             let usual = self.usual_requests(held).await?;
             let (beginning, record) = kept.cluster.into_parts(usual);
-            kept.cluster = Cluster::new(beginning);
+            kept.cluster = Box::new(Cluster::new(beginning));
             kept.before = Some(record);
             kept.placed = 0;
         }
@@ -148,7 +148,7 @@ impl App {
         };
         Ok(Kept {
             epoch: held.epoch,
-            cluster: Cluster::new(beginning),
+            cluster: Box::new(Cluster::new(beginning)),
             waiting: HashMap::new(),
             nodes_seen,
             ends_seen,

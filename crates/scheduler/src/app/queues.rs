@@ -169,14 +169,13 @@ impl App {
     async fn demands(&self) -> Result<Demands> {
         let mut demands = Demands::new();
         let add = |work: tables::Work| {
-            let spec = view::decode_spec(&work.spec)?;
-            let demand = match work.held {
-                Some(held) => Demand {
+            let demand = match work.part {
+                tables::Part::Held(held) => Demand {
                     held: Amount(held),
                     ..Demand::default()
                 },
-                None => Demand {
-                    wanted: amount_of(&request_of(&spec, "").resources),
+                tables::Part::Wanted(spec) => Demand {
+                    wanted: amount_of(&request_of(&view::decode_spec(&spec)?, "").resources),
                     waiting: 1,
                     ..Demand::default()
                 },
@@ -184,7 +183,7 @@ impl App {
             let owner = Owner {
                 team_id: work.team_id,
                 project_id: work.project_id,
-                free: spec.free,
+                free: work.free,
             };
             let all = demands.entry(owner).or_default();
             *all = all.plus(demand);

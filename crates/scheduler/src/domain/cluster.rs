@@ -327,12 +327,14 @@ impl Cluster {
         let total = total(self.board.nodes());
         let grown = self.book.grow(&owners, total);
         // What was written down was checked then; placement goes on in any case.
-        let grown = grown.or_else(|_| Book::default().grow(&owners, total));
-        let Grown {
+        let Ok(Grown {
             tree,
             names,
             leaves,
-        } = grown.expect("a book without queues has nothing that could be refused");
+        }) = grown.or_else(|_| Book::default().grow(&owners, total))
+        else {
+            unreachable!("a book without queues has nothing that could be refused");
+        };
         let lately = self.queues.usage().by_name(&self.names);
         let reserved = self.queues.clear_aside(self.board.site());
         self.queues = Queues::new(tree, self.rules);

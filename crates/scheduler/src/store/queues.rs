@@ -10,10 +10,18 @@ const PAGE: i64 = 256;
 pub(crate) struct Work {
     pub(crate) team_id: String,
     pub(crate) project_id: String,
-    /// As it is stored.
-    pub(crate) spec: String,
-    /// What it has; `None` = it waits.
-    pub(crate) held: Option<[i64; 3]>,
+    /// It runs on what nobody pays for.
+    pub(crate) free: bool,
+    pub(crate) part: Part,
+}
+
+/// What work has, or waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// Milli-GPUs, milli-cores and MiB of memory.
+    Held([i64; 3]),
+    /// A spec as it is stored.
+    Wanted(String),
 }
 
 /// The number of the next change of the queues. Locks the counter until the transaction ends.
@@ -58,13 +66,13 @@ pub(crate) async fn each_work<E: From<DbErr>>(
     for (of, sql) in [
         (
             held as fn(&QueryResult) -> Result<Work, DbErr>,
-            "SELECT attempts.id AS id, attempts.team_id AS team_id, attempts.project_id AS project_id, workloads.spec AS spec, \
+            "SELECT attempts.id AS id, attempts.team_id AS team_id, attempts.project_id AS project_id, workloads.free AS free, \
              gpu_uuids, milli_cores, memory_mib FROM attempts JOIN workloads ON workloads.id = attempts.workload_id \
              WHERE attempts.state <> 5 AND attempts.id > $1 ORDER BY attempts.id LIMIT $2",
         ),
         (
             waiting,
-            "SELECT id, team_id, project_id, spec FROM workloads WHERE state = 1 AND id > $1 ORDER BY id LIMIT $2",
+            "SELECT id, team_id, project_id, free, spec FROM workloads WHERE state = 1 AND id > $1 ORDER BY id LIMIT $2",
         ),
     ] {
         let mut after = String::new();
@@ -87,23 +95,26 @@ pub(crate) async fn each_work<E: From<DbErr>>(
 }
 
 fn waiting(row: &QueryResult) -> Result<Work, DbErr> {
-    Ok(Work {
-        team_id: row.try_get("", "team_id")?,
-        project_id: row.try_get("", "project_id")?,
-        spec: row.try_get("", "spec")?,
-        held: None,
-    })
+    let spec = row.try_get("", "spec")?;
+    work(row, Part::Wanted(spec))
 }
 
 fn held(row: &QueryResult) -> Result<Work, DbErr> {
     let gpus: String = row.try_get("", "gpu_uuids")?;
     let gpus = i64::try_from(gpus.split_whitespace().count()).unwrap_or(i64::MAX);
+    let held = [
+        gpus.saturating_mul(1_000),
+        row.try_get("", "milli_cores")?,
+        row.try_get("", "memory_mib")?,
+    ];
+    work(row, Part::Held(held))
+}
+
+fn work(row: &QueryResult, part: Part) -> Result<Work, DbErr> {
     Ok(Work {
-        held: Some([
-            gpus.saturating_mul(1_000),
-            row.try_get("", "milli_cores")?,
-            row.try_get("", "memory_mib")?,
-        ]),
-        ..waiting(row)?
+        team_id: row.try_get("", "team_id")?,
+        project_id: row.try_get("", "project_id")?,
+        free: row.try_get("", "free")?,
+        part,
     })
 }

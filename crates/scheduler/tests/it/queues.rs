@@ -293,6 +293,35 @@ async fn changes_at_the_same_time_do_not_promise_too_much_together(engine: Engin
     }
 }
 
+async fn placement_goes_by_what_is_written_down_at_once(engine: Engine) {
+    let house = House::open(engine).await;
+    house.tell(node("box", 64_000, 65_536, 8)).await;
+    let operator = operator(&house);
+    let limited = |gpus: i64| Queue {
+        limit: Some(QueueQuota {
+            milli_gpus: Some(gpus * 1_000),
+            ..QueueQuota::default()
+        }),
+        ..of_team(&house.team, queue("lab", 0))
+    };
+    set(&operator, limited(2)).await;
+    let first = house.submit("r1", gpu_spec(2)).await;
+    house
+        .until(&first.id, "a place", |found| found.attempt.is_some())
+        .await;
+    let second = house.submit("r2", gpu_spec(1)).await;
+    let waits = house
+        .until(&second.id, "its reason", |found| {
+            found.reason.contains("limit")
+        })
+        .await;
+    assert!(waits.reason.contains("lab"), "{}", waits.reason);
+    set(&operator, limited(3)).await;
+    house
+        .until(&second.id, "a place", |found| found.attempt.is_some())
+        .await;
+}
+
 async fn only_operators_may(engine: Engine) {
     let house = House::open(engine).await;
     let owner = person(house.team, Role::Owner);
@@ -314,5 +343,6 @@ testkit::on_each_engine!(
     what_cannot_be_is_refused_and_named,
     a_dry_run_tells_who_gains_and_loses_and_changes_nothing,
     changes_at_the_same_time_do_not_promise_too_much_together,
+    placement_goes_by_what_is_written_down_at_once,
     only_operators_may,
 );
