@@ -36,6 +36,9 @@ pub struct AgentConfig {
     /// Finished sandboxes that may wait for notebooks, so that these start at once: at most so many, fewer when fewer are in
     /// demand. Each takes 256 MiB off what workloads get. 0 = none.
     pub warm: u32,
+    /// GPUs to play instead of those that the machine has, at most 64: to try what is done with GPUs where there are none. They can be
+    /// granted and compute nothing. 0 = the machine's own.
+    pub simulate_gpus: u32,
     /// Refuse to start where a protection is missing, instead of saying so.
     pub require_full_isolation: bool,
     /// The program that builds environments.
@@ -74,6 +77,7 @@ impl Default for AgentConfig {
             cpu_overcommit: 1,
             memory_reserve_mib: 1_024,
             warm: 2,
+            simulate_gpus: 0,
             require_full_isolation: false,
             uv: "uv".to_owned(),
             python: "python3".to_owned(),

@@ -149,7 +149,7 @@ impl Agent {
         let program = program(&config)?;
         let isolation = probe(&config, program.clone()).await?;
         let (lacks, networks) = (isolation.lacks(), isolation.networks.clone());
-        let gpus = Gpus::open();
+        let gpus = Gpus::open(config.simulate_gpus);
         let process = Arc::new(ProcessRuntime::new(
             &config,
             program,

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: AgentArgs, data_dir: &Path, output: Output) -> Res
         name: args.name.unwrap_or(defaults.name.clone()),
         cpu_overcommit: args.cpu_overcommit,
         warm: args.warm,
+        simulate_gpus: args.simulate_gpus,
         require_full_isolation: args.require_full_isolation,
         denied_networks: args.denied_networks,
         workload_network: args

@@ -67,7 +67,7 @@ mod tests {
             Some(1 << 20)
         );
         assert_eq!(total_memory_bytes("MemFree: 1 kB\n"), None);
-        let hardware = hardware(&Gpus::open(), 7, 64);
+        let hardware = hardware(&Gpus::open(0), 7, 64);
         assert!(
             hardware.milli_cores >= 1_000 && hardware.memory_mib > 0,
             "{hardware:?}"

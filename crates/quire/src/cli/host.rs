@@ -34,6 +34,9 @@ pub(crate) struct UpArgs {
     /// Finished sandboxes that may wait for notebooks, so that these start at once; each takes 256 MiB of memory. 0 = none.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub(crate) warm: u32,
+    /// Play so many GPUs instead of those that this machine has: to try queues and placement without any. They compute nothing.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) simulate_gpus: u32,
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,
@@ -102,6 +105,9 @@ pub(crate) struct AgentArgs {
     /// Finished sandboxes that may wait for notebooks, so that these start at once; each takes 256 MiB of memory. 0 = none.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub(crate) warm: u32,
+    /// Play so many GPUs instead of those that this machine has: to try queues and placement without any. They compute nothing.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) simulate_gpus: u32,
     /// Refuse to start where a workload could not be fully isolated.
     #[arg(long)]
     pub(crate) require_full_isolation: bool,

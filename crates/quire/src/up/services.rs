@@ -151,6 +151,7 @@ impl Plan<'_> {
             volume: self.socket("volume"),
             cpu_overcommit: self.args.cpu_overcommit,
             warm: self.args.warm,
+            simulate_gpus: self.args.simulate_gpus,
             require_full_isolation: self.args.require_full_isolation,
             denied_networks: self.args.denied_networks.clone(),
             ..AgentConfig::default()
