@@ -258,8 +258,8 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TurnArgs {
     /// It may be stopped for work that waits, with 30 seconds' notice; it waits for a place again then, and starts again by itself
-    /// on the same files, without what was in memory. Of use for what saves how far it has got: it takes room that nobody
-    /// else needs now. It costs what any other costs.
+    /// on the same files, without what was in memory. Of use for what saves how far it has got: it also gets what is guaranteed to
+    /// others, as long as they do not need it. It costs what any other costs.
     #[arg(long)]
     pub(crate) preemptible: bool,
     /// Its turn: it goes before notebooks of the same queue with a lower number, -1000 to 1000. Of use where some work of yours
@@ -366,19 +366,33 @@ mod tests {
         let Ok(NotebookCommand::Create(made)) = typed("create --preemptible --priority -10") else {
             panic!("not a creation");
         };
-        assert_eq!((made.turn.preemptible, made.turn.priority), (true, Some(-10)));
+        assert_eq!(
+            (made.turn.preemptible, made.turn.priority),
+            (true, Some(-10))
+        );
         for (words, preemptible, priority) in [
             ("update first --preemptible", Some(true), None),
-            ("update first --preemptible=false --priority 0", Some(false), Some(0)),
+            (
+                "update first --preemptible=false --priority 0",
+                Some(false),
+                Some(0),
+            ),
             ("update first --name other", None, None),
         ] {
             let Ok(NotebookCommand::Update(changed)) = typed(words) else {
                 panic!("{words}: not a change");
             };
-            assert_eq!((changed.preemptible, changed.priority), (preemptible, priority), "{words}");
+            assert_eq!(
+                (changed.preemptible, changed.priority),
+                (preemptible, priority),
+                "{words}"
+            );
         }
         let refused = typed("create --priority 1001").unwrap_err().to_string();
-        assert!(refused.contains("--priority") && refused.contains("-1000..=1000"), "{refused}");
+        assert!(
+            refused.contains("--priority") && refused.contains("-1000..=1000"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -123,7 +123,11 @@ impl View {
 
     fn reason(&self) -> String {
         // What is said of the present, such as that it makes room for others, is not hidden by a later stop.
-        let told = [Some(&self.reason), self.stop_words.as_ref(), Some(&self.files_note)];
+        let told = [
+            Some(&self.reason),
+            self.stop_words.as_ref(),
+            Some(&self.files_note),
+        ];
         let told: Vec<_> = told
             .into_iter()
             .flatten()
