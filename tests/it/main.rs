@@ -39,6 +39,7 @@ mod remote_kernel;
 mod replicas;
 mod repository;
 mod rest;
+mod room;
 mod sandbox;
 mod share;
 mod silence;

@@ -55,6 +55,8 @@ impl NotebookService for App {
             template: asked.template,
             fork: asked.fork,
             fork_snapshot: asked.fork_snapshot,
+            preemptible: asked.preemptible,
+            priority: asked.priority,
         };
         let user = principal.user()?;
         let created = if asked.dry_run {
@@ -153,6 +155,8 @@ impl NotebookService for App {
             name: asked.name,
             machine_type: asked.machine_type,
             idle_timeout_seconds: asked.idle_timeout_seconds,
+            preemptible: asked.preemptible,
+            priority: asked.priority,
         };
         let (notebook, note) = self
             .reconfigure(principal.user()?, &asked.notebook, changes)

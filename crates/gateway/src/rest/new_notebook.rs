@@ -47,7 +47,7 @@ pub(super) struct NewNotebook {
     /// Branch, tag or commit of that; the repository's own choice when it is absent.
     workspace_ref: Option<String>,
     /// A notebook whose files it begins with, as a copy: identifier or name. What is absent here (project, machine type, environment,
-    /// timeouts) is as there.
+    /// timeouts, priority, whether it may be stopped for others) is as there.
     fork_of: Option<String>,
     /// Identifier or name of a snapshot of that one's volume, whose files are copied; the files as they are when it is absent, which
     /// takes a notebook that does not run.
@@ -59,6 +59,12 @@ pub(super) struct NewNotebook {
     shutdown_timeout: Option<f64>,
     /// Stopped after so many seconds without activity; 0 is never, absent is as the idle policies say, an hour without one.
     idle_timeout_seconds: Option<u32>,
+    /// It may be stopped for others, with 30 seconds' notice; it waits for a place again then, and starts again by itself on the same
+    /// files. What was in memory is gone.
+    preemptible: Option<bool>,
+    /// Its turn: goes before work of the same queue with a lower number; 0 when it is absent.
+    #[schema(minimum = -1000, maximum = 1000)]
+    priority: Option<i32>,
     /// The same request id gives the same notebook. The `Idempotency-Key` header means the same.
     request_id: Option<String>,
     #[serde(flatten)]
@@ -110,7 +116,7 @@ fn check_other(field: &str, value: &Value) -> Result<()> {
             format!("is not offered: {instead}; leave it out"),
         )),
         None => {
-            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, template, workspace, workspaceRef, forkOf, forkSnapshot, isPublic, shutdownTimeout, idleTimeoutSeconds, requestId";
+            let known = "name, projectId, machineType, gpu, cpu, memory, volumeId, environment, template, workspace, workspaceRef, forkOf, forkSnapshot, isPublic, shutdownTimeout, idleTimeoutSeconds, preemptible, priority, requestId";
             let shown: String = field.chars().take(80).collect();
             Err(Error::invalid(
                 shown,
@@ -169,6 +175,8 @@ impl NewNotebook {
             environment: self.environment.unwrap_or_default(),
             idle_timeout_seconds: self.idle_timeout_seconds,
             shutdown_timeout_seconds: self.shutdown_timeout.map_or(Ok(0), seconds)?,
+            preemptible: self.preemptible.unwrap_or_default(),
+            priority: self.priority.unwrap_or_default(),
             request_id: key.or(self.request_id)?,
         })
     }
@@ -270,6 +278,14 @@ mod tests {
         let asked = request(r#"{"forkOf": "first", "forkSnapshot": "before"}"#).unwrap();
         let given = (asked.fork.as_str(), asked.fork_snapshot.as_str());
         assert_eq!(given, ("first", "before"));
+    }
+
+    #[test]
+    fn its_turn_is_said_or_left_as_it_is() {
+        let asked = request(r#"{"preemptible": true, "priority": -10}"#).unwrap();
+        assert_eq!((asked.preemptible, asked.priority), (true, -10));
+        let left = request(r#"{"preemptible": null}"#).unwrap();
+        assert_eq!((left.preemptible, left.priority), (false, 0));
     }
 
     #[test]

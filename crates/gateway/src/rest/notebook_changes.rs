@@ -122,17 +122,22 @@ pub(super) struct NotebookChange {
     machine_type: Option<String>,
     /// Stopped after so many seconds without activity; 0 is never.
     idle_timeout_seconds: Option<u32>,
+    /// It may be stopped for others, with notice; from the next start on.
+    preemptible: Option<bool>,
+    /// Its turn in its queue; from the next start on.
+    #[schema(minimum = -1000, maximum = 1000)]
+    priority: Option<i32>,
 }
 
 /// A notebook after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangedNotebook {
     notebook: Notebook,
-    /// What stands in the way of its next start; empty when nothing is known.
+    /// What stands in the way of its next start, or that only that one will be as was wished; empty when nothing is known.
     note: String,
 }
 
-/// Change a notebook: its name and idle timeout at any time, its machine type while it is stopped
+/// Change a notebook: its name, idle timeout and turn at any time, its machine type while it is stopped
 #[utoipa::path(
     patch, path = "/v1/notebooks/{id}", tag = "Notebooks",
     params(("id" = String, Path, description = "Identifier, name, or unique beginning of either")),
@@ -144,8 +149,9 @@ pub(super) async fn update_notebook(
     JsonBody(change): JsonBody<NotebookChange>,
 ) -> Answer<ChangedNotebook> {
     let nothing = change.name.is_none() && change.machine_type.is_none();
-    if nothing && change.idle_timeout_seconds.is_none() {
-        let problem = "nothing is to be changed; give name, machineType or idleTimeoutSeconds";
+    let no_turn = change.preemptible.is_none() && change.priority.is_none();
+    if nothing && no_turn && change.idle_timeout_seconds.is_none() {
+        let problem = "nothing is to be changed; give name, machineType, idleTimeoutSeconds, preemptible or priority";
         return Err(Error::invalid("body", problem).into());
     }
     let answer = caller
@@ -155,6 +161,8 @@ pub(super) async fn update_notebook(
             name: change.name,
             machine_type: change.machine_type,
             idle_timeout_seconds: change.idle_timeout_seconds,
+            preemptible: change.preemptible,
+            priority: change.priority,
         })
         .await?
         .into_inner();

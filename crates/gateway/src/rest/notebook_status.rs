@@ -62,6 +62,10 @@ pub(super) struct NotebookStatus {
     kept_until: Option<Time>,
     /// Stopped after so many seconds without activity; 0 is never.
     idle_timeout_seconds: u32,
+    /// It may be stopped for others, with notice.
+    preemptible: bool,
+    /// Its turn in its queue, -1000 to 1000.
+    priority: i32,
 }
 
 /// Get why a notebook is in the state that it is in
@@ -101,5 +105,7 @@ pub(super) async fn get_notebook_status(
         stops_because: notebook.stops_because,
         kept_until: Time::optional("kept_until", notebook.kept_until)?,
         idle_timeout_seconds: notebook.idle_timeout_seconds,
+        preemptible: notebook.preemptible,
+        priority: notebook.priority,
     }))
 }

@@ -23,6 +23,8 @@ use crate::store::entity::Model;
 
 /// Longest text that is looked up or kept beside the name.
 pub(super) const MAX_TEXT: usize = 200;
+/// Highest priority, as the scheduler has it; the lowest is as far below 0.
+const MOST_PRIORITY: i32 = 1_000;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub(crate) struct NewNotebook {
     pub(crate) fork: String,
     /// Identifier or name of a snapshot of that one's files; empty = the files as they are.
     pub(crate) fork_snapshot: String,
+    /// It may be stopped for others; of a fork, `false` = as its origin.
+    pub(crate) preemptible: bool,
+    /// Its turn in its queue; of a fork, 0 = as its origin.
+    pub(crate) priority: i32,
 }
 
 /// A notebook that was made, or would be.
@@ -82,6 +88,7 @@ impl NewNotebook {
             ));
         }
         self.check_fork()?;
+        check_priority(self.priority)?;
         repository::check(&self.repository, &self.repository_ref)?;
         let times = [
             (
@@ -104,6 +111,17 @@ impl NewNotebook {
     pub(super) fn hash(&self) -> String {
         sha256_hex(&format!("{self:?}"))
     }
+}
+
+/// Checks that a turn is one: the scheduler would refuse it only when the notebook starts.
+pub(super) fn check_priority(priority: i32) -> Result<()> {
+    if (-MOST_PRIORITY..=MOST_PRIORITY).contains(&priority) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "priority",
+        format!("is {priority}; -{MOST_PRIORITY} to {MOST_PRIORITY} is allowed"),
+    ))
 }
 
 /// How a notebook without a name is called: by the end of its identifier, which differs most.
@@ -211,6 +229,8 @@ impl App {
             idle_own: new.idle_timeout_seconds.is_some(),
             idle_warn_seconds: idle.warn_seconds.into(),
             shutdown_timeout_seconds: new.shutdown_timeout_seconds.into(),
+            preemptible: new.preemptible,
+            priority: new.priority.into(),
             request_id: new.request_id.clone(),
             request_hash: asked.hash(),
             created_at: now,

@@ -8,6 +8,7 @@ use contracts::scheduler::v1::{ExplainWorkloadRequest, PlacementVerdict};
 use kernel::time::from_micros;
 use prost_types::Timestamp;
 
+use super::observe::waiting;
 use super::{App, view};
 use crate::domain::state::{State, Wanted};
 use crate::store::entity::Model;
@@ -43,7 +44,10 @@ impl App {
             }
             Err(error) => return Err(error),
         };
-        answer.summary = explained.summary;
+        answer.summary = match &explained.workload {
+            Some(workload) => waiting(workload, &explained.summary),
+            None => explained.summary,
+        };
         if view::state(&row) == State::Running && view::wanted(&row) == Wanted::Running {
             self.explain_use(&row, &mut answer).await;
         }
@@ -71,6 +75,9 @@ impl App {
     /// When it will be stopped for being idle, and what shows that it is used.
     async fn explain_use(&self, row: &Model, answer: &mut ExplainNotebookResponse) {
         if let Some(stops_at) = row.stops_at {
+            // The earlier stop may be another: that it makes room for others.
+            let told = Some(row.reason.clone()).filter(|reason| !reason.is_empty());
+            answer.details.extend(told);
             answer.summary = format!(
                 "will stop at {} because {}",
                 from_micros(stops_at).format("%H:%M UTC"),

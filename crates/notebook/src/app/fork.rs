@@ -59,6 +59,10 @@ impl NewNotebook {
         if new.shutdown_timeout_seconds == 0 {
             new.shutdown_timeout_seconds = unsigned_32(notebook.shutdown_timeout_seconds);
         }
+        new.preemptible |= notebook.preemptible;
+        if new.priority == 0 {
+            new.priority = view::priority(notebook);
+        }
         new
     }
 }

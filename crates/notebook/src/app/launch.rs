@@ -6,7 +6,7 @@ use contracts::volume::v1::VolumeState;
 
 use super::loss::lost;
 use super::template::Template;
-use super::{App, unsigned_32};
+use super::{App, unsigned_32, view};
 use crate::domain::repository::{self, Repository};
 use crate::store::entity::Model;
 
@@ -140,6 +140,9 @@ impl App {
             retries: RETRIES,
             ready_timeout_seconds: before.within_seconds(),
             first_step: before.said(),
+            priority: view::priority(row),
+            preemptible: row.preemptible,
+            free: machine.free,
             ..WorkloadSpec::default()
         };
         Ok(SubmitWorkloadRequest {

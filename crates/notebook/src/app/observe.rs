@@ -41,9 +41,31 @@ fn observed(workload: &Workload) -> Observed {
             AttemptState::Ended => ended(attempt),
         },
         (WorkloadState::Active, None) => Observed::Queued,
-        (WorkloadState::Stopped | WorkloadState::Failed, Some(attempt)) => ended(attempt),
+        (WorkloadState::Stopped, Some(attempt)) => match ended(attempt) {
+            // It waited for another place, and was stopped there: that is the end of it, not what it waited for.
+            Observed::Preempted | Observed::FailedByPlatform => Observed::Stopped { ran },
+            end => end,
+        },
+        (WorkloadState::Failed, Some(attempt)) => ended(attempt),
         (WorkloadState::Stopped, None) => Observed::Stopped { ran: false },
         (WorkloadState::Failed, None) => Observed::FailedByPlatform,
+    }
+}
+
+/// What is said of a workload that waits, with why it does not run any more where it had to go: for others, or because its node is
+/// drained.
+pub(super) fn waiting(workload: &Workload, why: &str) -> String {
+    let had_to_go = |attempt: &&Attempt| {
+        workload.state() == WorkloadState::Queued
+            && attempt.end() == AttemptEnd::Preempted
+            && !attempt.reason.is_empty()
+    };
+    match workload.attempt.as_ref().filter(had_to_go) {
+        Some(attempt) if attempt.reason == why => {
+            format!("{why}; waits for a place again")
+        }
+        Some(attempt) => format!("{}; {why}", attempt.reason),
+        None => why.to_owned(),
     }
 }
 
@@ -65,7 +87,7 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
         Observed::Stopped { .. } if !row.stop_reason.is_empty() => row.stop_reason.clone(),
         Observed::Completed => "Jupyter ended by itself; start the notebook to go on".to_owned(),
         Observed::Lost if !row.lost_reason.is_empty() => lost(&row.lost_reason),
-        _ => workload.reason.clone(),
+        _ => waiting(workload, &workload.reason),
     }
 }
 

@@ -6,7 +6,7 @@ use contracts::inventory::v1::MachineType;
 use contracts::notebook::v1::{Notebook, NotebookReconfigured};
 use kernel::text;
 
-use super::create::MAX_TEXT;
+use super::create::{MAX_TEXT, check_priority};
 use super::idle::follow;
 use super::policy::subject;
 use super::wish::violates_unique;
@@ -21,6 +21,8 @@ pub(crate) struct Changes {
     pub(crate) name: Option<String>,
     pub(crate) machine_type: Option<String>,
     pub(crate) idle_timeout_seconds: Option<u32>,
+    pub(crate) preemptible: Option<bool>,
+    pub(crate) priority: Option<i32>,
 }
 
 impl Changes {
@@ -45,14 +47,22 @@ impl Changes {
                 format!("is {seconds}; at most {MOST_SECONDS} is allowed"),
             ));
         }
+        if let Some(priority) = self.priority {
+            check_priority(priority)?;
+        }
         let nothing = self.name.is_none() && self.machine_type.is_none();
-        if nothing && self.idle_timeout_seconds.is_none() {
+        if nothing && self.idle_timeout_seconds.is_none() && !self.is_about_turn() {
             return Err(Error::invalid(
                 "notebook",
-                "nothing is to be changed; give name, machine_type or idle_timeout_seconds",
+                "nothing is to be changed; give name, machine_type, idle_timeout_seconds, preemptible or priority",
             ));
         }
         Ok(self)
+    }
+
+    /// Some of it the scheduler is told with the next start only.
+    const fn is_about_turn(&self) -> bool {
+        self.preemptible.is_some() || self.priority.is_some()
     }
 
     /// Writes them into the row; `false` when all is so already.
@@ -81,6 +91,8 @@ impl Changes {
             row.idle_timeout_seconds = seconds.into();
             row.idle_own = true;
         }
+        row.preemptible = self.preemptible.unwrap_or(row.preemptible);
+        row.priority = self.priority.map_or(row.priority, i64::from);
         if *row == before {
             return Ok(false);
         }
@@ -102,6 +114,16 @@ impl Changes {
         }
         if let Some(seconds) = self.idle_timeout_seconds {
             words.push(format!("idle timeout {seconds} s"));
+        }
+        if before.preemptible != after.preemptible {
+            let may = if after.preemptible { "may" } else { "may not" };
+            words.push(format!("{may} be stopped for others"));
+        }
+        if view::priority(before) != after.priority {
+            words.push(format!(
+                "priority {} -> {}",
+                before.priority, after.priority
+            ));
         }
         words.join(", ")
     }
@@ -155,6 +177,7 @@ impl App {
                 self.obstacle_at_files(&row, &machine.name, machine.resources)
                     .await
             }
+            None if changes.is_about_turn() => Ok(of_next_start(&seen, &row)),
             None => Ok(String::new()),
         };
         // The change is made, whatever is known of its consequences.
@@ -175,6 +198,16 @@ pub(super) fn reconfigured(user: &User, notebook: Notebook, what: String) -> Not
         what,
         user_id: user.id.to_string(),
     }
+}
+
+/// What is said where the start that goes on stays as it is.
+fn of_next_start(before: &Model, after: &Model) -> String {
+    let turn = |row: &Model| (row.preemptible, row.priority);
+    if view::state(after).is_rest() || turn(before) == turn(after) {
+        return String::new();
+    }
+    let name = &after.name;
+    format!("counts from its next start on; \"quire notebook restart {name}\" is one")
 }
 
 fn check_stopped(row: &Model) -> Result<()> {

@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::share::in_force;
 use super::{App, unsigned, view};
-use crate::domain::state::State;
+use crate::domain::state::{State, Wanted};
 use crate::store::entity::{Column, Entity, Model};
 use crate::store::share;
 
@@ -29,7 +29,7 @@ fn route(row: &Model, shares: &[share::Model]) -> Route {
         running: state == State::Running,
         state: format!("{state:?}"),
         reason: row.reason.clone(),
-        note: row.files_note.clone(),
+        note: note(row),
         target,
         idle: RouteIdle {
             stops_at: row.stops_at.map(from_micros),
@@ -42,6 +42,18 @@ fn route(row: &Model, shares: &[share::Model]) -> Route {
         shares: shares.iter().map(opens).collect(),
         revision: unsigned(row.revision),
     }
+}
+
+/// What its users are to know: of the files, and what is said of it while it runs, such as that it makes room for others.
+fn note(row: &Model) -> String {
+    let runs_on =
+        view::state(row) == State::Running && view::wanted(row) == Wanted::Running && !row.restart;
+    let told = [row.reason.as_str()].into_iter().filter(|_| runs_on);
+    let told: Vec<_> = told
+        .chain([row.files_note.as_str()])
+        .filter(|words| !words.is_empty())
+        .collect();
+    told.join("; ")
 }
 
 fn opens(share: &share::Model) -> RouteShare {

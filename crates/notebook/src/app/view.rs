@@ -63,6 +63,11 @@ pub(super) fn state_number(state: State) -> i32 {
     wire.into()
 }
 
+/// Its turn in its queue; what is written down was checked.
+pub(super) fn priority(row: &Model) -> i32 {
+    i32::try_from(row.priority).unwrap_or_default()
+}
+
 pub(super) fn known(row: &Model) -> Known {
     Known {
         wanted: wanted(row),
@@ -140,6 +145,8 @@ impl App {
             forked_from: row.forked_from.clone(),
             keeping: !row.snapshot_request.is_empty(),
             files_note: row.files_note.clone(),
+            preemptible: row.preemptible,
+            priority: priority(row),
         }
     }
 }

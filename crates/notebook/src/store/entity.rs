@@ -68,6 +68,8 @@ pub struct Model {
     pub snapshot_request: String,
     pub snapshot_name: String,
     pub files_note: String,
+    pub preemptible: bool,
+    pub priority: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

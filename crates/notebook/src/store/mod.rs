@@ -76,6 +76,10 @@ impl MigratorTrait for Migrator {
                 name: "notebook_0014_templates",
                 sql: include_str!("migrations/0014_templates.sql"),
             }),
+            Box::new(SqlMigration {
+                name: "notebook_0016_turn",
+                sql: include_str!("migrations/0016_turn.sql"),
+            }),
         ]
     }
 }

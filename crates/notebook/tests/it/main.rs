@@ -22,6 +22,7 @@ mod neighbours;
 mod projects;
 mod refusals;
 mod restart;
+mod room;
 mod routes;
 mod scheduler;
 mod shares;

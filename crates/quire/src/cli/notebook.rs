@@ -24,11 +24,12 @@ Examples:
   quire notebook create --gpu A100:2 --dry-run        what that would be and cost; makes nothing
   quire notebook create --template fine-tune
   quire notebook create --repo https://git.example.org/team/code.git@main
-  quire notebook create --volume vo-019f              on the files of a deleted one that were kept")]
+  quire notebook create --volume vo-019f              on the files of a deleted one that were kept
+  quire notebook create --preemptible --priority -10  others may have its place, and it comes last among yours")]
     Create(Box<CreateArgs>),
     /// Make a notebook that begins with a copy of another's files, in the same environment, and start it.
     ///
-    /// What is not given (machine type, project, timeouts) is as there. Both go their own ways from then on.
+    /// What is not given (machine type, project, timeouts, priority, whether it may be stopped for others) is as there. Both go their own ways from then on.
     #[command(after_help = "\
 Examples:
   quire notebook fork first                            of one that does not run
@@ -135,9 +136,9 @@ Examples:
         #[arg(long = "for", value_name = "TIME", value_parser = crate::when::seconds)]
         length: u32,
     },
-    /// Change a notebook: its name and idle timeout at any time, its machine only while it is stopped.
+    /// Change a notebook: its name and idle timeout at any time, its turn from the next start on, its machine only while it is stopped.
     #[command(
-        after_help = "Example:\n  quire notebook stop first\n  quire notebook update first --machine-type C5\n  quire notebook start first"
+        after_help = "Example:\n  quire notebook stop first\n  quire notebook update first --machine-type C5\n  quire notebook start first\n  quire notebook update first --preemptible --priority -10      from its next start on\n  quire notebook update first --preemptible=false"
     )]
     Update(UpdateArgs),
     /// The token that opens a notebook.
@@ -244,11 +245,27 @@ pub(crate) struct CreateArgs {
     /// Stop after so many hours of running [default: the machine type's limit].
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=744))]
     pub(crate) shutdown_timeout: Option<u32>,
+    #[command(flatten)]
+    pub(crate) turn: TurnArgs,
     /// Check everything and say what it would be and cost; make nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
+}
+
+/// Whether others may have its place, and its turn.
+#[derive(Debug, Args)]
+pub(crate) struct TurnArgs {
+    /// It may be stopped for work that waits, with 30 seconds' notice; it waits for a place again then, and starts again by itself
+    /// on the same files, without what was in memory. Of use for what saves how far it has got: it also gets what is guaranteed to
+    /// others, as long as they do not need it. It costs what any other costs.
+    #[arg(long)]
+    pub(crate) preemptible: bool,
+    /// Its turn: it goes before notebooks of the same queue with a lower number, -1000 to 1000. Of use where some work of yours
+    /// should not wait behind other work of yours: other teams are not passed by it [default: 0].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = priorities())]
+    pub(crate) priority: Option<i32>,
 }
 
 #[derive(Debug, Args)]
@@ -277,7 +294,7 @@ pub(crate) struct ForkArgs {
 pub(crate) struct UpdateArgs {
     pub(crate) id: String,
     /// Another name, unique in your team.
-    #[arg(long, required_unless_present_any = ["machine_type", "idle_timeout"])]
+    #[arg(long, required_unless_present_any = ["machine_type", "idle_timeout", "preemptible", "priority"])]
     pub(crate) name: Option<String>,
     /// Another machine type, from the next start on.
     #[arg(long)]
@@ -285,6 +302,13 @@ pub(crate) struct UpdateArgs {
     /// Stop after so many minutes without activity; 0 = never.
     #[arg(long, value_name = "MINUTES", value_parser = idle_minutes())]
     pub(crate) idle_timeout: Option<u32>,
+    /// Whether it may be stopped for work that waits, with 30 seconds' notice, from the next start on: it waits for a place again
+    /// then, and starts again by itself on the same files.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) preemptible: Option<bool>,
+    /// Another turn, from the next start on: it goes before notebooks of the same queue with a lower number, -1000 to 1000.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = priorities())]
+    pub(crate) priority: Option<i32>,
 }
 
 /// A repository, and what is wanted of it.
@@ -312,6 +336,11 @@ impl FromStr for Repo {
     }
 }
 
+/// As the scheduler has them.
+fn priorities() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(-1_000..=1_000)
+}
+
 /// Up to a month.
 fn idle_minutes() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=44_640)
@@ -320,6 +349,51 @@ fn idle_minutes() -> clap::builder::RangedI64ValueParser<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Typed {
+        #[command(subcommand)]
+        command: NotebookCommand,
+    }
+
+    fn typed(words: &str) -> Result<NotebookCommand, clap::Error> {
+        let words = ["notebook"].into_iter().chain(words.split(' '));
+        clap::Parser::try_parse_from(words).map(|Typed { command }| command)
+    }
+
+    #[test]
+    fn a_turn_is_typed_as_a_number_and_a_switch() {
+        let Ok(NotebookCommand::Create(made)) = typed("create --preemptible --priority -10") else {
+            panic!("not a creation");
+        };
+        assert_eq!(
+            (made.turn.preemptible, made.turn.priority),
+            (true, Some(-10))
+        );
+        for (words, preemptible, priority) in [
+            ("update first --preemptible", Some(true), None),
+            (
+                "update first --preemptible=false --priority 0",
+                Some(false),
+                Some(0),
+            ),
+            ("update first --name other", None, None),
+        ] {
+            let Ok(NotebookCommand::Update(changed)) = typed(words) else {
+                panic!("{words}: not a change");
+            };
+            assert_eq!(
+                (changed.preemptible, changed.priority),
+                (preemptible, priority),
+                "{words}"
+            );
+        }
+        let refused = typed("create --priority 1001").unwrap_err().to_string();
+        assert!(
+            refused.contains("--priority") && refused.contains("-1000..=1000"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn what_is_wanted_stands_behind_the_address() {

@@ -147,12 +147,17 @@ impl App {
     ) -> Result<(entity::workload::Model, entity::attempt::Model)> {
         let end = lifecycle::as_ordered(end, view::stop_as(&attempt), workload.stop_wanted);
         let (ended, fault) = view::end_numbers(end);
+        // Why it had to go says more than that the process followed.
+        let reason = match end {
+            End::Preempted => attempt.reason.clone(),
+            _ => reason.to_owned(),
+        };
         let billable = view::billable(&attempt).ended();
         attempt.state = AttemptState::Ended.into();
         attempt.state_since = now.timestamp_micros();
         attempt.ended = ended.into();
         attempt.fault = fault.into();
-        attempt.reason = reason.to_owned();
+        attempt.reason.clone_from(&reason);
         attempt.billable_until = billable.until.map(|at| at.timestamp_micros());
         attempt.unreachable_since = None;
         let attempt = self.store_attempt(transaction, attempt).await?;
@@ -170,7 +175,7 @@ impl App {
         workload.state = state.into();
         // Why somebody wished the stop says more than that the process followed.
         if !(workload.stop_wanted && end == End::Stopped) {
-            workload.reason = reason.to_owned();
+            workload.reason = reason;
         }
         let workload = self
             .store_workload(transaction, workload, Some(&attempt))

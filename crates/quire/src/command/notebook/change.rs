@@ -15,6 +15,8 @@ pub(super) async fn update(api: &Api, output: Output, args: UpdateArgs) -> Resul
         name: args.name,
         machine_type: args.machine_type,
         idle_timeout_seconds: args.idle_timeout.map(|minutes| minutes * 60),
+        preemptible: args.preemptible,
+        priority: args.priority,
     };
     let answer = api.ask(api.notebook().update_notebook(request)).await?;
     if !answer.note.is_empty() {

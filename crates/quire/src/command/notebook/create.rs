@@ -185,6 +185,8 @@ pub(super) async fn create(api: &Api, output: Output, args: CreateArgs) -> Resul
         template: args.template.unwrap_or_default(),
         repository,
         repository_ref,
+        preemptible: args.turn.preemptible,
+        priority: args.turn.priority.unwrap_or_default(),
         ..CreateNotebookRequest::default()
     };
     let Some(notebook) = make(api, output, request).await? else {

@@ -37,6 +37,10 @@ pub(super) struct View {
     repository_ref: String,
     idle_timeout_seconds: u32,
     shutdown_timeout_seconds: u32,
+    /// It may be stopped for others, with notice.
+    preemptible: bool,
+    /// Its turn in its queue.
+    priority: i32,
     created_at: String,
     started_at: Option<String>,
     /// When it is stopped at the latest; null = nobody knows of an end.
@@ -59,7 +63,7 @@ pub(super) struct View {
     per_hour: String,
     #[serde(skip)]
     stops_in: String,
-    /// What people are told instead of the reason while a stop is near.
+    /// What people are told beside the reason while a stop is near.
     #[serde(skip)]
     stop_words: Option<String>,
 }
@@ -105,6 +109,8 @@ impl View {
             repository_ref: notebook.repository_ref,
             idle_timeout_seconds: notebook.idle_timeout_seconds,
             shutdown_timeout_seconds: notebook.shutdown_timeout_seconds,
+            preemptible: notebook.preemptible,
+            priority: notebook.priority,
         }
     }
 
@@ -116,11 +122,19 @@ impl View {
     }
 
     fn reason(&self) -> String {
-        let told = self.stop_words.as_ref().unwrap_or(&self.reason);
-        match self.files_note.as_str() {
-            "" => told.clone(),
-            note => format!("{told}; {note}"),
-        }
+        // What is said of the present, such as that it makes room for others, is not hidden by a later stop.
+        let told = [
+            Some(&self.reason),
+            self.stop_words.as_ref(),
+            Some(&self.files_note),
+        ];
+        let told: Vec<_> = told
+            .into_iter()
+            .flatten()
+            .filter(|words| !words.is_empty())
+            .map(String::as_str)
+            .collect();
+        told.join("; ")
     }
 }
 
@@ -169,6 +183,8 @@ impl Row for Details {
         "PER HOUR",
         "STOPS IN",
         "IDLE TIMEOUT",
+        "PRIORITY",
+        "MAY BE STOPPED FOR OTHERS",
         "VOLUME",
         "PROJECT",
         "CREATED",
@@ -197,6 +213,8 @@ impl Row for Details {
             view.per_hour.clone(),
             view.stops_in.clone(),
             idle,
+            view.priority.to_string(),
+            if view.preemptible { "yes" } else { "no" }.to_owned(),
             view.volume_id.clone(),
             view.project_id.clone(),
             view.created_at.clone(),

@@ -37,13 +37,20 @@ pub(crate) async fn why(api: &Api, output: Output, id: &str) -> Result<()> {
     let bill = Bills::of(api, std::slice::from_ref(&notebook)).await;
     let per_hour = bill.bill(&notebook).per_hour();
     let words = stop.and_then(|stop| stop.words(per_hour.as_deref(), SystemClock.now()));
+    let mut details = answer.details;
     let summary = match words {
-        Some(words) => words,
+        Some(words) => {
+            // What is said of the present, such as that it makes room for others, is not hidden by a later stop.
+            if !notebook.reason.is_empty() && !details.contains(&notebook.reason) {
+                details.insert(0, notebook.reason.clone());
+            }
+            words
+        }
         None if answer.summary.is_empty() => "as wished".to_owned(),
         None => answer.summary,
     };
     out!("{} is {}: {summary}", notebook.name, state);
-    for detail in answer.details {
+    for detail in details {
         out!("  {detail}");
     }
     Ok(())
