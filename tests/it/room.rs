@@ -95,7 +95,7 @@ async fn makes_room(quire: &Installation, name: &str, more: &[&str]) {
     assert_eq!(kept, Ok("still here".to_owned()));
     let told = timeline(quire, name);
     for line in [
-        "is Running: makes room for other work",
+        "is Running: will be stopped at",
         "is Pending: made room for other work",
     ] {
         assert!(told.contains(line), "{line}: {told}");

@@ -16,7 +16,7 @@ use crate::house::{House, on};
 use crate::idle::{activities, stopping, that_answers, warned};
 use crate::scheduler::{end, place, run};
 
-const TOLD: &str = "makes room for other work: it is stopped at 22:13:50 UTC and waits for a place again; save what is in memory";
+const TOLD: &str = "will be stopped at 2026-11-29T22:13:50Z: makes room for other work, and waits for a place again; save what is only in memory";
 const MADE_ROOM: &str = "made room for other work";
 
 fn with_turn(asked: CreateNotebookRequest) -> CreateNotebookRequest {
