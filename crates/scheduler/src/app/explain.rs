@@ -51,14 +51,15 @@ impl App {
             let files_on = self.files_on(id).await?;
             let request = request_of(&workload.spec.clone().unwrap_or_default(), &files_on);
             answer.queue_position = self.queue_position(id).await?;
+            // What the last pass said knows of queues besides; its first pass may be still to come.
+            let is_known = workload.reason.starts_with(WAITS);
             match engine::place(&nodes, &request) {
-                // There is room; whether it gets it now is a matter of queues, and the last pass said so.
-                Decision::Place { .. } if workload.reason.starts_with(WAITS) => {
-                    answer.summary.clone_from(&workload.reason);
-                }
+                Decision::Place { .. } if is_known => {}
                 Decision::Place { .. } => answer.summary = "is about to be placed".to_owned(),
                 Decision::Wait(obstacles) => {
-                    answer.summary = waiting_reason(&obstacles);
+                    if !is_known {
+                        answer.summary = waiting_reason(&obstacles);
+                    }
                     answer.smallest_change = engine::smallest_change(&nodes, &request)
                         .map(|change| wire(change, &nodes));
                     let endings = self.endings().await?;

@@ -79,8 +79,8 @@ pub(crate) struct Cluster {
     next: u64,
     /// Queues are missing, or others than there should be: they grow anew before the next decision.
     stale: bool,
-    /// Why work waits, by leaf, request and whether it may be stopped, as far as it was asked since the last change.
-    whys: HashMap<(usize, Request, bool), Why>,
+    /// Why work waits, by leaf, request, whether it may be stopped, and priority, as far as it was asked since the last change.
+    whys: HashMap<(usize, Request, bool, i32), Why>,
     /// What kept requests off nodes when they were last placed, since the last pass began.
     removed: HashMap<Request, BTreeMap<String, u32>>,
     record: Record,

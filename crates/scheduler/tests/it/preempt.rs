@@ -122,7 +122,9 @@ async fn a_lower_priority_that_may_be_stopped_makes_room_after_its_time(engine: 
         ..gpu_spec(1)
     };
     let urgent = house.submit("urgent", urgent).await;
-    until_reason(&house, &urgent.id, "0 of them free").await;
+    // Its clock stands at 22:13:20.
+    let later = "work of lower priority may be stopped for it from 22:18:20 UTC on";
+    until_reason(&house, &urgent.id, later).await;
     assert_eq!(house.explain(&urgent.id).await.queue_position, 1);
     assert_eq!(house.explain(&equal.id).await.queue_position, 2);
     house.clock.advance(TimeDelta::minutes(5));

@@ -1,5 +1,7 @@
 //! Why a workload waits.
 
+use chrono::DateTime;
+
 use super::{Cluster, Work};
 
 /// Why a workload waits: the dominant thing, as a word and in words.
@@ -20,7 +22,7 @@ impl Cluster {
         if let Some(why) = self.why_promised(number) {
             return Some(why);
         }
-        let kind = (leaf, work.request.clone(), work.preemptible);
+        let kind = (leaf, work.request.clone(), work.preemptible, work.priority);
         if let Some(why) = self.whys.get(&kind) {
             return Some(why.clone());
         }
@@ -62,10 +64,18 @@ impl Cluster {
                 detail: detail.to_owned(),
             });
         }
+        let lower = self.queues.lower_may_go_from(&job);
+        let lower = lower.and_then(|at| DateTime::from_timestamp_millis(i64::try_from(at).ok()?));
+        let lower = lower.map_or_else(String::new, |at| {
+            let at = at.format("%H:%M:%S UTC");
+            format!(
+                "; work of lower priority may be stopped for it from {at} on, if that makes room"
+            )
+        });
         let first = self.board.obstacles(&work.request).first();
         let why = first.map(|obstacle| Why {
             what: obstacle.what,
-            detail: obstacle.detail.clone(),
+            detail: format!("{}{lower}", obstacle.detail),
         });
         Some(why.unwrap_or_else(|| Why {
             what: "turn",

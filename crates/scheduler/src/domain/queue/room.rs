@@ -73,6 +73,16 @@ impl Queues {
         is_placed
     }
 
+    /// From when on work of lower priority in the job's own queue may be stopped for it, in milliseconds; `None` = there is none.
+    pub(crate) fn lower_may_go_from(&self, job: &Job) -> Option<u64> {
+        let lower = self.running.values().filter(|running| {
+            let there = &running.job;
+            there.preemptible && there.queue == job.queue && there.priority < job.priority
+        });
+        let from = lower.map(|running| running.started_ms + self.rules.min_run_ms);
+        from.min()
+    }
+
     fn spare_runs(&self) -> bool {
         let held = self.held.iter().enumerate();
         let mut holders = held.filter(|(_, held)| **held != Amount::default());
