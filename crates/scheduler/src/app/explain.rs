@@ -1,7 +1,7 @@
 //! Why a workload is in the state that it is in.
 
-use chassis::auth::User;
 use chassis::{Error, Result};
+use chassis::auth::User;
 use contracts::scheduler::v1::{
     AttemptState, ExplainWorkloadResponse, Obstacle, SmallestChange, Workload, WorkloadState,
 };

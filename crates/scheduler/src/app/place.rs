@@ -227,7 +227,12 @@ impl App {
     }
 }
 
-fn placement(kept: &Kept, id: &str, node_id: String, gpu_uuids: Vec<String>) -> Option<Placement> {
+fn placement(
+    kept: &Kept,
+    id: &str,
+    node_id: String,
+    gpu_uuids: Vec<String>,
+) -> Option<Placement> {
     let (work, _) = kept.cluster.find(id)?;
     Some(Placement {
         work: work.clone(),
