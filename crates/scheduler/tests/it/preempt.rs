@@ -67,7 +67,9 @@ async fn free_work_is_told_and_makes_room_for_what_is_paid(engine: Engine) {
     assert_eq!(next.assignment.workload_id, paid.id);
     let again = house.workload(&free_one.id).await;
     assert_eq!(again.state(), WorkloadState::Queued);
-    assert_eq!(again.attempt.unwrap().end(), AttemptEnd::Preempted);
+    let before = again.attempt.unwrap();
+    assert_eq!(before.end(), AttemptEnd::Preempted);
+    assert_eq!(before.reason, "made room for other work", "not how its process ended");
     until_reason(&house, &free_one.id, "needs 1 x H100, 0 of them free on box").await;
 }
 
