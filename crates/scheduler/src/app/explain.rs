@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chassis::auth::User;
 use chassis::{Error, Result};
+use chassis::auth::User;
 use contracts::scheduler::v1::{
     AttemptState, ExplainWorkloadResponse, Obstacle, PlacementVerdict, RankedNode, SmallestChange,
     Workload, WorkloadState,
