@@ -33,7 +33,10 @@ fn stop(attempt: &entity::attempt::Model) -> Stop {
 
 /// What an attempt that makes room is told until its time has come; `None` = it does not, or it has.
 fn notice(attempt: &entity::attempt::Model, now: i64) -> Option<Notice> {
-    let left = attempt.leaves_at?.checked_sub(now).filter(|left| *left > 0)?;
+    let left = attempt
+        .leaves_at?
+        .checked_sub(now)
+        .filter(|left| *left > 0)?;
     Some(Notice {
         attempt_id: attempt.id.clone(),
         generation: unsigned(attempt.generation),

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use chassis::auth::User;
-use chassis::{Error, Result};
 use chassis::auth::User;
+use chassis::{Error, Result};
 use contracts::scheduler::v1::{
-    AttemptState, ExplainWorkloadResponse, Obstacle, PlacementVerdict, RankedNode, SmallestChange,
-    Workload, WorkloadState,
+    Attempt, AttemptState, ExplainWorkloadResponse, Obstacle, PlacementVerdict, RankedNode,
+    SmallestChange, Workload, WorkloadState,
 };
 use contracts::to_wire_time;
 use kernel::Resources;
@@ -87,7 +87,8 @@ impl App {
 
     /// How the place of its newest attempt was chosen.
     async fn verdict(&self, workload: &Workload) -> Result<Option<PlacementVerdict>> {
-        let Some(attempt) = &workload.attempt else {
+        let has_place = |attempt: &&Attempt| attempt.state() != AttemptState::Ended;
+        let Some(attempt) = workload.attempt.as_ref().filter(has_place) else {
             return Ok(None);
         };
         let reader = self.database.reader();

@@ -15,8 +15,8 @@ use crate::domain::cluster::{Beginning, Cluster, Record, Run, Work};
 use crate::domain::engine::Request;
 use crate::domain::queue::Owner;
 use crate::store;
-use crate::store::entity::{attempt, node, workload};
 use crate::store;
+use crate::store::entity::{attempt, node, workload};
 
 /// Workloads whose rows are read at once.
 const PAGE: usize = 256;
@@ -232,7 +232,11 @@ impl App {
             let seen = kept.waiting.get(id);
             seen.is_none_or(|seen| seen.revision != *revision)
         };
-        let news: Vec<String> = queued.iter().filter(seen).map(|(id, _)| id.clone()).collect();
+        let news: Vec<String> = queued
+            .iter()
+            .filter(seen)
+            .map(|(id, _)| id.clone())
+            .collect();
         for some in news.chunks(PAGE) {
             let rows = workload::Entity::find()
                 .filter(workload::Column::Id.is_in(some))

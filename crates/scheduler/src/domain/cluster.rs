@@ -101,7 +101,9 @@ impl Cluster {
         } = beginning;
         let board = Board::new(nodes, &usual, policy);
         let numbered: Vec<(u64, (Work, Option<Run>))> = (0..).zip(works).collect();
-        let numbers = numbered.iter().map(|(at, (work, _))| (work.id.clone(), *at));
+        let numbers = numbered
+            .iter()
+            .map(|(at, (work, _))| (work.id.clone(), *at));
         let mut cluster = Self {
             numbers: numbers.collect(),
             next: numbered.len() as u64,

@@ -75,8 +75,16 @@ async fn free_work_is_told_and_makes_room_for_what_is_paid(engine: Engine) {
     assert_eq!(again.state(), WorkloadState::Queued);
     let before = again.attempt.unwrap();
     assert_eq!(before.end(), AttemptEnd::Preempted);
-    assert_eq!(before.reason, "made room for other work", "not how its process ended");
-    until_reason(&house, &free_one.id, "needs 1 x H100, 0 of them free on box").await;
+    assert_eq!(
+        before.reason, "made room for other work",
+        "not how its process ended"
+    );
+    until_reason(
+        &house,
+        &free_one.id,
+        "needs 1 x H100, 0 of them free on box",
+    )
+    .await;
 }
 
 async fn whoever_leads_next_knows_for_whom_room_is_made(engine: Engine) {
@@ -87,7 +95,14 @@ async fn whoever_leads_next_knows_for_whom_room_is_made(engine: Engine) {
     house.replicas.remove(0).stop().await.unwrap();
     agent.hung_up().await;
     let held = vec![run.running(5)];
-    let node = house.inventory.nodes.lock().unwrap().values().next().cloned();
+    let node = house
+        .inventory
+        .nodes
+        .lock()
+        .unwrap()
+        .values()
+        .next()
+        .cloned();
     let mut agent = house.agent_that_holds(&node.unwrap(), held).await;
     let wanted = agent.wanted().await;
     assert_eq!(wanted.notices.len(), 1, "it is told again");
@@ -138,7 +153,10 @@ async fn what_may_not_be_stopped_stays(engine: Engine) {
     until_reason(&house, &urgent.id, "0 of them free").await;
     agent.say(run.running(3_600)).await;
     let found = house.workload(&first.id).await;
-    assert_eq!((found.state(), found.reason.as_str()), (WorkloadState::Active, ""));
+    assert_eq!(
+        (found.state(), found.reason.as_str()),
+        (WorkloadState::Active, "")
+    );
 
     let refused = house
         .try_submit(house.request(

@@ -118,7 +118,10 @@ fn what_makes_room_goes_first_and_its_place_is_kept() {
         why.detail,
         "another workload makes room for it; it starts when they have stopped"
     );
-    assert_eq!(cluster.find("wo-3").unwrap().1.unwrap().by.as_deref(), Some("wo-9"));
+    assert_eq!(
+        cluster.find("wo-3").unwrap().1.unwrap().by.as_deref(),
+        Some("wo-9")
+    );
 
     // Whoever leads next knows it too, and other queues change nothing.
     let (beginning, record) = cluster.clone().into_parts(Vec::new());
@@ -176,7 +179,10 @@ fn free_work_makes_room_for_all_that_is_paid() {
     cluster.wait(work(3, "free", 1));
     assert_eq!(cluster.decide(2, 100), []);
     let why = cluster.why("wo-3").unwrap();
-    assert_eq!((why.what, why.detail.as_str()), ("node", "node box0 is kept for wo-9"));
+    assert_eq!(
+        (why.what, why.detail.as_str()),
+        ("node", "node box0 is kept for wo-9")
+    );
 }
 
 #[test]
@@ -198,17 +204,28 @@ fn limits_and_guarantees_say_what_they_are() {
     assert_eq!(started(&cluster.decide(0, 100)), ["wo-0", "wo-2"]);
     let why = cluster.why("wo-1").unwrap();
     assert_eq!(why.what, "limit");
-    assert!(why.detail.starts_with("queue \"q-a\" is at its limit of 1 GPUs"), "{why:?}");
+    assert!(
+        why.detail
+            .starts_with("queue \"q-a\" is at its limit of 1 GPUs"),
+        "{why:?}"
+    );
     assert_eq!(cluster.why("wo-3").unwrap().what, "guarantee");
     assert_eq!(cluster.why("wo-0"), None);
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Come { team: usize, gpus: u32, preemptible: bool },
+    Come {
+        team: usize,
+        gpus: u32,
+        preemptible: bool,
+    },
     End(usize),
     Undo,
-    Node { at: usize, closed: bool },
+    Node {
+        at: usize,
+        closed: bool,
+    },
     Queues(i64),
 }
 

@@ -96,7 +96,10 @@ mod tests {
         let may = |queues: &Queues, queue, gpus| queues.leaves_guarantees(&job(queue, gpus, false));
         assert!(may(&queues, 3, 6), "sixteen less the ten of the other");
         assert!(!may(&queues, 3, 7));
-        assert!(queues.leaves_guarantees(&job(3, 16, true)), "it can be taken back");
+        assert!(
+            queues.leaves_guarantees(&job(3, 16, true)),
+            "it can be taken back"
+        );
         assert!(may(&queues, 2, 4), "its own");
         assert!(!may(&queues, 2, 5), "the fifth is its sibling's");
         queues.resume(job(1, 6, false), Vec::new(), 0);

@@ -316,7 +316,11 @@ impl Queues {
     fn serve(&mut self, queue: usize, pass: &mut Pass<'_>) {
         let kept = pass.lines.get_mut(queue).and_then(Option::take);
         let mut line = kept.unwrap_or_else(|| {
-            let firsts = self.waiting.get(queue).into_iter().flat_map(Waiting::firsts);
+            let firsts = self
+                .waiting
+                .get(queue)
+                .into_iter()
+                .flat_map(Waiting::firsts);
             firsts.map(|job| (job.turn(), job.gang.clone())).collect()
         });
         pass.freed = false;
