@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chassis::auth::User;
-use chassis::auth::User;
 use chassis::{Error, Result};
 use contracts::scheduler::v1::{
     Attempt, AttemptState, ExplainWorkloadResponse, Obstacle, PlacementVerdict, RankedNode,

@@ -15,7 +15,6 @@ use crate::domain::cluster::{Beginning, Cluster, Record, Run, Work};
 use crate::domain::engine::Request;
 use crate::domain::queue::Owner;
 use crate::store;
-use crate::store;
 use crate::store::entity::{attempt, node, workload};
 
 /// Workloads whose rows are read at once.
