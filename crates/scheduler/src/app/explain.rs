@@ -168,18 +168,18 @@ impl App {
             .one(self.database.reader())
             .await?
             .ok_or_else(|| Error::not_found("workload", id))?;
-        let before = Condition::any()
-            .add(entity::workload::Column::Priority.gt(row.priority))
-            .add(
-                Condition::all()
-                    .add(entity::workload::Column::Priority.eq(row.priority))
-                    .add(entity::workload::Column::Id.lt(id)),
-            );
+        let earlier = entity::workload::Column::Id.lt(id);
+        let equal = entity::workload::Column::Priority.eq(row.priority);
         let of_queue = Condition::all().add(entity::workload::Column::Free.eq(row.free));
-        // All free work is in one queue.
-        let of_queue = match row.free {
-            true => of_queue,
-            false => of_queue.add(entity::workload::Column::TeamId.eq(&row.team_id)),
+        // All free work is in one queue, and of one priority.
+        let (of_queue, before) = match row.free {
+            true => (of_queue, Condition::all().add(earlier)),
+            false => (
+                of_queue.add(entity::workload::Column::TeamId.eq(&row.team_id)),
+                Condition::any()
+                    .add(entity::workload::Column::Priority.gt(row.priority))
+                    .add(Condition::all().add(equal).add(earlier)),
+            ),
         };
         let before = entity::workload::Entity::find()
             .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))

@@ -1,7 +1,7 @@
 //! What the leader keeps from pass to pass: the nodes, the queues and the work, as the tables had them. What others change there is
 //! read before each pass, and the conditional updates of the placing transaction are the guard.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chassis::Result;
 use chassis::lease::Held;
@@ -35,6 +35,9 @@ pub(crate) struct Kept {
     /// The last change of a node that it has seen, and of an attempt.
     nodes_seen: i64,
     ends_seen: i64,
+    /// The last change that was committed before the nodes were read: whose end is later is told to the next pass, so that nobody is known to
+    /// have ended on a node that is not known to be free.
+    known_until: i64,
     /// Placements since it was counted what is usually asked for.
     pub(super) placed: usize,
     /// What the decisions of the cluster before rested on.
@@ -72,6 +75,7 @@ impl App {
         let Some(mut kept) = kept.filter(|kept| kept.epoch == held.epoch) else {
             return self.all_anew(held).await;
         };
+        kept.known_until = store::last_change(self.database.reader()).await?;
         kept.cluster.set_book(self.book().await?);
         let news = node::Column::Change.gt(kept.nodes_seen);
         if let Some(newest) = self.read_news(&mut kept, news).await? {
@@ -145,6 +149,7 @@ impl App {
             book,
             rules: self.rules,
             works: self.running().await?,
+            reserved: None,
         };
         Ok(Kept {
             epoch: held.epoch,
@@ -152,6 +157,7 @@ impl App {
             waiting: HashMap::new(),
             nodes_seen,
             ends_seen,
+            known_until: ends_seen,
             placed: 0,
             before: None,
         })
@@ -205,18 +211,12 @@ impl App {
     }
 
     /// Tells the kept cluster what waits and runs no more, and what waits now. After its nodes were read: whoever waits again since
-    /// its place became free is known when that place is.
+    /// its place became free is known when that place is, and of ends those only after which the nodes were read.
     pub(super) async fn catch_up(&self, kept: &mut Kept) -> Result<()> {
         let ended = self.ended(kept).await?;
         let queued = self.waiting_now().await?;
         let now_ms = unsigned(self.clock.now().timestamp_millis());
         let still: HashSet<&str> = queued.iter().map(|(id, _)| id.as_str()).collect();
-        // Whoever waits again is told of below.
-        for (id, at_ms) in ended {
-            if !still.contains(id.as_str()) {
-                kept.cluster.gone(&id, at_ms);
-            }
-        }
         let mut gone: Vec<String> = kept.waiting.keys().cloned().collect();
         gone.retain(|id| !still.contains(id.as_str()));
         gone.sort_unstable();
@@ -244,9 +244,20 @@ impl App {
                 .all(self.database.reader())
                 .await?;
             for row in rows {
-                let work = work_of(&row)?;
+                let known = kept.cluster.find(&row.id);
+                let runs = known.is_some_and(|(_, run)| run.is_some());
+                // It ended after the nodes were read.
+                if runs && !ended.contains_key(&row.id) {
+                    continue;
+                }
+                let since_ms = match known {
+                    Some((work, None)) => work.waits_since_ms,
+                    _ if row.generation == 0 => unsigned(row.created_at / 1_000),
+                    _ => now_ms,
+                };
+                let work = work_of(&row, since_ms)?;
                 // Its reason alone says nothing to placement.
-                if kept.cluster.find(&row.id) != Some((&work, None)) {
+                if known != Some((&work, None)) {
                     kept.cluster.wait(work);
                 }
                 let seen = Seen {
@@ -256,15 +267,20 @@ impl App {
                 kept.waiting.insert(row.id, seen);
             }
         }
+        // Whoever waits again has been told of; the others are over.
+        for (id, at_ms) in ended {
+            if kept.cluster.find(&id).is_some_and(|(_, run)| run.is_some()) {
+                kept.cluster.gone(&id, at_ms);
+            }
+        }
         Ok(())
     }
 
     /// The workloads that the kept cluster takes for running, and whose attempts ended: when, in milliseconds.
-    async fn ended(&self, kept: &mut Kept) -> Result<Vec<(String, u64)>> {
+    async fn ended(&self, kept: &mut Kept) -> Result<BTreeMap<String, u64>> {
         let reader = self.database.reader();
-        let last = store::last_change(reader).await?;
-        if last == kept.ends_seen {
-            return Ok(Vec::new());
+        if kept.known_until <= kept.ends_seen {
+            return Ok(BTreeMap::new());
         }
         let ended: Vec<(String, i64, i64)> = attempt::Entity::find()
             .select_only()
@@ -274,12 +290,13 @@ impl App {
                 attempt::Column::StateSince,
             ])
             .filter(attempt::Column::Change.gt(kept.ends_seen))
+            .filter(attempt::Column::Change.lte(kept.known_until))
             .filter(attempt::Column::State.eq(i32::from(AttemptState::Ended)))
             .order_by_asc(attempt::Column::Change)
             .into_tuple()
             .all(reader)
             .await?;
-        kept.ends_seen = last;
+        kept.ends_seen = kept.known_until;
         let ended = ended.into_iter().filter(|(workload_id, generation, _)| {
             let known = kept.cluster.find(workload_id);
             known.is_some_and(|(work, run)| {
@@ -292,7 +309,7 @@ impl App {
 }
 
 /// A workload that waits, as the cluster is told of it.
-fn work_of(row: &workload::Model) -> Result<Work> {
+fn work_of(row: &workload::Model, waits_since_ms: u64) -> Result<Work> {
     let spec = view::decode_spec(&row.spec)?;
     Ok(Work {
         id: row.id.clone(),
@@ -305,6 +322,7 @@ fn work_of(row: &workload::Model) -> Result<Work> {
         priority: i32::try_from(row.priority).unwrap_or(0),
         preemptible: row.preemptible,
         submitted_ms: unsigned(row.created_at / 1_000),
+        waits_since_ms,
         generation: unsigned(row.generation),
     })
 }
@@ -335,6 +353,7 @@ fn running(active: ActiveWorkload, open: OpenAttempt) -> (Work, Option<Run>) {
         priority: i32::try_from(priority).unwrap_or(0),
         preemptible,
         submitted_ms: unsigned(created_at / 1_000),
+        waits_since_ms: unsigned(placed_at / 1_000),
         generation: unsigned(generation).saturating_sub(1),
     };
     let run = Run {

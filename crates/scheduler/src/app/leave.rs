@@ -18,7 +18,8 @@ const MADE_ROOM: &str = "made room for other work";
 
 impl App {
     /// Has a workload make room for `by`: one that runs is told, and goes after the notice; one that does not run yet goes at once.
-    pub(super) async fn leave(&self, held: &Held, workload_id: &str, by: &str) -> Result<()> {
+    /// `false` when it goes already.
+    pub(super) async fn leave(&self, held: &Held, workload_id: &str, by: &str) -> Result<bool> {
         let transaction = self.database.begin().await?;
         lease::fence(&transaction, held).await?;
         let Locked { workload, attempt } = self.lock(&transaction, workload_id).await?;
@@ -26,7 +27,7 @@ impl App {
             view::state(attempt.state) < State::Stopping && attempt.leaves_at.is_none()
         };
         let Some(mut attempt) = attempt.filter(stays) else {
-            return Ok(());
+            return Ok(false);
         };
         let mut workload = workload;
         let now = self.clock.now().timestamp_micros();
@@ -44,13 +45,15 @@ impl App {
         tracing::info!(workload = workload_id, by, "makes room");
         self.outbox.nudge();
         self.dispatchable.notify_one();
-        Ok(())
+        Ok(true)
     }
 
     /// Tells those to stop whose time has come.
     pub(super) async fn stop_leaving(&self, held: &Held) -> Result<()> {
         let now = self.clock.now().timestamp_micros();
         let due = attempt::Entity::find()
+            // By these words the index of what has not ended is of use.
+            .filter(attempt::Column::State.ne(i32::from(AttemptState::Ended)))
             .filter(attempt::Column::State.lt(i32::from(AttemptState::Stopping)))
             .filter(attempt::Column::LeavesAt.lte(now))
             .all(self.database.reader())

@@ -88,8 +88,10 @@ impl App {
         loop {
             self.catch_up(&mut kept).await?;
             let now_ms = unsigned(self.clock.now().timestamp_millis());
-            let mut placements = Vec::new();
-            for order in kept.cluster.decide(now_ms, AT_ONCE) {
+            let (mut placements, mut leaves) = (Vec::new(), Vec::new());
+            let orders = kept.cluster.decide(now_ms, AT_ONCE);
+            let is_last = orders.len() < AT_ONCE;
+            for order in orders {
                 match order {
                     Order::Start {
                         id,
@@ -105,14 +107,13 @@ impl App {
                             verdict,
                         }));
                     }
-                    Order::Leave { id, by } => {
-                        tally.preempted += 1;
-                        self.leave(held, &id, &by).await?;
-                    }
+                    Order::Leave { id, by } => leaves.push((id, by)),
                 }
             }
-            let is_last = placements.len() < AT_ONCE;
             kept = self.place_all(held, placements, kept, &mut tally).await?;
+            for (id, by) in leaves {
+                tally.preempted += u64::from(self.leave(held, &id, &by).await?);
+            }
             if is_last {
                 break;
             }

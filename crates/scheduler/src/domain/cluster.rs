@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use record::{Beginning, Record, Replayed};
+pub(crate) use record::{Beginning, Record, Replayed, Reserved};
 pub(crate) use verdict::Verdict;
 pub(crate) use why::Why;
 
@@ -29,6 +29,8 @@ pub(crate) struct Work {
     pub(crate) priority: i32,
     pub(crate) preemptible: bool,
     pub(crate) submitted_ms: u64,
+    /// Since when it waits for this start.
+    pub(crate) waits_since_ms: u64,
     /// Attempts that it had before the one that it waits for or runs in.
     pub(crate) generation: u64,
 }
@@ -39,7 +41,7 @@ pub(crate) struct Run {
     pub(crate) node_id: String,
     pub(crate) gpu_uuids: Vec<String>,
     pub(crate) started_ms: u64,
-    /// The workload that it makes room for; `None` = it stays.
+    /// The workload that it makes room for, empty = for nobody any more; `None` = it stays.
     pub(crate) by: Option<String>,
 }
 
@@ -72,7 +74,8 @@ pub(crate) struct Cluster {
     queues: Queues,
     /// The names of the queues, by their numbers.
     names: Vec<String>,
-    leaves: BTreeMap<Owner, usize>,
+    /// The queue that each owner's work waits in.
+    leaf_of: BTreeMap<Owner, usize>,
     known: BTreeMap<u64, Known>,
     numbers: HashMap<String, u64>,
     /// The number of the next workload.
@@ -98,6 +101,7 @@ impl Cluster {
             rules,
             lately,
             works,
+            reserved,
         } = beginning;
         let board = Board::new(nodes, &usual, policy);
         let numbered: Vec<(u64, (Work, Option<Run>))> = (0..).zip(works).collect();
@@ -113,7 +117,7 @@ impl Cluster {
                 .collect(),
             queues: Queues::new(Tree::default(), rules),
             names: Vec::new(),
-            leaves: BTreeMap::new(),
+            leaf_of: BTreeMap::new(),
             stale: false,
             whys: HashMap::new(),
             removed: HashMap::new(),
@@ -125,6 +129,9 @@ impl Cluster {
         cluster.grow();
         let usage = Usage::of(&lately, &cluster.names, rules.half_life_ms);
         cluster.queues.set_usage(usage);
+        if let Some(reserved) = reserved {
+            cluster.resume_reservation(&reserved);
+        }
         cluster
     }
 
@@ -135,6 +142,7 @@ impl Cluster {
             usual,
             nodes: self.board.nodes().to_vec(),
             lately: self.queues.usage().by_name(&self.names),
+            reserved: self.reserved(),
             book: self.book,
             rules: self.rules,
             works: self
@@ -177,7 +185,7 @@ impl Cluster {
         let number = self.forget(&work.id, 0).unwrap_or(self.next);
         self.next = self.next.max(number + 1);
         self.numbers.insert(work.id.clone(), number);
-        self.stale |= !self.leaves.contains_key(&work.owner);
+        self.stale |= !self.leaf_of.contains_key(&work.owner);
         if let Some(job) = self.job(number, &work).filter(|_| !self.stale) {
             self.queues.wait(job);
         }
@@ -252,10 +260,13 @@ impl Cluster {
             .into_iter()
             .filter_map(|verdict| self.order(verdict, now_ms))
             .collect();
-        let kept = self.queues.kept_aside();
-        let whom = |number: u64| self.known.get(&number).map(|known| known.work.id.clone());
-        let aside = kept.filter_map(|(node, number)| Some((node, whom(number)?)));
-        self.board.note_aside(aside.collect());
+        self.board.note_aside(self.queues.kept_aside().collect());
+        for number in self.queues.leaving_for_nobody() {
+            let known = self.known.get_mut(&number);
+            if let Some(run) = known.and_then(|known| known.run.as_mut()) {
+                run.by = Some(String::new());
+            }
+        }
         self.note(Input::decided(now_ms, most, &orders));
         orders
     }
@@ -306,13 +317,14 @@ impl Cluster {
         let free = work.owner.free;
         Some(Job {
             id: number,
-            queue: *self.leaves.get(&work.owner)?,
+            queue: *self.leaf_of.get(&work.owner)?,
             gang: Gang {
                 member: self.board.ask(&work.request),
                 count: 1,
             },
             priority: if free { FREE } else { work.priority },
             submitted_ms: work.submitted_ms,
+            waits_since_ms: work.waits_since_ms,
             preemptible: free || work.preemptible,
         })
     }
@@ -336,18 +348,41 @@ impl Cluster {
             unreachable!("a book without queues has nothing that could be refused");
         };
         let lately = self.queues.usage().by_name(&self.names);
-        let reserved = self.queues.clear_aside(self.board.site());
+        let reserved = self.reserved();
+        self.queues.clear_aside(self.board.site());
         self.queues = Queues::new(tree, self.rules);
         let usage = Usage::of(&lately, &names, self.rules.half_life_ms);
         self.queues.set_usage(usage);
-        (self.names, self.leaves, self.stale) = (names, leaves, false);
+        (self.names, self.leaf_of, self.stale) = (names, leaves, false);
         self.fill();
-        if let Some((number, nodes, since_ms)) = reserved
-            && let Some(known) = self.known.get(&number).filter(|known| known.run.is_none())
-            && let Some(job) = self.job(number, &known.work)
-        {
+        if let Some(reserved) = reserved {
+            self.resume_reservation(&reserved);
+        }
+    }
+
+    fn reserved(&self) -> Option<Reserved> {
+        let (number, nodes, since_ms) = self.queues.reserved()?;
+        let nodes = nodes.iter().map(|at| self.board.nodes().get(*at));
+        Some(Reserved {
+            workload_id: self.known.get(&number)?.work.id.clone(),
+            node_ids: nodes
+                .map(|node| Some(node?.id.clone()))
+                .collect::<Option<_>>()?,
+            since_ms,
+        })
+    }
+
+    fn resume_reservation(&mut self, reserved: &Reserved) {
+        let number = self.numbers.get(&reserved.workload_id).copied();
+        let known = number.and_then(|number| self.known.get(&number));
+        let waits = known.filter(|known| known.run.is_none());
+        let job = waits.and_then(|known| self.job(number?, &known.work));
+        let ids = reserved.node_ids.iter();
+        let nodes: Option<Vec<usize>> = ids.map(|id| self.board.position(id)).collect();
+        if let (Some(job), Some(nodes)) = (job, nodes) {
             let site = self.board.site();
-            self.queues.resume_reservation(job, nodes, since_ms, site);
+            self.queues
+                .resume_reservation(job, nodes, reserved.since_ms, site);
         }
     }
 
@@ -366,7 +401,10 @@ impl Cluster {
             let places = place.into_iter().collect();
             self.queues.resume(job, places, run.started_ms);
             if let Some(by) = &run.by {
-                leaving.push((*number, self.numbers.get(by).copied()));
+                // A node that has closed makes room for nobody.
+                let takes_work = self.board.node(&run.node_id).is_some_and(takes_work);
+                let by = self.numbers.get(by).filter(|_| takes_work);
+                leaving.push((*number, by.copied()));
             }
         }
         for (number, by) in leaving {

@@ -232,6 +232,7 @@ impl Play<'_> {
             gang: Gang::of_gpus(work.gpus, self.trace.gpus),
             priority: 0,
             submitted_ms: work.submitted_ms,
+            waits_since_ms: work.submitted_ms,
             preemptible: true,
         };
         if job.gang.count > self.trace.nodes {

@@ -41,6 +41,7 @@ impl Reclaim {
             gang: Gang::of_gpus(gpus, GPUS),
             priority: 0,
             submitted_ms: 0,
+            waits_since_ms: 0,
             preemptible: true,
         };
         for id in 0..nodes * GPUS {

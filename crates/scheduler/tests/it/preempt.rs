@@ -60,7 +60,7 @@ async fn free_work_is_told_and_makes_room_for_what_is_paid(engine: Engine) {
         }
     }
     let other = house.submit("other", free()).await;
-    until_reason(&house, &other.id, &format!("kept for {}", paid.id)).await;
+    until_reason(&house, &other.id, "kept for other work").await;
 
     house.clock.advance(TimeDelta::seconds(10));
     let stop = agent.told_to_stop().await;
@@ -107,7 +107,7 @@ async fn whoever_leads_next_knows_for_whom_room_is_made(engine: Engine) {
     let wanted = agent.wanted().await;
     assert_eq!(wanted.notices.len(), 1, "it is told again");
     let more = house.submit("more", gpu_spec(1)).await;
-    until_reason(&house, &more.id, &format!("kept for {}", paid.id)).await;
+    until_reason(&house, &more.id, "kept for other work").await;
     house.clock.advance(TimeDelta::seconds(30));
     agent.told_to_stop().await;
     agent.say(run.stopped(Some(30))).await;

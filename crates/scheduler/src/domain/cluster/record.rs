@@ -21,6 +21,16 @@ pub(crate) struct Beginning {
     pub(crate) lately: Lately,
     /// What waits and runs.
     pub(crate) works: Vec<(Work, Option<Run>)>,
+    /// Nodes that are set aside, as far as somebody has kept that.
+    pub(crate) reserved: Option<Reserved>,
+}
+
+/// Nodes that are set aside for a workload that waits, since then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reserved {
+    pub(crate) workload_id: String,
+    pub(crate) node_ids: Vec<String>,
+    pub(crate) since_ms: u64,
 }
 
 /// A cluster's beginning, and its life since.

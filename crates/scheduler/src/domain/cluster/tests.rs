@@ -60,6 +60,7 @@ fn work(number: usize, team: &str, gpus: u32) -> Work {
         priority: 0,
         preemptible: true,
         submitted_ms: number as u64,
+        waits_since_ms: number as u64,
         generation: 0,
     }
 }
@@ -84,6 +85,7 @@ fn cluster(nodes: Vec<NodeView>, book: Vec<Written>) -> Cluster {
         rules: RULES,
         lately: Lately::default(),
         works: Vec::new(),
+        reserved: None,
     })
 }
 
@@ -181,7 +183,7 @@ fn free_work_makes_room_for_all_that_is_paid() {
     let why = cluster.why("wo-3").unwrap();
     assert_eq!(
         (why.what, why.detail.as_str()),
-        ("node", "node box0 is kept for wo-9")
+        ("node", "node box0 is kept for other work, which goes first")
     );
 }
 

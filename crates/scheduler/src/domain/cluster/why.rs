@@ -18,7 +18,7 @@ impl Cluster {
         let number = *self.numbers.get(id)?;
         let work = self.known.get(&number).filter(|known| known.run.is_none());
         let work = work?.work.clone();
-        let leaf = *self.leaves.get(&work.owner)?;
+        let leaf = *self.leaf_of.get(&work.owner)?;
         if let Some(why) = self.why_promised(number) {
             return Some(why);
         }

@@ -1,6 +1,6 @@
 //! The nodes by name and the engine on them, kept from pass to pass.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kernel::Resources;
 
@@ -18,8 +18,8 @@ pub(crate) struct Board {
     /// Models by their numbers.
     models: Vec<String>,
     site: Site,
-    /// Nodes that are kept for somebody, by their places: in words, for whom.
-    aside: BTreeMap<usize, String>,
+    /// Nodes that are kept for somebody, by their places.
+    aside: BTreeSet<usize>,
     /// Why requests wait, as far as it was asked since something became free: taking makes room for nobody.
     waits: HashMap<Request, Vec<Obstacle>>,
 }
@@ -50,7 +50,7 @@ impl Board {
             index,
             models,
             site,
-            aside: BTreeMap::new(),
+            aside: BTreeSet::new(),
             waits: HashMap::new(),
         }
     }
@@ -58,6 +58,11 @@ impl Board {
     /// The nodes as they are now.
     pub(crate) fn nodes(&self) -> &[NodeView] {
         &self.nodes
+    }
+
+    /// Where the node of this identifier stands.
+    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+        self.index.get(id).copied()
     }
 
     /// The node of this identifier.
@@ -133,8 +138,8 @@ impl Board {
         }
     }
 
-    /// Notes for people which nodes are kept, and for whom.
-    pub(crate) fn note_aside(&mut self, aside: BTreeMap<usize, String>) {
+    /// Notes for people which nodes are kept for somebody.
+    pub(crate) fn note_aside(&mut self, aside: BTreeSet<usize>) {
         if self.aside != aside {
             self.aside = aside;
             self.waits.clear();
@@ -145,9 +150,9 @@ impl Board {
     pub(crate) fn obstacles(&mut self, request: &Request) -> &[Obstacle] {
         if !self.waits.contains_key(request) {
             let mut nodes = std::borrow::Cow::Borrowed(&self.nodes);
-            for (at, whom) in &self.aside {
+            for at in &self.aside {
                 if let Some(node) = nodes.to_mut().get_mut(*at) {
-                    node.closed = Some(format!("kept for {whom}").into());
+                    node.closed = Some("kept for other work, which goes first".into());
                 }
             }
             let found = obstacles(&nodes, request);
@@ -161,7 +166,7 @@ impl Board {
         let mut removed = BTreeMap::new();
         let there = self.nodes.iter().enumerate();
         for (at, node) in there.filter(|(_, node)| !node.gone || node.binds(request)) {
-            let kept = self.aside.contains_key(&at).then_some("node");
+            let kept = self.aside.contains(&at).then_some("node");
             if let Some(what) = kept.or_else(|| hurdle(node, request)) {
                 *removed.entry(what.to_owned()).or_default() += 1;
             }

@@ -255,10 +255,10 @@ impl Fleet {
     }
 
     /// Whether the node is kept for somebody from now on: then nothing has room there.
-    pub(super) fn set_aside(&mut self, node: usize, aside: bool) {
-        if let Some(now) = self.aside.get_mut(node) {
-            *now = aside;
-        }
+    /// `false` when that is so already.
+    pub(super) fn set_aside(&mut self, node: usize, aside: bool) -> bool {
+        let before = self.aside.get_mut(node);
+        before.is_some_and(|before| std::mem::replace(before, aside) != aside)
     }
 
     /// How many of `ask` fit on the node one beside the other; not counted beyond `most`.

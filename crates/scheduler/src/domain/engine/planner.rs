@@ -129,8 +129,9 @@ impl Planner {
 
     /// Keeps the node for somebody, or no more: meanwhile nothing is placed there.
     pub(crate) fn set_aside(&mut self, node: usize, aside: bool) {
-        self.fleet.set_aside(node, aside);
-        self.note_change(node);
+        if self.fleet.set_aside(node, aside) {
+            self.note_change(node);
+        }
     }
 
     /// The fragmentation of all nodes, in thousandths of GPUs (`served`).

@@ -72,6 +72,7 @@ mod tests {
             gang: Gang::of_gpus(gpus, 64),
             priority: 0,
             submitted_ms: 0,
+            waits_since_ms: 0,
             preemptible,
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Job {
     pub(crate) gang: Gang,
     pub(crate) priority: i32,
     pub(crate) submitted_ms: u64,
+    /// Since when it waits for a place: since then it is patient.
+    pub(crate) waits_since_ms: u64,
     /// Whether it may be stopped for others.
     pub(crate) preemptible: bool,
 }

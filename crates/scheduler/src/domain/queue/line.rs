@@ -200,6 +200,7 @@ mod tests {
             gang: Gang::of_gpus(gpus, 8),
             priority: 0,
             submitted_ms: 0,
+            waits_since_ms: 0,
             preemptible: false,
         };
         line.submit(job, declared);

@@ -7,6 +7,9 @@ use super::queues::{Pass, Queues, Running};
 use super::reserve::Reservation;
 use crate::domain::engine::{Place, Site};
 
+/// Room that is not there so long after it was promised is not waited for: who was told to go may hang.
+const PATIENCE_MS: u64 = 600_000;
+
 /// Who makes room, and for whom.
 #[derive(Clone, Debug)]
 pub(super) struct Leaving {
@@ -21,6 +24,8 @@ pub(super) struct Leaving {
 pub(super) struct Promise {
     job: Job,
     nodes: Vec<usize>,
+    /// When it was first looked at.
+    since_ms: Option<u64>,
 }
 
 impl Queues {
@@ -73,7 +78,12 @@ impl Queues {
     }
 
     fn keep(&mut self, job: Job, nodes: Vec<usize>, site: &mut Site) {
-        self.promises.insert(job.id, Promise { job, nodes });
+        let promise = Promise {
+            job,
+            nodes,
+            since_ms: None,
+        };
+        self.promises.insert(promise.job.id, promise);
         self.keep_aside(site);
     }
 
@@ -87,10 +97,13 @@ impl Queues {
             match self.promises.get_mut(&by.id) {
                 Some(promise) => promise.nodes.extend(nodes),
                 None => {
-                    let nodes = nodes.collect();
+                    let promise = Promise {
+                        job: by.clone(),
+                        nodes: nodes.collect(),
+                        since_ms: None,
+                    };
                     self.count_as_started(by);
-                    let job = by.clone();
-                    self.promises.insert(by.id, Promise { job, nodes });
+                    self.promises.insert(by.id, promise);
                 }
             }
         }
@@ -104,21 +117,32 @@ impl Queues {
         let mut promised: Vec<Job> = self.promises.values().map(|one| one.job.clone()).collect();
         promised.sort_unstable_by_key(Job::turn);
         for job in promised {
-            self.set_aside(&self.promised_nodes(job.id), false, pass.site);
+            if pass.is_full() {
+                return;
+            }
+            let id = job.id;
+            set_aside(&self.promised_nodes(id), false, pass.site);
             if let Some(taken) = job.gang.take_ranked(&mut pass.site.planner) {
-                self.promises.remove(&job.id);
+                self.promises.remove(&id);
                 self.run(job, taken, pass);
-            } else if !self.may_come_true(job.id, pass.site) {
-                self.break_promise(job.id, pass.site);
+                self.release(id, pass);
+            } else if !self.may_come_true(id, pass) {
+                self.break_promise(id, pass.site);
             }
             self.keep_aside(pass.site);
         }
     }
 
-    /// Whether somebody still makes room for the job, on nodes that take work.
-    fn may_come_true(&self, id: u64, site: &Site) -> bool {
-        let nodes = self.promised_nodes(id);
-        self.makes_room(id) > 0 && nodes.iter().all(|node| site.planner.fleet().is_open(*node))
+    /// Whether somebody still makes room for the job, on nodes that take work, and does not take for ever.
+    fn may_come_true(&mut self, id: u64, pass: &Pass<'_>) -> bool {
+        let is_made = self.makes_room(id) > 0;
+        let Some(promise) = self.promises.get_mut(&id) else {
+            return false;
+        };
+        let since_ms = *promise.since_ms.get_or_insert(pass.now_ms);
+        let fleet = pass.site.planner.fleet();
+        let are_open = promise.nodes.iter().all(|node| fleet.is_open(*node));
+        is_made && are_open && pass.now_ms < since_ms + PATIENCE_MS
     }
 
     fn promised_nodes(&self, id: u64) -> Vec<usize> {
@@ -126,13 +150,24 @@ impl Queues {
         promise.map_or_else(Vec::new, |promise| promise.nodes.clone())
     }
 
-    /// The job waits as others do.
+    /// The job waits as others do, and whoever was told to go for it goes for nobody.
     pub(super) fn break_promise(&mut self, id: u64, site: &mut Site) {
-        if let Some(Promise { job, nodes }) = self.promises.remove(&id) {
-            self.set_aside(&nodes, false, site);
+        if let Some(Promise { job, nodes, .. }) = self.promises.remove(&id) {
+            self.reopen(&nodes, site);
             self.let_go(&job);
             self.wait(job);
+            for leaving in self.leaving.values_mut() {
+                leaving.by.take_if(|by| *by == id);
+            }
         }
+    }
+
+    /// Who goes for nobody any more.
+    pub(crate) fn leaving_for_nobody(&self) -> impl Iterator<Item = u64> + '_ {
+        let leaving = self.leaving.iter();
+        leaving
+            .filter(|(_, leaving)| leaving.by.is_none())
+            .map(|(id, _)| *id)
     }
 
     /// How many make room for the job; 0 = nobody does.
@@ -141,24 +176,26 @@ impl Queues {
         leaving.filter(|leaving| leaving.by == Some(id)).count()
     }
 
-    /// The nodes that are kept for a job, each with the job.
-    pub(crate) fn kept_aside(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let promised = self.promises.values();
-        let promised = promised.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id)));
-        let reserved = self.reservation.iter();
-        promised.chain(reserved.flat_map(|one| one.nodes.iter().map(|node| (*node, one.job.id))))
+    /// The nodes that are kept for somebody.
+    pub(crate) fn kept_aside(&self) -> impl Iterator<Item = usize> + '_ {
+        let promised = self.promises.values().flat_map(|promise| &promise.nodes);
+        let reserved = self.reservation.iter().flat_map(|reserved| &reserved.nodes);
+        promised.chain(reserved).copied()
     }
 
-    /// Keeps no nodes any more. Gives the job that nodes were set aside for, the nodes, and since when.
-    pub(crate) fn clear_aside(&self, site: &mut Site) -> Option<(u64, Vec<usize>, u64)> {
-        for (node, _) in self.kept_aside() {
-            site.planner.set_aside(node, false);
-        }
+    /// Keeps no nodes any more, before there are other queues.
+    pub(crate) fn clear_aside(&self, site: &mut Site) {
+        let nodes: Vec<usize> = self.kept_aside().collect();
+        set_aside(&nodes, false, site);
+    }
+
+    /// The job that nodes are set aside for, the nodes, and since when.
+    pub(crate) fn reserved(&self) -> Option<(u64, Vec<usize>, u64)> {
         let reserved = self.reservation.as_ref()?;
         Some((reserved.job.id, reserved.nodes.clone(), reserved.since_ms))
     }
 
-    /// Nodes are known to be set aside for a job that waits, since then.
+    /// Nodes are known to be set aside for a job that waits, since then; if room is made for it by now, that is enough.
     pub(crate) fn resume_reservation(
         &mut self,
         job: Job,
@@ -166,6 +203,9 @@ impl Queues {
         since_ms: u64,
         site: &mut Site,
     ) {
+        if self.promises.contains_key(&job.id) {
+            return;
+        }
         self.reservation = Some(Reservation {
             job,
             nodes,
@@ -176,14 +216,19 @@ impl Queues {
 
     /// Keeps what is to be kept, whoever else was let in there for a moment.
     pub(super) fn keep_aside(&self, site: &mut Site) {
-        for (node, _) in self.kept_aside() {
-            site.planner.set_aside(node, true);
-        }
+        let nodes: Vec<usize> = self.kept_aside().collect();
+        set_aside(&nodes, true, site);
     }
 
-    pub(super) fn set_aside(&self, nodes: &[usize], aside: bool, site: &mut Site) {
-        for node in nodes {
-            site.planner.set_aside(*node, aside);
-        }
+    /// Keeps these no more, but for whoever else they are kept for.
+    pub(super) fn reopen(&self, nodes: &[usize], site: &mut Site) {
+        set_aside(nodes, false, site);
+        self.keep_aside(site);
+    }
+}
+
+pub(super) fn set_aside(nodes: &[usize], aside: bool, site: &mut Site) {
+    for node in nodes {
+        site.planner.set_aside(*node, aside);
     }
 }

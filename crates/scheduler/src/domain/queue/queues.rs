@@ -18,7 +18,7 @@ use super::promise::{Leaving, Promise};
 use super::reserve::Reservation;
 use super::share::Usage;
 use super::tree::Tree;
-use super::waiting::Waiting;
+use super::waiting::{Kind, Waiting, kind_of};
 use crate::domain::engine::{Place, Ranking, Site};
 
 /// What a gang took, and how that was chosen.
@@ -55,6 +55,8 @@ pub(crate) struct Queues {
 pub(super) struct Pass<'a> {
     pub(super) site: &'a mut Site,
     pub(super) now_ms: u64,
+    /// So many verdicts are enough for once.
+    most: usize,
     /// Fair shares: what decides who has to give back.
     pub(super) due: Vec<Amount>,
     /// Fair shares with lately used counted: what decides who is next.
@@ -62,12 +64,14 @@ pub(super) struct Pass<'a> {
     /// The lowest priority of what ran before.
     pub(super) lowest: i32,
     /// Of each leaf, the kinds of jobs that may start yet by the turns of their firsts; `None` = not looked at yet.
-    lines: Vec<Option<BTreeMap<Turn, Gang>>>,
+    lines: Vec<Option<BTreeMap<Turn, Kind>>>,
     /// Something was given back since a queue was last served.
     freed: bool,
     /// Gangs that found no room since the last change.
     unplaceable: HashSet<Gang>,
     pub(super) verdicts: Vec<Verdict>,
+    /// What starts in this pass: it is not known to have started yet.
+    pub(super) started: HashSet<u64>,
 }
 
 impl Pass<'_> {
@@ -78,9 +82,9 @@ impl Pass<'_> {
         self.unplaceable.clear();
     }
 
-    fn starts(&self) -> usize {
-        let is_start = |verdict: &&Verdict| matches!(verdict, Verdict::Start { .. });
-        self.verdicts.iter().filter(is_start).count()
+    /// Whether enough was decided for once.
+    pub(super) fn is_full(&self) -> bool {
+        self.verdicts.len() >= self.most
     }
 }
 
@@ -157,9 +161,10 @@ impl Queues {
     /// A job that waits has gone away.
     pub(crate) fn withdraw(&mut self, job: &Job, site: &mut Site) {
         self.break_promise(job.id, site);
-        self.reservation
-            .take_if(|reserved| reserved.job.id == job.id);
-        self.keep_aside(site);
+        let is_its = |reserved: &mut Reservation| reserved.job.id == job.id;
+        if let Some(reserved) = self.reservation.take_if(is_its) {
+            self.reopen(&reserved.nodes, site);
+        }
         self.take_off_line(job);
     }
 
@@ -198,7 +203,7 @@ impl Queues {
         let ran = running.map(|one| one.started_ms + self.rules.min_run_ms);
         let tired = self
             .claims()
-            .map(|job| job.submitted_ms + self.rules.patience_ms);
+            .map(|job| job.waits_since_ms + self.rules.patience_ms);
         let reserved = self.reservation.iter();
         let drained = reserved.map(|reserved| reserved.since_ms + self.rules.drain_ms);
         ran.chain(tired)
@@ -244,7 +249,7 @@ impl Queues {
         Some(running)
     }
 
-    /// Starts and stops what is to start and stop now; once `most` have started, the others are left for the next time.
+    /// Starts and stops what is to start and stop now; after `most` verdicts, or a few more, the others are left for the next time.
     pub(crate) fn decide(&mut self, site: &mut Site, now_ms: u64, most: usize) -> Vec<Verdict> {
         self.use_until(now_ms);
         let both = self.held.iter().zip(&self.wanted);
@@ -254,6 +259,7 @@ impl Queues {
         let mut pass = Pass {
             site,
             now_ms,
+            most,
             due: self.tree.fair_shares(&demand, &plain),
             next: self
                 .tree
@@ -263,18 +269,22 @@ impl Queues {
             freed: false,
             unplaceable: HashSet::new(),
             verdicts: Vec::new(),
+            started: HashSet::new(),
         };
         self.start_promised(&mut pass);
         self.start_reserved(&mut pass);
-        while pass.starts() < most {
-            let lines = pass.lines.iter().enumerate();
-            let open = lines.filter(|(_, line)| line.as_ref().is_none_or(|line| !line.is_empty()));
+        while !pass.is_full() {
+            let lines = pass.lines.iter().zip(&self.waiting).enumerate();
+            let open = lines.filter(|(_, (line, waiting))| match line {
+                Some(line) => !line.is_empty(),
+                None => !waiting.is_empty(),
+            });
             let Some(queue) = self.next_queue(open.map(|(leaf, _)| leaf), &pass.next) else {
                 break;
             };
             self.serve(queue, &mut pass);
         }
-        if pass.starts() < most {
+        if !pass.is_full() {
             self.reserve(&mut pass);
         }
         pass.verdicts
@@ -321,16 +331,16 @@ impl Queues {
                 .get(queue)
                 .into_iter()
                 .flat_map(Waiting::firsts);
-            firsts.map(|job| (job.turn(), job.gang.clone())).collect()
+            firsts.map(|job| (job.turn(), kind_of(job))).collect()
         });
         pass.freed = false;
-        while let Some((_, gang)) = line.pop_first() {
-            let first = |queues: &Self| queues.waiting.get(queue)?.first_of(&gang).cloned();
+        while let Some((_, kind)) = line.pop_first() {
+            let first = |queues: &Self| queues.waiting.get(queue)?.first_of(&kind).cloned();
             let Some(job) = first(self) else {
                 continue;
             };
             if self.try_start(&job, pass) {
-                line.extend(first(self).map(|next| (next.turn(), gang.clone())));
+                line.extend(first(self).map(|next| (next.turn(), kind.clone())));
                 break;
             }
         }
@@ -395,6 +405,7 @@ impl Queues {
     /// A job that is counted already has its places.
     pub(super) fn run(&mut self, job: Job, (places, ranking): Taken, pass: &mut Pass<'_>) {
         let id = job.id;
+        pass.started.insert(id);
         pass.verdicts.push(Verdict::Start {
             id,
             places: places.clone(),

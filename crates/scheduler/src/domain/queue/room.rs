@@ -31,9 +31,13 @@ impl Queues {
             let has_run = ran_ms >= self.rules.min_run_ms;
             let is_spare = of_spare && self.is_spare(there.queue);
             let gives_back = is_due && there.queue != job.queue && is_above;
-            there.preemptible && (is_spare || has_run && (is_lower || gives_back))
+            let is_there = !pass.started.contains(&there.id) && is_where(job, running);
+            there.preemptible && is_there && (is_spare || has_run && (is_lower || gives_back))
         };
         let running: Vec<&Running> = self.running.values().filter(can_go).collect();
+        if running.is_empty() {
+            return false;
+        }
         let candidates: Vec<Candidate<'_>> = running
             .iter()
             .map(|running| Candidate {
@@ -103,4 +107,10 @@ impl Queues {
         }
         pass.look_again();
     }
+}
+
+/// Whether what runs is on the node that the job is bound to, if it is to one.
+fn is_where(job: &Job, running: &Running) -> bool {
+    let bound = job.gang.member.node;
+    bound.is_none_or(|bound| running.places.iter().any(|place| place.node == bound))
 }

@@ -148,7 +148,9 @@ impl Usage {
         let passed = now_ms.saturating_sub(self.at_ms) as f64;
         let kept = (-passed / self.half_life_ms.max(1) as f64).exp2();
         for (mean, held) in self.means.iter_mut().zip(held) {
-            *mean = *mean * kept + held.dominant_of(total) * (1.0 - kept);
+            // Where nodes have closed, work may hold more than there is.
+            let used = held.dominant_of(total).min(1.0);
+            *mean = *mean * kept + used * (1.0 - kept);
         }
         self.at_ms = self.at_ms.max(now_ms);
     }
@@ -234,6 +236,23 @@ mod tests {
         usage.advance(20_000, &[Amount::gpus(0), Amount::gpus(8)], tree.total);
         let weights = usage.weights(&tree);
         assert!(weights[1] < weights[0] / 3.0, "{weights:?}");
+    }
+
+    #[test]
+    fn work_on_nodes_that_have_closed_counts_as_all_there_is_and_no_more() {
+        let tree = flat(&[(0, 1), (0, 1)], 8);
+        let mut usage = Usage::new(2, 1_000);
+        let held = [Amount::gpus(8), Amount::gpus(0)];
+        usage.advance(0, &held, Amount::gpus(0));
+        usage.advance(10_000, &held, Amount::gpus(0));
+        usage.advance(30_000, &[Amount::gpus(0); 2], tree.total);
+        let weights = usage.weights(&tree);
+        assert!(
+            weights
+                .iter()
+                .all(|weight| weight.is_finite() && *weight > 0.2),
+            "{weights:?}"
+        );
     }
 
     proptest! {

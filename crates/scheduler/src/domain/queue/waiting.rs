@@ -1,27 +1,35 @@
-//! What waits in one queue, by kind: of jobs with the same gang the first in turn stands for all.
+//! What waits in one queue, by kind: of jobs with the same gang that may all be stopped, or all not, the first in turn stands for all.
 
 use std::collections::BTreeMap;
 
 use super::gang::Gang;
 use super::job::{Job, Turn};
 
+/// The gang, and whether it may be stopped: guarantees ask for that.
+pub(super) type Kind = (Gang, bool);
+
+pub(super) fn kind_of(job: &Job) -> Kind {
+    (job.gang.clone(), job.preemptible)
+}
+
 /// The jobs that wait in one queue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
-    kinds: BTreeMap<Gang, BTreeMap<Turn, Job>>,
+    kinds: BTreeMap<Kind, BTreeMap<Turn, Job>>,
 }
 
 impl Waiting {
     pub(super) fn insert(&mut self, job: Job) {
-        let kind = self.kinds.entry(job.gang.clone()).or_default();
+        let kind = self.kinds.entry(kind_of(&job)).or_default();
         kind.insert(job.turn(), job);
     }
 
     pub(super) fn remove(&mut self, job: &Job) {
-        if let Some(kind) = self.kinds.get_mut(&job.gang) {
+        let of = kind_of(job);
+        if let Some(kind) = self.kinds.get_mut(&of) {
             kind.remove(&job.turn());
             if kind.is_empty() {
-                self.kinds.remove(&job.gang);
+                self.kinds.remove(&of);
             }
         }
     }
@@ -32,7 +40,11 @@ impl Waiting {
     }
 
     /// The first in turn of this kind.
-    pub(super) fn first_of(&self, gang: &Gang) -> Option<&Job> {
-        self.kinds.get(gang)?.values().next()
+    pub(super) fn first_of(&self, kind: &Kind) -> Option<&Job> {
+        self.kinds.get(kind)?.values().next()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
     }
 }

@@ -69,6 +69,7 @@ fn job(id: u64, queue: usize, gpus: u32, submitted_ms: u64) -> Job {
         gang: Gang::of_gpus(gpus, 8),
         priority: 0,
         submitted_ms,
+        waits_since_ms: submitted_ms,
         preemptible: true,
     }
 }
@@ -198,7 +199,7 @@ fn with_notice_the_room_is_kept_until_who_goes_has_gone() {
 }
 
 #[test]
-fn a_promise_that_cannot_be_kept_is_broken_and_a_withdrawn_one_keeps_nothing() {
+fn a_withdrawn_promise_keeps_nothing() {
     let mut queues = queues(1, &[queue("a", 4, None), queue("b", 4, None)]);
     queues.queues.rules.with_notice = true;
     queues.submit(job(1, 0, 8, 0)).unwrap();
@@ -250,6 +251,72 @@ fn a_limited_number_starts_and_the_others_the_next_time() {
     assert_eq!(decide(3), [0, 1, 2]);
     assert_eq!(decide(3), [3, 4, 5]);
     assert_eq!(decide(3), [6, 7]);
+}
+
+#[test]
+fn a_withdrawn_gang_gives_back_what_was_set_aside() {
+    let mut queues = queues(2, &[queue("a", 16, None)]);
+    let firm = Job {
+        preemptible: false,
+        ..job(1, 0, 4, 0)
+    };
+    queues.submit(firm).unwrap();
+    queues.decide(0);
+    let gang = job(2, 0, 16, 10);
+    queues.submit(gang.clone()).unwrap();
+    queues.decide(300);
+    queues.submit(job(3, 0, 4, 310)).unwrap();
+    assert_eq!(queues.decide(310), [], "both nodes are set aside");
+    queues.queues.withdraw(&gang, &mut queues.site);
+    assert_eq!(started(&queues.decide(320)), [3]);
+}
+
+#[test]
+fn with_notice_nodes_that_were_set_aside_are_cleared_once() {
+    let mut queues = queues(2, &[queue("a", 16, None)]);
+    queues.queues.rules.with_notice = true;
+    queues.submit(job(1, 0, 8, 0)).unwrap();
+    queues.decide(0);
+    queues.submit(job(3, 0, 16, 10)).unwrap();
+    assert_eq!(queues.decide(300), [], "set aside");
+    assert_eq!(queues.decide(400), [Verdict::Preempt { id: 1, by: 3 }]);
+    assert!(
+        queues.queues.reserved().is_none(),
+        "it is promised room now"
+    );
+    assert_eq!(queues.decide(410), []);
+    queues.end(1, 420);
+    assert_eq!(started(&queues.decide(420)), [3]);
+    assert_eq!(queues.queues.held, [Amount::gpus(16)]);
+}
+
+#[test]
+fn what_may_be_stopped_does_not_wait_behind_what_may_not_and_has_no_right_to_the_place() {
+    let mut queues = queues(1, &[queue("a", 0, None), queue("b", 8, None)]);
+    let firm = Job {
+        preemptible: false,
+        ..job(1, 0, 1, 0)
+    };
+    queues.submit(firm).unwrap();
+    queues.submit(job(2, 0, 1, 10)).unwrap();
+    assert_eq!(started(&queues.decide(10)), [2]);
+}
+
+#[test]
+fn what_starts_in_a_pass_is_not_stopped_in_it() {
+    let mut queues = queues(1, &[queue("a", 0, None)]);
+    queues.queues.rules.min_run_ms = 0;
+    let low = |id| Job {
+        priority: -1,
+        gang: Gang::of_gpus(8, 8),
+        ..job(id, 0, 8, 0)
+    };
+    queues.submit(low(1)).unwrap();
+    queues.decide(0);
+    queues.end(1, 10);
+    queues.submit(low(2)).unwrap();
+    queues.submit(job(3, 0, 8, 10)).unwrap();
+    assert_eq!(started(&queues.decide(10)), [3]);
 }
 
 #[test]
