@@ -58,8 +58,21 @@ type OpenAttempt = (String, String, String, i64, i64, i64, i64, String);
 type ActiveWorkload = (String, String, String, i64, bool, bool, i64, i64);
 
 impl App {
+    /// Whether anything waits.
+    pub(super) async fn anything_waits(&self) -> Result<bool> {
+        let first: Option<String> = workload::Entity::find()
+            .select_only()
+            .column(workload::Column::Id)
+            .filter(workload::Column::State.eq(i32::from(WorkloadState::Queued)))
+            .limit(1)
+            .into_tuple()
+            .one(self.database.reader())
+            .await?;
+        Ok(first.is_some())
+    }
+
     /// What waits: identifiers and revisions.
-    pub(super) async fn waiting_now(&self) -> Result<Vec<(String, i64)>> {
+    async fn waiting_now(&self) -> Result<Vec<(String, i64)>> {
         Ok(workload::Entity::find()
             .select_only()
             .columns([workload::Column::Id, workload::Column::Revision])

@@ -157,7 +157,7 @@ async fn a_pass_reads_the_nodes_once(engine: Engine) {
     assert_eq!(
         waiting.len(),
         6,
-        "what waits, twice, the queues, and what has changed of nodes and attempts: {waiting:#?}"
+        "whether and what waits, the queues, and what has changed of nodes and attempts: {waiting:#?}"
     );
 }
 
