@@ -21,9 +21,6 @@ use crate::store::entity::workload;
 /// Most decisions that are committed at once.
 const AT_ONCE: usize = 256;
 
-/// Rounds of decisions in one pass after which it is read anew what others changed.
-const ROUNDS: usize = 4;
-
 /// The dominant reason in words.
 pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
     let first = obstacles.first();
@@ -88,13 +85,8 @@ impl App {
         let mut place = self.kept.lock().await;
         // Whoever fails in the middle leaves nothing behind: what was taken in memory may not be in the database.
         let mut kept = self.kept(held, place.take()).await?;
-        for round in 0_usize.. {
-            if round > 0 && round % ROUNDS == 0 {
-                kept = self.kept(held, Some(kept)).await?;
-            }
-            if round % ROUNDS == 0 {
-                self.catch_up(&mut kept).await?;
-            }
+        loop {
+            self.catch_up(&mut kept).await?;
             let now_ms = unsigned(self.clock.now().timestamp_millis());
             let (mut placements, mut leaves) = (Vec::new(), Vec::new());
             let orders = kept.cluster.decide(now_ms, AT_ONCE);
@@ -125,6 +117,7 @@ impl App {
             if is_last {
                 break;
             }
+            kept = self.kept(held, Some(kept)).await?;
         }
         self.keep_waiting(held, &mut kept, &mut tally).await?;
         *place = Some(kept);
