@@ -10,7 +10,7 @@ use crate::wiring::Wiring;
 /// What workloads get of the node: one C4 or Free-CPU of 4 GiB, not two.
 const NODE_MIB: u64 = 6_144;
 /// Long enough to be seen and short enough to be waited for; with no least time before a stop, no sandboxes that wait.
-const NOTICE_MS: &str = "5000";
+const NOTICE_MS: &str = "20000";
 
 /// What the agent has to keep back so that its node has so little.
 fn reserve_mib() -> u64 {

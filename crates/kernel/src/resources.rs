@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The model of GPUs that are simulated: they can be granted and compute nothing. Only who names them gets them.
+pub const SIMULATED_GPU: &str = "Simulated-GPU";
+
 /// An amount of every resource that placement counts. GPUs here are whole ones, by number and model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resources {

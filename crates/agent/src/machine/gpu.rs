@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::inventory::v1::Gpu;
+use kernel::resources::SIMULATED_GPU;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
@@ -14,8 +15,6 @@ use super::model::model_name;
 /// Devices that every user of a GPU needs beside the GPU's own.
 const COMMON_DEVICES: &[&str] = &["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"];
 
-/// The model of simulated GPUs, and what their identifiers begin with.
-const SIMULATED: &str = "Simulated-GPU";
 /// Memory that a simulated GPU is said to have, in MiB.
 const SIMULATED_MIB: u32 = 81_920;
 /// Most simulated GPUs: as many as placement uses of a node.
@@ -142,8 +141,8 @@ impl Gpus {
 fn simulated(index: u32) -> Gpu {
     Gpu {
         index,
-        uuid: format!("{SIMULATED}-{index}"),
-        model: SIMULATED.to_owned(),
+        uuid: format!("{SIMULATED_GPU}-{index}"),
+        model: SIMULATED_GPU.to_owned(),
         memory_mib: SIMULATED_MIB,
     }
 }

@@ -65,8 +65,8 @@
       const makesRoom = status.running && MAKES_ROOM.exec(status.reason);
       if (makesRoom) {
         const [, at, because] = makesRoom;
-        const why = because ? `: ${because}` : '';
-        show(`This notebook will be stopped at ${new Date(at).toLocaleTimeString()}${why}. Save what you work on.`, false);
+        const why = because ? `: ${because}` : '. Save what you work on.';
+        show(`This notebook will be stopped at ${new Date(at).toLocaleTimeString()}${why}`, false);
       } else if (end) {
         show(`This notebook will stop at ${clock(status.runUntil)} because its maximum duration is over then: save what you work on.`, false);
       } else if (status.stopsAt) {

@@ -59,7 +59,7 @@ pub(super) struct NewNotebook {
     shutdown_timeout: Option<f64>,
     /// Stopped after so many seconds without activity; 0 is never, absent is as the idle policies say, an hour without one.
     idle_timeout_seconds: Option<u32>,
-    /// It may be stopped for others, with 30 seconds' notice; it waits for a place again then, and starts again by itself on the same
+    /// It may be stopped for others, with notice once it runs (30 seconds, unless the operator set another); it waits for a place again then, and starts again by itself on the same
     /// files. What was in memory is gone.
     preemptible: Option<bool>,
     /// Its turn: goes before work of the same queue with a lower number; 0 when it is absent.

@@ -200,7 +200,8 @@ pub(super) struct NewQueue {
 
 /// Whether a change is made.
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", default)]
+// A word that is nearly right must not make the change that was only asked about.
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DryRunQuery {
     /// Only tell what it would do.

@@ -140,7 +140,7 @@ impl App {
 fn is_as_seen(row: &Model, seen: &Model) -> bool {
     let relied_on = |row: &Model| {
         (
-            (row.start_number, row.wanted, row.restart),
+            (row.start_number, row.wanted, row.restart, row.state),
             (row.idle_own, row.idle_timeout_seconds),
             (row.kept_until, row.stops_at),
         )

@@ -46,7 +46,11 @@ fn observed(workload: &Workload) -> Observed {
             Observed::Preempted | Observed::FailedByPlatform => Observed::Stopped { ran },
             end => end,
         },
-        (WorkloadState::Failed, Some(attempt)) => ended(attempt),
+        (WorkloadState::Failed, Some(attempt)) => match ended(attempt) {
+            // It waited for another place, and there will be none.
+            Observed::Preempted => Observed::FailedByPlatform,
+            end => end,
+        },
         (WorkloadState::Stopped, None) => Observed::Stopped { ran: false },
         (WorkloadState::Failed, None) => Observed::FailedByPlatform,
     }
@@ -69,6 +73,9 @@ pub(super) fn waiting(workload: &Workload, why: &str) -> String {
     }
 }
 
+/// How the scheduler begins what it says of a workload that will have to go.
+const MAKES_ROOM: &str = "will be stopped at";
+
 /// What people are told beside the state.
 fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
     let wanted_stop = view::wanted(row) != Wanted::Running;
@@ -77,10 +84,11 @@ fn reason(row: &Model, workload: &Workload, observed: Observed) -> String {
         Observed::Stopping { .. } if wanted_stop => "stopping".to_owned(),
         Observed::Running if wanted_stop => "stopping".to_owned(),
         Observed::Running
-            if workload
-                .attempt
-                .as_ref()
-                .is_some_and(|attempt| attempt.unreachable_since.is_some()) =>
+            if !workload.reason.starts_with(MAKES_ROOM)
+                && workload
+                    .attempt
+                    .as_ref()
+                    .is_some_and(|attempt| attempt.unreachable_since.is_some()) =>
         {
             "its node does not answer; it goes on there and is not moved".to_owned()
         }
@@ -131,8 +139,14 @@ impl App {
                 }
                 let observed = observed(workload);
                 row.workload_revision = i64::try_from(workload.revision).unwrap_or(i64::MAX);
-                row.state = view::state_number(state::of(observed));
+                let state = state::of(observed);
+                row.state = view::state_number(state);
                 row.reason = reason(row, workload, observed);
+                // However it ended: without its files it is of no use any more.
+                if state.is_rest() && !row.lost_reason.is_empty() {
+                    row.state = view::state_number(State::Error);
+                    row.reason = lost(&row.lost_reason);
+                }
                 // Jupyter answers only after the repository is there.
                 row.furnished |= observed == Observed::Running;
                 if observed != Observed::Running {

@@ -145,7 +145,8 @@ impl App {
             forked_from: row.forked_from.clone(),
             keeping: !row.snapshot_request.is_empty(),
             files_note: row.files_note.clone(),
-            preemptible: row.preemptible,
+            // On what nobody pays for it always may.
+            preemptible: row.preemptible || row.free,
             priority: priority(row),
         }
     }

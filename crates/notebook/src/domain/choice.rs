@@ -4,6 +4,7 @@ mod nearest;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::resources::SIMULATED_GPU;
 use kernel::{NanosPerHour, Resources};
 
 /// A machine type as the choice sees it; the order of a list is the inventory's, smallest first.
@@ -126,7 +127,8 @@ fn fits(machine: &Machine, needs: &Needs) -> bool {
     let has = &machine.resources;
     let gpus = match &needs.gpus {
         Gpus::None => has.gpus == 0,
-        Gpus::Any(count) => has.gpus >= *count,
+        // Nobody who did not name them expects GPUs that compute nothing.
+        Gpus::Any(count) => has.gpus >= *count && has.gpu_model != SIMULATED_GPU,
         Gpus::Model { name, count } => has.gpu_model == *name && has.gpus >= *count,
     };
     gpus && has.milli_cores >= needs.milli_cores

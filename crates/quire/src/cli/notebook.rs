@@ -257,7 +257,7 @@ pub(crate) struct CreateArgs {
 /// Whether others may have its place, and its turn.
 #[derive(Debug, Args)]
 pub(crate) struct TurnArgs {
-    /// It may be stopped for work that waits, with 30 seconds' notice; it waits for a place again then, and starts again by itself
+    /// It may be stopped for work that waits, with notice once it runs (30 seconds, unless the operator set another); it waits for a place again then, and starts again by itself
     /// on the same files, without what was in memory. Of use for what saves how far it has got: it also gets what is guaranteed to
     /// others, as long as they do not need it. It costs what any other costs.
     #[arg(long)]
@@ -302,7 +302,7 @@ pub(crate) struct UpdateArgs {
     /// Stop after so many minutes without activity; 0 = never.
     #[arg(long, value_name = "MINUTES", value_parser = idle_minutes())]
     pub(crate) idle_timeout: Option<u32>,
-    /// Whether it may be stopped for work that waits, with 30 seconds' notice, from the next start on: it waits for a place again
+    /// Whether it may be stopped for work that waits, with notice once it runs (30 seconds, unless the operator set another), from the next start on: it waits for a place again
     /// then, and starts again by itself on the same files.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) preemptible: Option<bool>,

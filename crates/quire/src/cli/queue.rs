@@ -68,7 +68,8 @@ fn parts(text: &str, of_one: f64) -> Result<i64, String> {
     let number: f64 = text.parse().unwrap_or(f64::NAN);
     let parts = (number * of_one).round();
     // The range of whole numbers that a double holds exactly.
-    if (0.0..9.0e15).contains(&parts) {
+    let is_lost = parts == 0.0 && number != 0.0;
+    if (0.0..9.0e15).contains(&parts) && !is_lost {
         return Ok(parts as i64);
     }
     Err(format!("{text:?} is not an amount; write 8 or 0.5"))

@@ -5,7 +5,6 @@
 //! file grows under a name that nobody can guess, and the rename that puts it in its place follows no link.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -124,16 +123,23 @@ fn signal(list: impl Fn() -> Vec<Pid>) -> usize {
     signalled
 }
 
+/// Programs that have a handler for SIGUSR1 without being asked for it: Node.js opens its debugger, Ruby ends (`SignalException`), and
+/// `mpirun` passes it on to processes that it may end.
+const OTHERWISE: [&str; 5] = ["node", "ruby", "mpirun", "orterun", "prterun"];
+
 /// Whether a process does something of its own at SIGUSR1, which ends whoever has not asked for it.
 fn waits(pid: Pid) -> bool {
     let folder = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
-    let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
-    // To Node.js the signal means to open its debugger.
-    let opens_debugger = || {
+    // A process may have any bytes in its name.
+    let status = fs::read(folder.join("status")).unwrap_or_default();
+    let means_another_thing = || {
         let program = fs::read_link(folder.join("exe")).unwrap_or_default();
-        program.file_name() == Some(OsStr::new("node"))
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        // So it reads when the file was replaced meanwhile.
+        let name = name.trim_end_matches(" (deleted)");
+        OTHERWISE.contains(&name)
     };
-    caught(&status).is_some_and(acts) && !opens_debugger()
+    caught(&String::from_utf8_lossy(&status)).is_some_and(acts) && !means_another_thing()
 }
 
 /// The signals that a process has handlers for, one bit each (proc(5), SigCgt).

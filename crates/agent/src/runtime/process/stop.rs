@@ -90,7 +90,9 @@ fn children(parent: u32) -> Vec<u32> {
 
 /// A process's number in the innermost namespace.
 fn number_inside(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // A process may have any bytes in its name.
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
     let numbers = status
         .lines()
         .find_map(|line| line.strip_prefix("NSpid:"))?;
