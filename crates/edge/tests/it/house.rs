@@ -174,17 +174,26 @@ impl House {
     pub(crate) async fn publish(&self, route: &mut Route, change: impl FnOnce(&mut Route)) {
         route.revision += 1;
         change(route);
+        // What the door tells is how the new route is told from the one that it knows.
+        if self.knows(route).await {
+            route.reason = format!("revision {}", route.revision);
+        }
         self.routes.put(route).await.unwrap();
         testkit::eventually("the door to know the route", || async {
-            let health = self.get(route, "/.quire/health").await;
-            let known = (
-                health["running"].as_bool(),
-                health["state"].as_str(),
-                health["reason"].as_str(),
-            );
-            (known == (Some(route.running), Some(&route.state), Some(&route.reason))).then_some(())
+            self.knows(route).await.then_some(())
         })
         .await;
+    }
+
+    /// Whether the door tells of a notebook what this route says.
+    async fn knows(&self, route: &Route) -> bool {
+        let health = self.get(route, "/.quire/health").await;
+        let known = (
+            health["running"].as_bool(),
+            health["state"].as_str(),
+            health["reason"].as_str(),
+        );
+        known == (Some(route.running), Some(&route.state), Some(&route.reason))
     }
 
     /// Writes a route as it is.

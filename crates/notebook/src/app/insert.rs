@@ -101,7 +101,7 @@ impl App {
     pub(super) async fn free_is_taken(&self, team: &str) -> Result<Error> {
         let it = match self.holder_of_free(team).await? {
             Some(row) if view::wanted(&row) == Wanted::Running => {
-                format!("{:?} does, or waits to; stop it", row.name)
+                format!("{:?} does; stop it", row.name)
             }
             Some(row) => format!("{:?} is still stopping; wait for it", row.name),
             None => "another one did; try again".to_owned(),

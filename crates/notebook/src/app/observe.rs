@@ -46,11 +46,7 @@ fn observed(workload: &Workload) -> Observed {
             Observed::Preempted | Observed::FailedByPlatform => Observed::Stopped { ran },
             end => end,
         },
-        (WorkloadState::Failed, Some(attempt)) => match ended(attempt) {
-            // It waited for another place, and there will be none.
-            Observed::Preempted => Observed::FailedByPlatform,
-            end => end,
-        },
+        (WorkloadState::Failed, Some(attempt)) => ended(attempt),
         (WorkloadState::Stopped, None) => Observed::Stopped { ran: false },
         (WorkloadState::Failed, None) => Observed::FailedByPlatform,
     }
