@@ -11,6 +11,7 @@ mod gang;
 mod history;
 mod job;
 mod lately;
+mod limit;
 mod line;
 mod order;
 mod plan;

@@ -364,32 +364,6 @@ impl Queues {
         self.make_room(job, pass)
     }
 
-    /// Whether limits and guarantees are kept when it starts.
-    pub(super) fn may_start(&self, job: &Job) -> bool {
-        self.limit_in_the_way(job).is_none() && self.leaves_guarantees(job)
-    }
-
-    /// The queue that would go beyond its limit if the job started, with what is reserved counted, and the limit.
-    pub(crate) fn limit_in_the_way(&self, job: &Job) -> Option<(usize, Amount)> {
-        let mut limited = self.tree.path(job.queue).filter_map(|at| {
-            let limit = self.tree.queues.get(at)?.limit?;
-            Some((at, limit))
-        });
-        let reserved = self.reservation.as_ref().map(|reserved| &reserved.job);
-        let reserved = reserved.filter(|other| other.id != job.id);
-        let reserved = reserved.map(|other| (other.queue, other.gang.amount()));
-        limited.find(|(at, limit)| {
-            let is_below = |leaf: usize| self.tree.path(leaf).any(|above| above == *at);
-            let sum = (0..)
-                .zip(self.held.iter().copied())
-                .chain(reserved)
-                .chain([(job.queue, job.gang.amount())])
-                .filter(|(leaf, _)| is_below(*leaf))
-                .fold(Amount::default(), |sum, (_, amount)| sum.plus(amount));
-            !sum.is_within(*limit)
-        })
-    }
-
     /// Counts a job that waits as one that runs: it starts, or is promised to.
     pub(super) fn count_as_started(&mut self, job: &Job) {
         self.take_off_line(job);
