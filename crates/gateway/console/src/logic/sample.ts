@@ -42,6 +42,8 @@ export function sampleStatus(changes: Partial<NotebookStatus> = {}): NotebookSta
     stopsBecause: "",
     keptUntil: null,
     idleTimeoutSeconds: 3600,
+    preemptible: false,
+    priority: 0,
     ...changes,
   };
 }
