@@ -142,8 +142,10 @@ impl Jupyter {
                 Some(json!({"name": "python3"})),
             )
             .await;
-        assert_eq!(response.status(), 201);
-        let id = response.json::<Value>().await.unwrap()["id"]
+        let status = response.status();
+        let told = response.text().await.unwrap();
+        assert_eq!(status, 201, "{told}");
+        let id = serde_json::from_str::<Value>(&told).unwrap()["id"]
             .as_str()
             .unwrap()
             .to_owned();
