@@ -16,6 +16,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
+use crate::rest::patiently;
+
 /// A notebook as its user reaches it.
 #[derive(Clone, Debug)]
 pub(crate) struct Jupyter {
@@ -135,15 +137,18 @@ impl Jupyter {
 
     /// Starts a kernel and connects to it.
     pub(crate) async fn kernel(&self) -> Kernel {
-        let response = self
-            .request(
-                reqwest::Method::POST,
-                "/api/kernels",
-                Some(json!({"name": "python3"})),
-            )
-            .await;
-        let status = response.status();
-        let told = response.text().await.unwrap();
+        // The door hears of a new notebook a moment after its owner.
+        let (status, told) = patiently("the door to know the notebook", || async {
+            let named = Some(json!({"name": "python3"}));
+            let response = self
+                .request(reqwest::Method::POST, "/api/kernels", named)
+                .await;
+            let status = response.status();
+            let told = response.text().await.unwrap();
+            let is_unknown = status == 404 && told.contains("no notebook");
+            (!is_unknown).then_some((status, told))
+        })
+        .await;
         assert_eq!(status, 201, "{told}");
         let id = serde_json::from_str::<Value>(&told).unwrap()["id"]
             .as_str()
