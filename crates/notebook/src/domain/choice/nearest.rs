@@ -1,5 +1,7 @@
 //! What people are told when no machine type has what they need: which come nearest, and what these lack.
 
+use kernel::resources::SIMULATED_GPU;
+
 use super::{Gpus, Machine, Needs, fits};
 
 /// Types of each kind that are named.
@@ -77,6 +79,9 @@ fn lacks(machine: &Machine, needs: &Needs) -> (usize, Vec<String>) {
     match &needs.gpus {
         Gpus::None if has.gpus > 0 => lacks.push(format!("{}, which nobody asked for", gpus())),
         Gpus::Any(count) if has.gpus < *count => lacks.push(gpus()),
+        Gpus::Any(_) if has.gpu_model == SIMULATED_GPU => {
+            lacks.push("GPUs that are only simulated: only by its name".to_owned());
+        }
         // Another model is further away than fewer of the same.
         Gpus::Model { name, .. } if has.gpu_model != *name => {
             lacks.push(gpus());

@@ -46,6 +46,28 @@ fn catalogue() -> [Machine; 7] {
     ]
 }
 
+#[test]
+fn simulated_gpus_come_only_to_who_names_them() {
+    let machines = [
+        machine("C5", 16_384, (0, ""), true),
+        machine(SIMULATED_GPU, 16_384, (1, SIMULATED_GPU), true),
+    ];
+    let Err(Refusal::TooSmall { nearest, .. }) =
+        cheapest(&machines, &prices(), &needs(Gpus::Any(1), 0))
+    else {
+        panic!("nobody asked for simulated ones");
+    };
+    assert!(
+        nearest.contains("Simulated-GPU (has GPUs that are only simulated: only by its name)"),
+        "{nearest}"
+    );
+    let named = cheapest(&machines, &prices(), &needs(model("simulated-gpu", 1), 0));
+    assert_eq!(
+        named.map(|machine| machine.name.as_str()),
+        Ok(SIMULATED_GPU)
+    );
+}
+
 fn prices() -> BTreeMap<String, NanosPerHour> {
     let prices = [
         ("C1", 4),
