@@ -305,7 +305,7 @@ proptest! {
                 match order {
                     Order::Start { id, node_id, gpu_uuids, verdict } => {
                         prop_assert_eq!(&verdict.best[0].0, &node_id);
-                        prop_assert_eq!(verdict.fit + verdict.removed.values().sum::<u32>() >= 3, true);
+                        prop_assert!(verdict.fit >= 1, "{verdict:?}");
                         let at = node_id.trim_start_matches("no-").parse::<usize>().unwrap();
                         prop_assert!(!closed[at], "{node_id} takes no work");
                         if undone {
