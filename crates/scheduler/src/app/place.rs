@@ -21,6 +21,9 @@ use crate::store::entity::workload;
 /// Most decisions that are committed at once.
 const AT_ONCE: usize = 256;
 
+/// How a reason begins that a pass has found; before the first one there is no reason yet.
+pub(super) const WAITS: &str = "waits for a place: ";
+
 /// The dominant reason in words.
 pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
     let first = obstacles.first();
@@ -30,7 +33,7 @@ pub(super) fn waiting_reason(obstacles: &[Obstacle]) -> String {
 fn waiting_for(detail: Option<&str>) -> String {
     detail.map_or_else(
         || "waits for a place".to_owned(),
-        |detail| format!("waits for a place: {detail}"),
+        |detail| format!("{WAITS}{detail}"),
     )
 }
 

@@ -252,7 +252,7 @@ impl Cluster {
         self.board.is_stranded(&work.request)
     }
 
-    /// Decides who starts and who makes room now; once `most` start, the others are left for the next time.
+    /// Decides who starts and who makes room now; after `most` orders, or a few more, the others are left for the next time.
     pub(crate) fn decide(&mut self, now_ms: u64, most: usize) -> Vec<Order> {
         if self.stale {
             self.grow();

@@ -1,10 +1,12 @@
 //! Queues: who comes first, who may have how much, who makes room. Pure and deterministic.
 //!
-//! `order` and `history` rank jobs. `tree` and `share` say what each queue is due, `gang` places members together, `victims` chooses
-//! who makes room, and `queues` decides with all of them. `book` is what operators wrote down and whose work goes where by it, `plan`
-//! what each queue is due then, and who gains and loses by a change. `line` is the yardstick: one line, with backfill or without.
+//! `order` and `history` rank jobs. `tree`, `share` and `lately` say what each queue is due, `limit` and `firm` what it may not have, `gang`
+//! places members together, `room` and `victims` choose who makes room, `promise` and `reserve` keep nodes for somebody (`aside`), and
+//! `queues` decides with all of them. `book` is what operators wrote down and whose work goes where by it, `plan` what each queue is due
+//! then, and who gains and loses by a change. `line` is the yardstick: one line, with backfill or without.
 
 mod amount;
+mod aside;
 mod book;
 mod firm;
 mod gang;

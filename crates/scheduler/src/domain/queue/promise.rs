@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::aside::set_aside;
 use super::job::{Job, Verdict};
 use super::queues::{Pass, Queues, Running};
-use super::reserve::Reservation;
 use crate::domain::engine::{Place, Site};
 
 /// Room that is not there so long after it was promised is not waited for: who was told to go may hang.
@@ -23,7 +23,7 @@ pub(super) struct Leaving {
 #[derive(Clone, Debug)]
 pub(super) struct Promise {
     job: Job,
-    nodes: Vec<usize>,
+    pub(super) nodes: Vec<usize>,
     /// When it was first looked at.
     since_ms: Option<u64>,
 }
@@ -61,17 +61,12 @@ impl Queues {
     }
 
     /// Tells these to go for `by`.
-    pub(super) fn dismiss(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
+    fn dismiss(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
         for id in victims {
             if let Some(Running { job, places, .. }) = self.stop(*id) {
-                let whom = Some(by);
-                let leaving = Leaving {
-                    job,
-                    places,
-                    by: whom,
-                };
-                self.leaving.insert(*id, leaving);
                 pass.verdicts.push(Verdict::Preempt { id: *id, by });
+                let by = Some(by);
+                self.leaving.insert(*id, Leaving { job, places, by });
             }
         }
         pass.look_again();
@@ -174,61 +169,5 @@ impl Queues {
     pub(crate) fn makes_room(&self, id: u64) -> usize {
         let leaving = self.leaving.values();
         leaving.filter(|leaving| leaving.by == Some(id)).count()
-    }
-
-    /// The nodes that are kept for somebody.
-    pub(crate) fn kept_aside(&self) -> impl Iterator<Item = usize> + '_ {
-        let promised = self.promises.values().flat_map(|promise| &promise.nodes);
-        let reserved = self.reservation.iter().flat_map(|reserved| &reserved.nodes);
-        promised.chain(reserved).copied()
-    }
-
-    /// Keeps no nodes any more, before there are other queues.
-    pub(crate) fn clear_aside(&self, site: &mut Site) {
-        let nodes: Vec<usize> = self.kept_aside().collect();
-        set_aside(&nodes, false, site);
-    }
-
-    /// The job that nodes are set aside for, the nodes, and since when.
-    pub(crate) fn reserved(&self) -> Option<(u64, Vec<usize>, u64)> {
-        let reserved = self.reservation.as_ref()?;
-        Some((reserved.job.id, reserved.nodes.clone(), reserved.since_ms))
-    }
-
-    /// Nodes are known to be set aside for a job that waits, since then; if room is made for it by now, that is enough.
-    pub(crate) fn resume_reservation(
-        &mut self,
-        job: Job,
-        nodes: Vec<usize>,
-        since_ms: u64,
-        site: &mut Site,
-    ) {
-        if self.promises.contains_key(&job.id) {
-            return;
-        }
-        self.reservation = Some(Reservation {
-            job,
-            nodes,
-            since_ms,
-        });
-        self.keep_aside(site);
-    }
-
-    /// Keeps what is to be kept, whoever else was let in there for a moment.
-    pub(super) fn keep_aside(&self, site: &mut Site) {
-        let nodes: Vec<usize> = self.kept_aside().collect();
-        set_aside(&nodes, true, site);
-    }
-
-    /// Keeps these no more, but for whoever else they are kept for.
-    pub(super) fn reopen(&self, nodes: &[usize], site: &mut Site) {
-        set_aside(nodes, false, site);
-        self.keep_aside(site);
-    }
-}
-
-pub(super) fn set_aside(nodes: &[usize], aside: bool, site: &mut Site) {
-    for node in nodes {
-        site.planner.set_aside(*node, aside);
     }
 }

@@ -38,6 +38,31 @@ impl Queues {
         pass.look_again();
     }
 
+    /// The job that nodes are set aside for, the nodes, and since when.
+    pub(crate) fn reserved(&self) -> Option<(u64, Vec<usize>, u64)> {
+        let reserved = self.reservation.as_ref()?;
+        Some((reserved.job.id, reserved.nodes.clone(), reserved.since_ms))
+    }
+
+    /// Nodes are known to be set aside for a job that waits, since then; if room is made for it by now, that is enough.
+    pub(crate) fn resume_reservation(
+        &mut self,
+        job: Job,
+        nodes: Vec<usize>,
+        since_ms: u64,
+        site: &mut Site,
+    ) {
+        if self.promises.contains_key(&job.id) {
+            return;
+        }
+        self.reservation = Some(Reservation {
+            job,
+            nodes,
+            since_ms,
+        });
+        self.keep_aside(site);
+    }
+
     /// Stops what still runs on the nodes, if it had its time and all of it may be stopped, and starts the job there; with notice once
     /// they have gone.
     fn clear(&mut self, reserved: &Reservation, pass: &mut Pass<'_>) -> bool {

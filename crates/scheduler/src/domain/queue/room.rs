@@ -93,11 +93,8 @@ impl Queues {
         holders.any(|(queue, _)| self.is_spare(queue))
     }
 
-    /// Stops these for `by`; they wait again. With notice they have their places yet.
+    /// Stops these for `by`, without notice; they wait again.
     pub(super) fn preempt(&mut self, victims: &[u64], by: u64, pass: &mut Pass<'_>) {
-        if self.rules.with_notice {
-            return self.dismiss(victims, by, pass);
-        }
         for id in victims {
             if let Some(Running { job, places, .. }) = self.stop(*id) {
                 job.gang.give_back(&mut pass.site.planner, &places);
