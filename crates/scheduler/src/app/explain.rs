@@ -13,16 +13,14 @@ use kernel::Resources;
 use kernel::time::from_micros;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
-use super::place::waiting_reason;
+use super::place::{WAITS, waiting_reason};
 use super::submit::request_of;
 use super::{App, unsigned, unsigned_32, view};
 use crate::domain::cluster::Verdict;
 use crate::domain::engine::{self, Change, Decision, Ending, NodeView};
 use crate::domain::lifecycle::{self, State};
+use crate::domain::queue::{Book, Serves};
 use crate::store::entity;
-
-/// How a reason begins that the last placement pass gave.
-const WAITS: &str = "waits for a place: ";
 
 fn wire(change: Change, nodes: &[NodeView]) -> SmallestChange {
     let node = nodes.iter().find(|node| node.id == change.node_id);
@@ -170,17 +168,14 @@ impl App {
             .ok_or_else(|| Error::not_found("workload", id))?;
         let earlier = entity::workload::Column::Id.lt(id);
         let equal = entity::workload::Column::Priority.eq(row.priority);
-        let of_queue = Condition::all().add(entity::workload::Column::Free.eq(row.free));
         // All free work is in one queue, and of one priority.
-        let (of_queue, before) = match row.free {
-            true => (of_queue, Condition::all().add(earlier)),
-            false => (
-                of_queue.add(entity::workload::Column::TeamId.eq(&row.team_id)),
-                Condition::any()
-                    .add(entity::workload::Column::Priority.gt(row.priority))
-                    .add(Condition::all().add(equal).add(earlier)),
-            ),
+        let before = match row.free {
+            true => Condition::all().add(earlier),
+            false => Condition::any()
+                .add(entity::workload::Column::Priority.gt(row.priority))
+                .add(Condition::all().add(equal).add(earlier)),
         };
+        let of_queue = of_queue_of(&row, &self.book().await?);
         let before = entity::workload::Entity::find()
             .filter(entity::workload::Column::State.eq(i32::from(WorkloadState::Queued)))
             .filter(of_queue)
@@ -230,4 +225,27 @@ impl App {
         };
         Ok(format!("{what}{detail}{stuck}"))
     }
+}
+
+/// What waits in the same queue as this workload (`Book::grow`): that of its project, where it has one, else its team's without the
+/// projects that have.
+fn of_queue_of(row: &entity::workload::Model, book: &Book) -> Condition {
+    let same = Condition::all().add(entity::workload::Column::Free.eq(row.free));
+    if row.free {
+        return same;
+    }
+    let served = book
+        .written()
+        .iter()
+        .filter_map(|queue| match &queue.serves {
+            Serves::Project(id) => Some(id.as_str()),
+            Serves::Nobody | Serves::Team(_) => None,
+        });
+    let served: Vec<&str> = served.collect();
+    let project = entity::workload::Column::ProjectId;
+    if served.contains(&row.project_id.as_str()) {
+        return same.add(project.eq(&row.project_id));
+    }
+    same.add(entity::workload::Column::TeamId.eq(&row.team_id))
+        .add(project.is_not_in(served))
 }

@@ -338,7 +338,42 @@ async fn only_operators_may(engine: Engine) {
     }
 }
 
+/// The turn is counted among what waits in the same queue: a project's own is apart from its team's.
+async fn a_turn_is_one_of_its_own_queue(engine: Engine) {
+    let house = House::open(engine).await;
+    house.tell(node("box", 8_000, 16_384, 1)).await;
+    let project = ProjectId::generate().to_string();
+    let mut apart = queue("apart", 0);
+    apart.project_id.clone_from(&project);
+    set(&operator(&house), apart).await;
+    let submit = async |name: &str, project: Option<&String>, free: bool| {
+        let mut request = house.request(name, gpu_spec(1));
+        request.project_id = project.cloned().unwrap_or(request.project_id);
+        request.spec.as_mut().unwrap().free = free;
+        house.try_submit(request).await.unwrap().id
+    };
+    let first = submit("holds it", None, false).await;
+    house
+        .until(&first, "a place", |found| found.attempt.is_some())
+        .await;
+    let mut waiting = Vec::new();
+    for (name, project, free, turn) in [
+        ("a", None, false, 1),
+        ("b", Some(&project), false, 1),
+        ("c", None, true, 1),
+        ("d", Some(&project), true, 2),
+        ("e", Some(&project), false, 2),
+        ("f", None, false, 2),
+    ] {
+        waiting.push((submit(name, project, free).await, name, turn));
+    }
+    for (id, name, turn) in waiting {
+        assert_eq!(house.explain(&id).await.queue_position, turn, "{name}");
+    }
+}
+
 testkit::on_each_engine!(
+    a_turn_is_one_of_its_own_queue,
     queues_are_written_down_changed_and_taken_away,
     what_cannot_be_is_refused_and_named,
     a_dry_run_tells_who_gains_and_loses_and_changes_nothing,
