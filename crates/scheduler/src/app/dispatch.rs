@@ -82,7 +82,6 @@ impl App {
             .add(entity::attempt::Column::State.is_in(waiting))
             .add(leaving);
         let attempts = entity::attempt::Entity::find()
-            .filter(entity::attempt::Column::State.ne(i32::from(AttemptState::Ended)))
             .filter(to_be_told)
             .all(self.database.reader())
             .await?;

@@ -52,8 +52,6 @@ impl App {
     pub(super) async fn stop_leaving(&self, held: &Held) -> Result<()> {
         let now = self.clock.now().timestamp_micros();
         let due = attempt::Entity::find()
-            // By these words the index of what has not ended is of use.
-            .filter(attempt::Column::State.ne(i32::from(AttemptState::Ended)))
             .filter(attempt::Column::State.lt(i32::from(AttemptState::Stopping)))
             .filter(attempt::Column::LeavesAt.lte(now))
             .all(self.database.reader())
