@@ -39,7 +39,8 @@ impl Notice {
         format!("{content}\n").into_bytes()
     }
 
-    /// What its people are told. `JupyterLab` knows it by these words (`notice.js` of the crate `edge`).
+    /// What this agent reports of the attempt. People are told the scheduler's own words, which begin alike, as long as it is the
+    /// scheduler that has it make room (`app/leave.rs` there).
     pub(super) fn text(&self) -> String {
         let what = format!("will be stopped at {}", self.stop_at());
         match self.reason.as_str() {

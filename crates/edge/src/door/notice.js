@@ -13,7 +13,7 @@
   // So long before its maximum duration is over it is said, whether it is used or not.
   const END_IS_NEAR_MS = 5 * 60000;
 
-  // The reason of a notebook that makes room, as its agent words it (crates/agent/src/attempt/notice.rs).
+  // The reason of a notebook that makes room, as the scheduler words it (crates/scheduler/src/app/leave.rs).
   const MAKES_ROOM = /^will be stopped at (\S+Z)(?:: (.*))?$/s;
 
   const clock = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
